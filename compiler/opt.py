@@ -1,0 +1,86 @@
+"""`lpc opt`: parse IR, run passes, print IR. What lit tests run, and what one debugs a pass with.
+
+    lpc opt model.mlir -p 'fold-batch-norm,canonicalize'
+
+Only our own dialects and passes are registered, and each is imported when it is first needed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from xdsl.ir import Dialect
+from xdsl.utils.exceptions import ParseError, PassFailedException, VerifyException
+from xdsl.utils.target import Target
+from xdsl.xdsl_opt_main import xDSLOptMain
+
+from .passes import PASS_NAMES, load_pass
+
+
+def _builtin() -> Dialect:
+    from xdsl.dialects.builtin import Builtin
+
+    return Builtin
+
+
+def _func() -> Dialect:
+    from xdsl.dialects.func import Func
+
+    return Func
+
+
+def _graph() -> Dialect:
+    from .dialects.graph import Graph
+
+    return Graph
+
+
+def _loop() -> Dialect:
+    from .dialects.loop import Loop
+
+    return Loop
+
+
+DIALECTS: dict[str, Callable[[], Dialect]] = {
+    "builtin": _builtin,
+    "func": _func,
+    "graph": _graph,
+    "loop": _loop,
+}
+
+
+def _mlir_target() -> type[Target]:
+    from xdsl.targets.mlir import MLIRTarget
+
+    return MLIRTarget
+
+
+class OptMain(xDSLOptMain):
+    """xDSL's driver with our dialects and passes instead of its own."""
+
+    def register_all_dialects(self) -> None:
+        for name, load in DIALECTS.items():
+            self.ctx.register_dialect(name, load)
+
+    def register_all_passes(self) -> None:
+        for name in PASS_NAMES:
+            self.register_pass(name, partial(load_pass, name))
+
+    def register_all_targets(self) -> None:
+        self.available_targets["mlir"] = _mlir_target
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the tool; the exit code. A file that does not parse or verify is reported in one line."""
+    try:
+        OptMain("Run passes over IR in our dialects.", arguments).run()
+    except (ParseError, VerifyException, PassFailedException, OSError) as error:
+        print(f"lpc opt: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""What every rewrite needs: constants as numpy arrays, use counts, source-layer names, a greedy driver.
+
+An op made by a rewrite belongs to the source layer of the op it replaces: `replace` and `inherit_layer` see to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation, OpResult, SSAValue
+from xdsl.pattern_rewriter import (
+    GreedyRewritePatternApplier,
+    PatternRewriter,
+    PatternRewriteWalker,
+    RewritePattern,
+)
+
+from ..dialects import graph
+from ..dialects.tensors import Array
+
+OpT = TypeVar("OpT", bound=Operation)
+
+
+def defining(value: SSAValue | None, kind: type[OpT]) -> OpT | None:
+    """The op of class `kind` that computes `value`, if there is one."""
+    if not isinstance(value, OpResult) or not isinstance(value.op, kind):
+        return None
+    return value.op
+
+
+def constant_of(value: SSAValue | None) -> Array | None:
+    """The elements of a value that `graph.constant` defines, as a read-only view."""
+    constant = defining(value, graph.ConstantOp)
+    return None if constant is None else constant.array
+
+
+def is_constant_like(value: SSAValue | None) -> bool:
+    """Whether `value` is a constant or the dequantized codes of one."""
+    dequantize = defining(value, graph.DequantizeOp)
+    return constant_of(value if dequantize is None else dequantize.input) is not None
+
+
+def has_one_use(value: SSAValue) -> bool:
+    return value.has_one_use()
+
+
+def inherit_layer(new: Operation, old: Operation) -> None:
+    """Name `new`'s source layer after `old`'s; a constant has none, and a layer already set stays."""
+    if isinstance(new, graph.ConstantOp) or "layer" not in old.attributes:
+        return
+    new.attributes.setdefault("layer", old.attributes["layer"])
+
+
+def replace(
+    rewriter: PatternRewriter,
+    old: Operation,
+    new: Operation | Sequence[Operation],
+    results: Sequence[SSAValue] | None = None,
+) -> None:
+    """Put `new` in the place of `old`, in its source layer; `results` default to those of the last new op."""
+    ops = [new] if isinstance(new, Operation) else list(new)
+    for op in ops:
+        inherit_layer(op, old)
+    rewriter.replace_op(old, ops, results)
+
+
+def forward(rewriter: PatternRewriter, old: Operation, value: SSAValue) -> None:
+    """Let the users of `old`'s only result read `value` instead."""
+    rewriter.replace_op(old, [], [value])
+
+
+def rewrite(module: ModuleOp, patterns: Iterable[RewritePattern]) -> bool:
+    """Apply `patterns` until none matches; True if one did. Dead pure ops go on the way."""
+    applier = GreedyRewritePatternApplier(list(patterns))
+    return PatternRewriteWalker(applier).rewrite_module(module)
