@@ -1,0 +1,263 @@
+"""Builds kernels of the loop dialect: index expressions that fold, and loops as context managers.
+
+An `Index` is an SSA value or a Python int; arithmetic on two ints stays an int, so generators write
+`b.add(b.mul(y, row_stride), x)` whether y is a loop variable or known now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from xdsl.dialects import arith, math, scf, vector
+from xdsl.dialects.builtin import (
+    DenseArrayBase,
+    FloatAttr,
+    IndexType,
+    IntegerAttr,
+    IntegerType,
+    UnitAttr,
+    VectorType,
+    f32,
+    i32,
+    i64,
+)
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+
+from ..dialects import loop
+from ..dialects.loop import lanes_of, vector_of
+
+Index: TypeAlias = SSAValue | int
+index_type = IndexType()
+i8 = IntegerType(8)
+i16 = IntegerType(16)
+
+
+@dataclass
+class Loop:
+    """The inside of a loop: its variable, the carried values, and (after it) the results."""
+
+    variable: SSAValue
+    carried: Sequence[SSAValue]
+    next: Sequence[SSAValue] | None = None
+    results: Sequence[SSAValue] = field(default_factory=tuple)
+
+
+class KernelBuilder:
+    """One kernel: `buffers` (base addresses) and the unit range [`begin`, `end`)."""
+
+    def __init__(self, name: str, buffer_count: int):
+        types = [loop.buffer] * buffer_count + [index_type, index_type]
+        self.func = FuncOp(name, (types, []))
+        self._entry = self._block = self.func.body.block
+        *self.buffers, self.begin, self.end = self._entry.args
+        self._constants: dict[tuple[float, Attribute], SSAValue] = {}
+        self._last_constant: Operation | None = None
+
+    def finish(self) -> FuncOp:
+        self.emit(ReturnOp())
+        return self.func
+
+    def emit(self, op: Operation) -> SSAValue:
+        self._block.add_op(op)
+        return op.results[0] if op.results else self.begin
+
+    # --- constants --------------------------------------------------------------------------------
+
+    def _constant(self, value: float, kind: Attribute) -> SSAValue:
+        key = (value, kind) if value or kind != f32 else (str(value), kind)  # type: ignore[assignment]
+        if key not in self._constants:
+            attribute: Any = FloatAttr(value, f32) if kind == f32 else IntegerAttr(int(value), kind)  # type: ignore[arg-type]
+            op = arith.ConstantOp(attribute)
+            # Constants stand at the top of the entry block, where every loop sees them.
+            if self._last_constant is None:
+                if self._entry.first_op is None:
+                    self._entry.add_op(op)
+                else:
+                    self._entry.insert_op_before(op, self._entry.first_op)
+            else:
+                self._entry.insert_op_after(op, self._last_constant)
+            self._last_constant = op
+            self._constants[key] = op.result
+        return self._constants[key]
+
+    def index(self, value: Index) -> SSAValue:
+        return self._constant(value, index_type) if isinstance(value, int) else value
+
+    def constant(self, value: float, element: Attribute, lanes: int = 1) -> SSAValue:
+        """A scalar constant, or a vector with it in every lane."""
+        scalar = self._constant(value, element)
+        return scalar if lanes == 1 else self.splat(scalar, lanes)
+
+    # --- index arithmetic -------------------------------------------------------------------------
+
+    def add(self, a: Index, b: Index) -> Index:
+        if isinstance(a, int) and isinstance(b, int):
+            return a + b
+        if a == 0:
+            return b
+        if b == 0:
+            return a
+        return self.emit(arith.AddiOp(self.index(a), self.index(b)))
+
+    def sub(self, a: Index, b: Index) -> Index:
+        if isinstance(a, int) and isinstance(b, int):
+            return a - b
+        return a if b == 0 else self.emit(arith.SubiOp(self.index(a), self.index(b)))
+
+    def mul(self, a: Index, b: Index) -> Index:
+        if isinstance(a, int) and isinstance(b, int):
+            return a * b
+        if a == 0 or b == 0:
+            return 0
+        if a == 1:
+            return b
+        if b == 1:
+            return a
+        return self.emit(arith.MuliOp(self.index(a), self.index(b)))
+
+    def div(self, a: Index, b: int) -> Index:
+        """Quotient of non-negative indices."""
+        if isinstance(a, int):
+            return a // b
+        return a if b == 1 else self.emit(arith.DivUIOp(a, self.index(b)))
+
+    def rem(self, a: Index, b: int) -> Index:
+        if isinstance(a, int):
+            return a % b
+        return 0 if b == 1 else self.emit(arith.RemUIOp(a, self.index(b)))
+
+    def minimum(self, a: Index, b: Index) -> Index:
+        if isinstance(a, int) and isinstance(b, int):
+            return min(a, b)
+        return self.emit(arith.MinSIOp(self.index(a), self.index(b)))
+
+    def maximum(self, a: Index, b: Index) -> Index:
+        if isinstance(a, int) and isinstance(b, int):
+            return max(a, b)
+        return self.emit(arith.MaxSIOp(self.index(a), self.index(b)))
+
+    def to_index(self, value: SSAValue) -> SSAValue:
+        """An i32 scalar, sign-extended."""
+        return self.emit(arith.IndexCastOp(value, index_type))
+
+    def from_index(self, value: Index) -> SSAValue:
+        """An index as i32."""
+        return self.emit(arith.IndexCastOp(self.index(value), i32))
+
+    # --- control flow -----------------------------------------------------------------------------
+
+    @contextmanager
+    def loop(
+        self,
+        low: Index,
+        high: Index,
+        step: int = 1,
+        carried: Sequence[SSAValue] = (),
+        parallel: bool = False,
+    ) -> Iterator[Loop]:
+        """`for i in range(low, high, step)`; set `.next` inside, read `.results` after."""
+        body = Block(arg_types=[index_type, *(v.type for v in carried)])
+        inside = Loop(body.args[0], body.args[1:])
+        outer, self._block = self._block, body
+        yield inside
+        following = list(inside.next or ())
+        assert len(following) == len(carried)
+        body.add_op(scf.YieldOp(*following))
+        self._block = outer
+        bounds = (self.index(low), self.index(high), self.index(step))
+        op = scf.ForOp(*bounds, list(carried), Region(body))
+        if parallel:
+            op.attributes["parallel"] = UnitAttr()
+        outer.add_op(op)
+        inside.results = op.results
+
+    @contextmanager
+    def unit_loop(self) -> Iterator[SSAValue]:
+        """The parallel loop over this call's units."""
+        with self.loop(self.begin, self.end, parallel=True) as units:
+            yield units.variable
+
+    @contextmanager
+    def branch(self, condition: SSAValue) -> Iterator[list[Block]]:
+        """`if condition:`; the else block follows by `with b.otherwise(blocks)`."""
+        then, other = Block(), Block()
+        outer, self._block = self._block, then
+        blocks = [other]
+        yield blocks
+        then.add_op(scf.YieldOp())
+        self._block = outer
+        op = scf.IfOp(condition, [], Region(then), Region(other))
+        outer.add_op(op)
+        other.add_op(scf.YieldOp())
+
+    @contextmanager
+    def otherwise(self, blocks: list[Block]) -> Iterator[None]:
+        """The else block of a finished `branch`."""
+        outer, self._block = self._block, blocks[0]
+        terminator = blocks[0].last_op
+        assert terminator is not None
+        terminator.detach()
+        yield
+        blocks[0].add_op(terminator)
+        self._block = outer
+
+    def compare(self, predicate: str, a: Index, b: Index) -> SSAValue:
+        return self.emit(arith.CmpiOp(self.index(a), self.index(b), predicate))
+
+    # --- memory -----------------------------------------------------------------------------------
+
+    def address(self, base: SSAValue, offset: Index) -> SSAValue:
+        if offset == 0:
+            return base
+        return self.emit(loop.AddressOp(base, self.index(offset)))
+
+    def load(self, base: SSAValue, offset: Index, kind: Attribute, align: int = 1) -> SSAValue:
+        return self.emit(loop.LoadOp(base, self.index(offset), kind, align))
+
+    def load_part(self, base: SSAValue, offset: Index, kind: VectorType[Any], count: int) -> SSAValue:
+        if count >= kind.get_shape()[0]:
+            return self.load(base, offset, kind)
+        return self.emit(loop.LoadPartOp(base, self.index(offset), count, kind))
+
+    def store(self, value: SSAValue, base: SSAValue, offset: Index, count: int | None = None) -> None:
+        """Stores all lanes, or the first `count`."""
+        if count is None or count >= lanes_of(value):
+            self.emit(loop.StoreOp(value, base, self.index(offset)))
+        else:
+            self.emit(loop.StorePartOp(value, base, self.index(offset), count))
+
+    # --- vectors ----------------------------------------------------------------------------------
+
+    def splat(self, scalar: SSAValue, lanes: int) -> SSAValue:
+        return self.emit(vector.BroadcastOp(scalar, vector_of(scalar.type, lanes)))
+
+    def convert(self, kind: str, value: SSAValue, element: Attribute) -> SSAValue:
+        return self.emit(loop.ConvertOp(kind, value, element))
+
+    def bitcast(self, value: SSAValue, element: Attribute, lanes: int) -> SSAValue:
+        if value.type == (kind := vector_of(element, lanes)):
+            return value
+        return self.emit(vector.BitcastOp(value, kind))
+
+    def shuffle(self, a: SSAValue, b: SSAValue, mask: Sequence[int]) -> SSAValue:
+        result = vector_of(loop.element_of(a), len(mask))
+        return self.emit(
+            vector.ShuffleOp(a, b, DenseArrayBase.from_list(i64, list(mask)), result_type=result)
+        )
+
+    def extract(self, value: SSAValue, lane: int) -> SSAValue:
+        element = loop.element_of(value)
+        return self.emit(vector.ExtractOp(value, [lane], element, []))
+
+    def select(self, condition: SSAValue, a: SSAValue, b: SSAValue) -> SSAValue:
+        return self.emit(loop.SelectOp(condition, a, b))
+
+    def fma(self, a: SSAValue, b: SSAValue, c: SSAValue) -> SSAValue:
+        return self.emit(math.FmaOp(a, b, c))
+
+    def binary(self, kind: type[Operation], a: SSAValue, b: SSAValue) -> SSAValue:
+        return self.emit(kind(a, b))  # type: ignore[call-arg, arg-type]

@@ -1,0 +1,393 @@
+"""loop dialect (isa level) → LLVM IR, by table: one small function per op.
+
+Every kernel becomes two functions: the exported `void kernel(void *const *buffers, i64 begin,
+i64 end)`, and the body with one `noalias` parameter per buffer, which tells LLVM that stores to one
+tensor cannot change another (the memory planner guarantees it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from xdsl.dialects import arith, math, scf, vector
+from xdsl.dialects.builtin import (
+    FloatAttr,
+    IndexType,
+    IntegerAttr,
+    IntegerType,
+    ModuleOp,
+    VectorType,
+    f32,
+)
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Attribute, Block, Operation, SSAValue
+
+from ..dialects import loop
+from ..dialects.loop import element_of, lanes_of
+from .instructions import BY_NAME
+from .targets import Target
+
+_POINTER = ir.PointerType()
+_BYTE = ir.IntType(8)
+_INDEX = ir.IntType(64)
+
+
+def emit_module(module: ModuleOp, target: Target) -> ir.Module:
+    """LLVM IR of all kernels in `module`."""
+    llvm_module = ir.Module(name=f"lpc.{target.name}")
+    for op in module.body.block.ops:
+        if isinstance(op, FuncOp):
+            _KernelEmitter(llvm_module, op).emit()
+    return llvm_module
+
+
+def llvm_type(attribute: Attribute) -> ir.Type:
+    if isinstance(attribute, VectorType):
+        return ir.VectorType(llvm_type(attribute.get_element_type()), attribute.get_shape()[0])
+    if isinstance(attribute, loop.BufferType):
+        return _POINTER
+    if isinstance(attribute, IndexType):
+        return _INDEX
+    if isinstance(attribute, IntegerType):
+        return ir.IntType(attribute.width.data)
+    assert attribute == f32, attribute
+    return ir.FloatType()
+
+
+class _KernelEmitter:
+    def __init__(self, module: ir.Module, func: FuncOp):
+        self.module, self.func = module, func
+        self.values: dict[SSAValue, ir.Value] = {}
+        self.builder = ir.IRBuilder()
+
+    def emit(self) -> None:
+        name = self.func.sym_name.data
+        arguments = self.func.body.block.args
+        types = [llvm_type(a.type) for a in arguments]
+        body = ir.Function(self.module, ir.FunctionType(ir.VoidType(), types), f"{name}.body")
+        body.linkage = "internal"
+        body.attributes.add("noinline")
+        body.attributes.add("nounwind")
+        for argument, value in zip(arguments, body.args, strict=True):
+            self.values[argument] = value
+            if isinstance(argument.type, loop.BufferType):
+                value.add_attribute("noalias")
+        self.builder = ir.IRBuilder(body.append_basic_block("entry"))
+        self.block(self.func.body.block)
+        self.builder.ret_void()
+        self._entry_point(name, body, len(types) - 2)
+
+    def _entry_point(self, name: str, body: ir.Function, buffers: int) -> None:
+        signature = ir.FunctionType(ir.VoidType(), [_POINTER, _INDEX, _INDEX])
+        entry = ir.Function(self.module, signature, name)
+        builder = ir.IRBuilder(entry.append_basic_block("entry"))
+        table, begin, end = entry.args
+        addresses = [
+            builder.load(
+                builder.gep(table, [ir.Constant(_INDEX, i)], source_etype=_POINTER), typ=_POINTER
+            )
+            for i in range(buffers)
+        ]
+        builder.call(body, [*addresses, begin, end])
+        builder.ret_void()
+
+    def block(self, block: Block) -> None:
+        for op in block.ops:
+            if not isinstance(op, ReturnOp | scf.YieldOp):
+                _EMIT[type(op)](self, op)
+
+    def __getitem__(self, value: SSAValue) -> ir.Value:
+        return self.values[value]
+
+    def set(self, op: Operation, value: ir.Value) -> None:
+        self.values[op.results[0]] = value
+
+    def pointer(self, base: SSAValue, offset: SSAValue) -> ir.Value:
+        return self.builder.gep(self[base], [self[offset]], source_etype=_BYTE)
+
+    def intrinsic(self, name: str, result: ir.Type, arguments: list[ir.Value]) -> ir.Value:
+        signature = ir.FunctionType(result, [a.type for a in arguments])
+        function = self.module.globals.get(name) or ir.Function(self.module, signature, name)
+        return self.builder.call(function, arguments)
+
+
+# --- memory ---------------------------------------------------------------------------------------
+
+
+def _address(e: _KernelEmitter, op: Any) -> None:
+    e.set(op, e.pointer(op.base, op.offset))
+
+
+def _load(e: _KernelEmitter, op: Any) -> None:
+    align = op.align.value.data if op.align is not None else 1
+    kind = llvm_type(op.result.type)
+    e.set(op, e.builder.load(e.pointer(op.base, op.offset), align=align, typ=kind))
+
+
+def _store(e: _KernelEmitter, op: Any) -> None:
+    e.builder.store(e[op.value], e.pointer(op.base, op.offset), align=1)
+
+
+def _mask(lanes: int, count: int) -> ir.Constant:
+    bits = [ir.Constant(ir.IntType(1), int(i < count)) for i in range(lanes)]
+    return ir.Constant(ir.VectorType(ir.IntType(1), lanes), bits)
+
+
+def _suffix(kind: ir.VectorType) -> str:
+    element = "f32" if isinstance(kind.element, ir.FloatType) else f"i{kind.element.width}"
+    return f"v{kind.count}{element}"
+
+
+def _load_part(e: _KernelEmitter, op: Any) -> None:
+    kind = llvm_type(op.result.type)
+    arguments = [
+        e.pointer(op.base, op.offset),
+        _mask(kind.count, op.count.value.data),
+        ir.Constant(kind, None),
+    ]
+    e.set(op, e.intrinsic(f"llvm.masked.load.{_suffix(kind)}.p0", kind, arguments))
+
+
+def _store_part(e: _KernelEmitter, op: Any) -> None:
+    kind = llvm_type(op.value.type)
+    arguments = [
+        e[op.value],
+        e.pointer(op.base, op.offset),
+        _mask(kind.count, op.count.value.data),
+    ]
+    e.intrinsic(f"llvm.masked.store.{_suffix(kind)}.p0", ir.VoidType(), arguments)
+
+
+# --- control flow ---------------------------------------------------------------------------------
+
+
+def _for(e: _KernelEmitter, op: Any) -> None:
+    """A counted loop in rotated form: the guard outside, the test at the end."""
+    b, body = e.builder, op.body.block
+    low, high, step = e[op.lb], e[op.ub], e[op.step]
+    initial = [e[v] for v in op.iter_args]
+    before = b.block
+    inside, after = (b.function.append_basic_block(n) for n in ("loop", "after"))
+    b.cbranch(b.icmp_signed("<", low, high), inside, after)
+    b.position_at_end(inside)
+    variable = b.phi(_INDEX)
+    variable.add_incoming(low, before)
+    e.values[body.args[0]] = variable
+    carried = [b.phi(v.type) for v in initial]
+    for phi, argument, value in zip(carried, body.args[1:], initial, strict=True):
+        phi.add_incoming(value, before)
+        e.values[argument] = phi
+    e.block(body)
+    following = [e[v] for v in body.last_op.operands]
+    latch = b.block
+    successor = b.add(variable, step, flags=("nsw",))
+    b.cbranch(b.icmp_signed("<", successor, high), inside, after)
+    variable.add_incoming(successor, latch)
+    for phi, value in zip(carried, following, strict=True):
+        phi.add_incoming(value, latch)
+    b.position_at_end(after)
+    for result, first, last in zip(op.results, initial, following, strict=True):
+        phi = b.phi(first.type)
+        phi.add_incoming(first, before)
+        phi.add_incoming(last, latch)
+        e.values[result] = phi
+
+
+def _if(e: _KernelEmitter, op: Any) -> None:
+    with e.builder.if_else(e[op.cond]) as (then, otherwise):
+        with then:
+            e.block(op.true_region.block)
+        with otherwise:
+            e.block(op.false_region.block)
+
+
+# --- arithmetic -----------------------------------------------------------------------------------
+
+
+def _constant(e: _KernelEmitter, op: Any) -> None:
+    attribute = op.value
+    assert isinstance(attribute, FloatAttr | IntegerAttr)
+    e.set(op, ir.Constant(llvm_type(op.result.type), attribute.value.data))
+
+
+def _binary(method: str) -> Callable[[_KernelEmitter, Any], None]:
+    def emit(e: _KernelEmitter, op: Any) -> None:
+        e.set(op, getattr(e.builder, method)(e[op.operands[0]], e[op.operands[1]]))
+
+    return emit
+
+
+def _intrinsic(name: str) -> Callable[[_KernelEmitter, Any], None]:
+    """A generic LLVM intrinsic that is overloaded on its result type."""
+
+    def emit(e: _KernelEmitter, op: Any) -> None:
+        kind = llvm_type(op.results[0].type)
+        if isinstance(kind, ir.VectorType):
+            suffix = _suffix(kind)
+        else:
+            suffix = "f32" if isinstance(kind, ir.FloatType) else f"i{kind.width}"
+        e.set(op, e.intrinsic(f"llvm.{name}.{suffix}", kind, [e[v] for v in op.operands]))
+
+    return emit
+
+
+_CMPI = ("eq", "ne", "slt", "sle", "sgt", "sge", "ult", "ule", "ugt", "uge")
+_CMPF = (
+    "false", "oeq", "ogt", "oge", "olt", "ole", "one", "ord",
+    "ueq", "ugt", "uge", "ult", "ule", "une", "uno", "true",
+)  # fmt: skip
+_SYMBOLS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
+
+
+def _cmpi(e: _KernelEmitter, op: Any) -> None:
+    name = _CMPI[op.predicate.value.data]
+    compare = e.builder.icmp_unsigned if name[0] == "u" else e.builder.icmp_signed
+    symbol = _SYMBOLS[name if name in ("eq", "ne") else name[1:]]
+    e.set(op, compare(symbol, e[op.lhs], e[op.rhs]))
+
+
+def _cmpf(e: _KernelEmitter, op: Any) -> None:
+    name = _CMPF[op.predicate.value.data]
+    if name in ("ord", "uno"):
+        e.set(op, e.builder.fcmp_ordered(name, e[op.lhs], e[op.rhs]))
+        return
+    compare = e.builder.fcmp_ordered if name[0] == "o" else e.builder.fcmp_unordered
+    e.set(op, compare(_SYMBOLS[name[1:]], e[op.lhs], e[op.rhs]))
+
+
+_CONVERSIONS = {
+    "zext": "zext", "sext": "sext", "trunc": "trunc",
+    "int_to_float": "sitofp", "float_to_int": "fptosi",
+}  # fmt: skip
+
+
+def _convert(e: _KernelEmitter, op: Any) -> None:
+    method = getattr(e.builder, _CONVERSIONS[op.kind.data])
+    e.set(op, method(e[op.input], llvm_type(op.result.type)))
+
+
+def _index_cast(e: _KernelEmitter, op: Any) -> None:
+    value, kind = e[op.operands[0]], llvm_type(op.results[0].type)
+    narrow = value.type.width > kind.width
+    e.set(op, e.builder.trunc(value, kind) if narrow else e.builder.sext(value, kind))
+
+
+def _select(e: _KernelEmitter, op: Any) -> None:
+    e.set(op, e.builder.select(e[op.condition], e[op.lhs], e[op.rhs]))
+
+
+def _negate(e: _KernelEmitter, op: Any) -> None:
+    e.set(op, e.builder.fneg(e[op.operands[0]]))
+
+
+# --- vectors --------------------------------------------------------------------------------------
+
+
+def _shuffle_mask(lanes: list[int]) -> ir.Constant:
+    word = ir.IntType(32)
+    return ir.Constant(ir.VectorType(word, len(lanes)), [ir.Constant(word, i) for i in lanes])
+
+
+def _broadcast(e: _KernelEmitter, op: Any) -> None:
+    kind = llvm_type(op.results[0].type)
+    undefined = ir.Constant(kind, ir.Undefined)
+    first = e.builder.insert_element(undefined, e[op.operands[0]], ir.Constant(ir.IntType(32), 0))
+    e.set(op, e.builder.shuffle_vector(first, undefined, _shuffle_mask([0] * kind.count)))
+
+
+def _shuffle(e: _KernelEmitter, op: Any) -> None:
+    lanes = [int(v) for v in op.mask.get_values()]
+    e.set(op, e.builder.shuffle_vector(e[op.v1], e[op.v2], _shuffle_mask(lanes)))
+
+
+def _bitcast(e: _KernelEmitter, op: Any) -> None:
+    e.set(op, e.builder.bitcast(e[op.operands[0]], llvm_type(op.results[0].type)))
+
+
+def _extract(e: _KernelEmitter, op: Any) -> None:
+    (lane,) = op.static_position.get_values()
+    lane_constant = ir.Constant(ir.IntType(32), int(lane))
+    e.set(op, e.builder.extract_element(e[op.operands[0]], lane_constant))
+
+
+def _lookup(e: _KernelEmitter, op: Any) -> None:
+    """One table load per lane; the instruction sets at hand gather no bytes."""
+    b, index = e.builder, e[op.index]
+    result: ir.Value = ir.Constant(index.type, ir.Undefined)
+    for lane in range(lanes_of(op.index)):
+        position = ir.Constant(ir.IntType(32), lane)
+        offset = b.zext(b.extract_element(index, position), _INDEX)
+        byte = b.load(b.gep(e[op.table], [offset], source_etype=_BYTE), align=1, typ=_BYTE)
+        result = b.insert_element(result, byte, position)
+    e.set(op, result)
+
+
+def _instruction(e: _KernelEmitter, op: Any) -> None:
+    row = BY_NAME[op.row.data]
+    arguments = []
+    for value, kind in zip(op.arguments, row.operands, strict=True):
+        lanes, element = kind.strip("<>").split(" x i")
+        wanted = ir.VectorType(ir.IntType(int(element)), int(lanes))
+        arguments.append(e[value] if e[value].type == wanted else e.builder.bitcast(e[value], wanted))
+    lanes, element = row.result.strip("<>").split(" x i")
+    result = ir.VectorType(ir.IntType(int(element)), int(lanes))
+    value = e.intrinsic(row.intrinsic, result, arguments)
+    wanted = llvm_type(op.result.type)
+    e.set(op, value if value.type == wanted else e.builder.bitcast(value, wanted))
+
+
+_EMIT: dict[type[Operation], Callable[[_KernelEmitter, Any], None]] = {
+    # memory
+    loop.AddressOp: _address,
+    loop.LoadOp: _load,
+    loop.StoreOp: _store,
+    loop.LoadPartOp: _load_part,
+    loop.StorePartOp: _store_part,
+    loop.LookupOp: _lookup,
+    # control flow
+    scf.ForOp: _for,
+    scf.IfOp: _if,
+    # constants and integers
+    arith.ConstantOp: _constant,
+    arith.AddiOp: _binary("add"),
+    arith.SubiOp: _binary("sub"),
+    arith.MuliOp: _binary("mul"),
+    arith.DivUIOp: _binary("udiv"),
+    arith.RemUIOp: _binary("urem"),
+    arith.AndIOp: _binary("and_"),
+    arith.OrIOp: _binary("or_"),
+    arith.XOrIOp: _binary("xor"),
+    arith.ShLIOp: _binary("shl"),
+    arith.ShRUIOp: _binary("lshr"),
+    arith.ShRSIOp: _binary("ashr"),
+    arith.MinSIOp: _intrinsic("smin"),
+    arith.MaxSIOp: _intrinsic("smax"),
+    arith.MinUIOp: _intrinsic("umin"),
+    arith.MaxUIOp: _intrinsic("umax"),
+    arith.CmpiOp: _cmpi,
+    arith.IndexCastOp: _index_cast,
+    # floats
+    arith.AddfOp: _binary("fadd"),
+    arith.SubfOp: _binary("fsub"),
+    arith.MulfOp: _binary("fmul"),
+    arith.DivfOp: _binary("fdiv"),
+    arith.NegfOp: _negate,
+    arith.CmpfOp: _cmpf,
+    math.FmaOp: _intrinsic("fma"),
+    math.SqrtOp: _intrinsic("sqrt"),
+    math.AbsFOp: _intrinsic("fabs"),
+    math.FloorOp: _intrinsic("floor"),
+    math.CeilOp: _intrinsic("ceil"),
+    math.TruncOp: _intrinsic("trunc"),
+    math.RoundEvenOp: _intrinsic("roundeven"),
+    # vectors
+    loop.ConvertOp: _convert,
+    loop.SelectOp: _select,
+    loop.InstructionOp: _instruction,
+    vector.BroadcastOp: _broadcast,
+    vector.ShuffleOp: _shuffle,
+    vector.BitcastOp: _bitcast,
+    vector.ExtractOp: _extract,
+}

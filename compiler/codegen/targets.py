@@ -1,0 +1,104 @@
+"""The targets as rows, oldest first: what a CPU must have, and what the generators may assume.
+
+Adding an instruction set means adding a row here and its instructions in `instructions.py`;
+see docs/add-an-isa.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import LpcError
+
+
+@dataclass(frozen=True)
+class Target:
+    """One instruction-set target.
+
+    `vector_bytes`: width of one register; `registers`: how many there are. `requires`: CPU features
+    by their `/proc/cpuinfo` names. `llvm_cpu`, `llvm_features`: what LLVM may emit and schedule for.
+    `dot4`: name of the instruction row that computes four exact u8×s8 products per i32 lane, if the
+    target has one; otherwise dot products are assembled from 16-bit multiplies."""
+
+    name: str
+    title: str
+    implies: str | None
+    requires: tuple[str, ...]
+    vector_bytes: int
+    registers: int
+    llvm_cpu: str
+    llvm_features: str
+    fma: bool
+    dot4: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.vector_bytes not in (16, 32, 64):
+            raise ValueError(f"{self.name}: registers of {self.vector_bytes} bytes")
+
+    @property
+    def lanes(self) -> int:
+        """32-bit lanes of one register."""
+        return self.vector_bytes // 4
+
+
+TARGETS: tuple[Target, ...] = (
+    Target(
+        name="sse42",
+        title="SSE4.2",
+        implies=None,
+        requires=("ssse3", "sse4_1", "sse4_2", "popcnt"),
+        vector_bytes=16,
+        registers=16,
+        llvm_cpu="nehalem",
+        llvm_features="",
+        fma=False,
+    ),
+    Target(
+        name="avx2",
+        title="AVX2",
+        implies="sse42",
+        requires=("avx2", "fma", "bmi1", "bmi2"),
+        vector_bytes=32,
+        registers=16,
+        llvm_cpu="haswell",
+        llvm_features="",
+        fma=True,
+    ),
+    Target(
+        name="avx512",
+        title="AVX-512 (F, BW, DQ, VL, CD)",
+        implies="avx2",
+        requires=("avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd"),
+        vector_bytes=64,
+        registers=32,
+        llvm_cpu="skylake-avx512",
+        llvm_features="-prefer-256-bit",
+        fma=True,
+    ),
+    Target(
+        name="avx512_vnni",
+        title="AVX-512 VNNI",
+        implies="avx512",
+        requires=("avx512_vnni",),
+        vector_bytes=64,
+        registers=32,
+        llvm_cpu="cascadelake",
+        llvm_features="-prefer-256-bit",
+        fma=True,
+        dot4="vpdpbusd.512",
+    ),
+)
+
+
+def by_name(name: str) -> Target:
+    for target in TARGETS:
+        if target.name == name:
+            return target
+    known = ", ".join(target.name for target in TARGETS)
+    raise LpcError(f"target '{name}' is unknown; known targets: {known}, native")
+
+
+def required_features(target: Target) -> tuple[str, ...]:
+    """CPU features of the whole `implies` chain."""
+    inherited = required_features(by_name(target.implies)) if target.implies else ()
+    return (*inherited, *target.requires)

@@ -1,0 +1,349 @@
+"""The loop dialect: kernels as loop nests over byte buffers, with vectors in registers.
+
+A kernel is a `func.func` whose arguments are `!loop.buffer`s (base addresses) and, last, the range
+[begin, end) of its parallel units. Loops, index and vector arithmetic are `scf`, `arith`, `math` and
+`vector`; this dialect adds what they cannot say:
+
+- typed loads and stores at *byte* offsets, because one arena holds tensors of many types
+  (`memref` fixes one element type per buffer);
+- `dot4`, `dot2`: the abstract multiply-accumulate that the `isa` level turns into instruction rows;
+- lane-wise conversions and selects on vectors (xDSL's `arith` casts and `arith.select` are scalar).
+
+Vector lengths are semantic, not physical: a `vector<16xf32>` is one zmm, two ymm or four xmm.
+
+    %a = loop.load %x[%o] : i32                       // 4 codes
+    %v = vector.broadcast %a : i32 to vector<16xi32>
+    %d = loop.dot4 %acc, %v, %w : vector<16xi32>      // u8 × s8
+"""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Sequence
+from typing import Any, ClassVar, cast
+
+from xdsl.dialects.builtin import (
+    DictionaryAttr,
+    IndexType,
+    IntegerAttr,
+    StringAttr,
+    UnitAttr,
+    VectorType,
+    i32,
+    i64,
+)
+from xdsl.ir import Attribute, Dialect, ParametrizedAttribute, SSAValue, TypeAttribute
+from xdsl.irdl import (
+    AnyAttr,
+    BaseAttr,
+    IRDLOperation,
+    ParsePropInAttrDict,
+    VarConstraint,
+    irdl_attr_definition,
+    irdl_op_definition,
+    operand_def,
+    opt_prop_def,
+    prop_def,
+    result_def,
+    traits_def,
+    var_operand_def,
+)
+from xdsl.traits import MemoryReadEffect, MemoryWriteEffect, Pure
+from xdsl.utils.exceptions import VerifyException
+
+
+@irdl_attr_definition
+class BufferType(ParametrizedAttribute, TypeAttribute):
+    """The address of a byte buffer."""
+
+    name = "loop.buffer"
+
+
+buffer = BufferType()
+
+
+def vector_of(element: Attribute, lanes: int) -> VectorType[Any]:
+    return VectorType(cast(Any, element), [lanes])
+
+
+def lanes_of(value: SSAValue) -> int:
+    """Number of lanes; 1 for a scalar."""
+    return value.type.get_shape()[0] if isinstance(value.type, VectorType) else 1
+
+
+def element_of(value: SSAValue) -> Attribute:
+    return value.type.get_element_type() if isinstance(value.type, VectorType) else value.type
+
+
+class LoopOp(IRDLOperation, ABC):
+    irdl_options = (ParsePropInAttrDict(),)
+
+
+# --- memory ---------------------------------------------------------------------------------------
+
+
+@irdl_op_definition
+class AddressOp(LoopOp):
+    """The buffer that starts `offset` bytes into `base`."""
+
+    name = "loop.address"
+    base = operand_def(BufferType)
+    offset = operand_def(IndexType)
+    result = result_def(BufferType)
+    traits = traits_def(Pure())
+    assembly_format: ClassVar[str] = "$base `[` $offset `]` attr-dict"
+
+    def __init__(self, base: SSAValue, offset: SSAValue):
+        super().__init__(operands=[base, offset], result_types=[buffer])
+
+
+@irdl_op_definition
+class LoadOp(LoopOp):
+    """A scalar or vector from `base + offset` bytes, aligned to `align` bytes (1 if absent)."""
+
+    name = "loop.load"
+    base = operand_def(BufferType)
+    offset = operand_def(IndexType)
+    align = opt_prop_def(IntegerAttr)
+    result = result_def(AnyAttr())
+    traits = traits_def(MemoryReadEffect())
+    assembly_format: ClassVar[str] = "$base `[` $offset `]` attr-dict `:` type($result)"
+
+    def __init__(self, base: SSAValue, offset: SSAValue, result_type: Attribute, align: int = 1):
+        super().__init__(
+            operands=[base, offset],
+            properties={"align": IntegerAttr(align, i64) if align > 1 else None},
+            result_types=[result_type],
+        )
+
+
+@irdl_op_definition
+class StoreOp(LoopOp):
+    """Writes a scalar or vector to `base + offset` bytes."""
+
+    name = "loop.store"
+    value = operand_def(AnyAttr())
+    base = operand_def(BufferType)
+    offset = operand_def(IndexType)
+    traits = traits_def(MemoryWriteEffect())
+    assembly_format: ClassVar[str] = "$value `,` $base `[` $offset `]` attr-dict `:` type($value)"
+
+    def __init__(self, value: SSAValue, base: SSAValue, offset: SSAValue):
+        super().__init__(operands=[value, base, offset])
+
+
+@irdl_op_definition
+class LoadPartOp(LoopOp):
+    """The first `count` lanes from memory, zeros in the others; bytes past them are not touched."""
+
+    name = "loop.load_part"
+    base = operand_def(BufferType)
+    offset = operand_def(IndexType)
+    count = prop_def(IntegerAttr)
+    result = result_def(VectorType)
+    traits = traits_def(MemoryReadEffect())
+    assembly_format: ClassVar[str] = "$base `[` $offset `]` attr-dict `:` type($result)"
+
+    def __init__(self, base: SSAValue, offset: SSAValue, count: int, result_type: VectorType[Any]):
+        super().__init__(
+            operands=[base, offset],
+            properties={"count": IntegerAttr(count, i64)},
+            result_types=[result_type],
+        )
+
+
+@irdl_op_definition
+class StorePartOp(LoopOp):
+    """Writes the first `count` lanes and nothing else."""
+
+    name = "loop.store_part"
+    value = operand_def(VectorType)
+    base = operand_def(BufferType)
+    offset = operand_def(IndexType)
+    count = prop_def(IntegerAttr)
+    traits = traits_def(MemoryWriteEffect())
+    assembly_format: ClassVar[str] = "$value `,` $base `[` $offset `]` attr-dict `:` type($value)"
+
+    def __init__(self, value: SSAValue, base: SSAValue, offset: SSAValue, count: int):
+        super().__init__(
+            operands=[value, base, offset], properties={"count": IntegerAttr(count, i64)}
+        )
+
+
+# --- arithmetic -----------------------------------------------------------------------------------
+
+
+class _Dot(LoopOp, ABC):
+    """accumulator[i] + Σ_j a[n·i + j]·b[n·i + j], wrapping in i32; a and b are seen as bytes."""
+
+    T: ClassVar = VarConstraint("T", BaseAttr(VectorType))
+
+    accumulator = operand_def(T)
+    a = operand_def(T)
+    b = operand_def(T)
+    result = result_def(T)
+    traits = traits_def(Pure())
+
+    def __init__(
+        self, accumulator: SSAValue, a: SSAValue, b: SSAValue, properties: dict[str, Any]
+    ):
+        super().__init__(
+            operands=[accumulator, a, b],
+            properties=properties,
+            result_types=[accumulator.type],
+        )
+
+    def verify_(self) -> None:
+        if element_of(self.accumulator) != i32:
+            raise VerifyException("operands are packed into i32 lanes")
+
+
+@irdl_op_definition
+class Dot4Op(_Dot):
+    """Four products per i32 lane: bytes of `a` are u8, bytes of `b` are s8.
+
+    `pairs_fit` states a proof (pass prove-accumulation): the sums of the byte products (0, 1) and
+    (2, 3) of every lane lie in the 16-bit range for every possible `a`. Without it, no instruction
+    that saturates at 16 bits may be selected."""
+
+    name = "loop.dot4"
+    pairs_fit = opt_prop_def(UnitAttr)
+    assembly_format: ClassVar[str] = "$accumulator `,` $a `,` $b attr-dict `:` type($result)"
+
+    def __init__(self, accumulator: SSAValue, a: SSAValue, b: SSAValue, pairs_fit: bool = False):
+        super().__init__(accumulator, a, b, {"pairs_fit": UnitAttr() if pairs_fit else None})
+
+
+@irdl_op_definition
+class Dot2Op(_Dot):
+    """Two products of s16 halves per i32 lane: always exact."""
+
+    name = "loop.dot2"
+    assembly_format: ClassVar[str] = "$accumulator `,` $a `,` $b attr-dict `:` type($result)"
+
+    def __init__(self, accumulator: SSAValue, a: SSAValue, b: SSAValue):
+        super().__init__(accumulator, a, b, {})
+
+
+@irdl_op_definition
+class ConvertOp(LoopOp):
+    """Lane-wise conversion: `kind` is zext, sext, trunc, int_to_float or float_to_int.
+
+    `float_to_int` truncates; its operand must be in range (the generators clamp first)."""
+
+    name = "loop.convert"
+    input = operand_def(AnyAttr())
+    kind = prop_def(StringAttr)
+    result = result_def(AnyAttr())
+    traits = traits_def(Pure())
+    assembly_format: ClassVar[str] = (
+        "$kind $input attr-dict `:` type($input) `to` type($result)"
+    )
+
+    KINDS: ClassVar[tuple[str, ...]] = ("zext", "sext", "trunc", "int_to_float", "float_to_int")
+
+    def __init__(self, kind: str, value: SSAValue, element: Attribute):
+        vector = isinstance(value.type, VectorType)
+        result = vector_of(element, lanes_of(value)) if vector else element
+        super().__init__(
+            operands=[value], properties={"kind": StringAttr(kind)}, result_types=[result]
+        )
+
+    def verify_(self) -> None:
+        if self.kind.data not in self.KINDS:
+            raise VerifyException(f"unknown conversion '{self.kind.data}'")
+        if lanes_of(self.input) != lanes_of(self.result):
+            raise VerifyException("conversion keeps the number of lanes")
+
+
+@irdl_op_definition
+class SelectOp(LoopOp):
+    """Lane-wise `condition ? lhs : rhs`."""
+
+    name = "loop.select"
+    condition = operand_def(AnyAttr())
+    lhs = operand_def(AnyAttr())
+    rhs = operand_def(AnyAttr())
+    result = result_def(AnyAttr())
+    traits = traits_def(Pure())
+    assembly_format: ClassVar[str] = (
+        "operands attr-dict `:` functional-type(operands, results)"
+    )
+
+    def __init__(self, condition: SSAValue, lhs: SSAValue, rhs: SSAValue):
+        super().__init__(operands=[condition, lhs, rhs], result_types=[lhs.type])
+
+
+@irdl_op_definition
+class LookupOp(LoopOp):
+    """table[index] per lane: bytes from the 256-byte table at `table`, indexed by u8 lanes."""
+
+    name = "loop.lookup"
+    T: ClassVar = VarConstraint("T", BaseAttr(VectorType))
+
+    table = operand_def(BufferType)
+    index = operand_def(T)
+    result = result_def(T)
+    traits = traits_def(MemoryReadEffect())
+    assembly_format: ClassVar[str] = "$table `,` $index attr-dict `:` type($result)"
+
+    def __init__(self, table: SSAValue, index: SSAValue):
+        super().__init__(operands=[table, index], result_types=[index.type])
+
+
+# --- the isa level --------------------------------------------------------------------------------
+
+
+@irdl_op_definition
+class InstructionOp(LoopOp):
+    """One machine instruction, by the name of its row in `codegen/instructions.py`."""
+
+    name = "loop.instruction"
+    row = prop_def(StringAttr)
+    arguments = var_operand_def(VectorType)
+    result = result_def(VectorType)
+    traits = traits_def(Pure())
+    assembly_format: ClassVar[str] = (
+        "$row $arguments attr-dict `:` functional-type($arguments, $result)"
+    )
+
+    def __init__(self, row: str, arguments: Sequence[SSAValue], result_type: Attribute):
+        super().__init__(
+            operands=[list(arguments)],
+            properties={"row": StringAttr(row)},
+            result_types=[result_type],
+        )
+
+
+@irdl_op_definition
+class StepOp(LoopOp):
+    """One step of the program: runs `kernel` on `units` independent units with the given buffers.
+
+    `buffers` names each kernel argument as `kind[index] + offset` (kinds: input, output, workspace,
+    weights). Steps stand in execution order at the top of the module."""
+
+    name = "loop.step"
+    kernel = prop_def(StringAttr)
+    properties_ = prop_def(DictionaryAttr, prop_name="step")
+    assembly_format: ClassVar[str] = "$kernel $step attr-dict"
+
+    def __init__(self, kernel: str, step: dict[str, Attribute]):
+        super().__init__(
+            properties={"kernel": StringAttr(kernel), "step": DictionaryAttr(step)}
+        )
+
+
+Loop = Dialect(
+    "loop",
+    [
+        # memory
+        AddressOp, LoadOp, StoreOp, LoadPartOp, StorePartOp,
+        # arithmetic
+        Dot4Op, Dot2Op, ConvertOp, SelectOp, LookupOp,
+        # isa level
+        InstructionOp,
+        # program
+        StepOp,
+    ],
+    [BufferType],
+)  # fmt: skip
