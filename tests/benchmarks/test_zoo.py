@@ -1,0 +1,119 @@
+"""The zoo: valid ONNX, the same bytes every time, the Q/DQ pattern that peers recognise."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+from benchmarks import zoo
+from benchmarks.builder import calibration_images
+from benchmarks.qdq import activation_codes, weight_codes
+from benchmarks.reference import average_pool, convolve, max_pool
+
+
+def operators(model: onnx.ModelProto) -> Counter[str]:
+    return Counter(node.op_type for node in model.graph.node)
+
+
+@pytest.mark.parametrize("name", zoo.MINI)
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_same_valid_bytes_every_time(name: str, precision: zoo.Precision) -> None:
+    first, second = (zoo.build(name, precision) for _ in range(2))
+    onnx.checker.check_model(first, full_check=True)
+    assert first.SerializeToString(deterministic=True) == second.SerializeToString(
+        deterministic=True
+    )
+
+
+@pytest.mark.parametrize("name", zoo.MINI)
+def test_quantized_network_follows_the_float_one(name: str) -> None:
+    images = calibration_images(1, (3, 24, 24), seed=5)
+    models = zoo.build(name, "fp32"), zoo.build(name, "int8")
+    # onnx's evaluator starts at opset 19 for DequantizeLinear; our nodes mean the same there.
+    models[1].opset_import[0].version = 19
+    expected, got = (ReferenceEvaluator(m).run(None, {"input": images})[0] for m in models)
+    assert np.corrcoef(expected.ravel(), got.ravel())[0, 1] > 0.98
+
+
+@pytest.mark.parametrize("name", zoo.MINI)
+def test_kept_batch_norm_equals_folded(name: str) -> None:
+    images = np.random.default_rng(6).uniform(-2, 2, (1, 3, 24, 24)).astype(np.float32)
+    kept = zoo.build(name, "fp32", batch_norm="keep")
+    assert operators(kept)["BatchNormalization"] > 0
+    folded = zoo.build(name, "fp32")
+    assert operators(folded)["BatchNormalization"] == 0
+    results = [ReferenceEvaluator(m).run(None, {"input": images})[0] for m in (kept, folded)]
+    np.testing.assert_allclose(*results, rtol=1e-3, atol=1e-4)
+
+
+def test_seed_changes_the_weights() -> None:
+    models = [zoo.build("mini_concat", "fp32", seed=seed) for seed in (0, 1)]
+    weights = [numpy_helper.to_array(model.graph.initializer[0]) for model in models]
+    assert not np.array_equal(*weights)
+
+
+def test_qdq_pattern() -> None:
+    """Every activation passes Q/DQ except between a contraction or Add and its Relu."""
+    model = zoo.build("mini_resnet", "int8")
+    producer = {name: node for node in model.graph.node for name in node.output}
+    for node in model.graph.node:
+        sources = [producer[name].op_type for name in node.input if name in producer]
+        if node.op_type in ("Conv", "Gemm"):
+            assert sources == ["DequantizeLinear"] * 3
+        if node.op_type in ("Add", "MaxPool", "GlobalAveragePool", "Flatten"):
+            assert set(sources) == {"DequantizeLinear"}
+        if node.op_type == "Relu":
+            assert sources[0] in ("Conv", "Add")
+    assert producer["logits"].op_type == "DequantizeLinear"
+    assert operators(model)["QuantizeLinear"] < operators(model)["DequantizeLinear"]
+
+
+def test_bias_scale_is_the_product_of_input_and_weight_scales() -> None:
+    model = zoo.build("mini_resnet", "int8")
+    constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+    product = constants["input.scale"] * constants["conv1.weight.scale"]
+    np.testing.assert_array_equal(constants["conv1.bias.scale"], product)
+    assert constants["conv1.bias.codes"].dtype == np.int32
+
+
+@pytest.mark.parametrize("limits", [(-2.0, 3.0), (0.5, 6.0), (-4.0, -1.0), (0.0, 0.0)])
+def test_activation_codes_cover_the_range_and_zero(limits: tuple[float, float]) -> None:
+    codes = activation_codes(*limits)
+    zero_point = int(codes.zero_point)
+    tolerance = 0.51 * float(codes.scale)
+    assert -zero_point * float(codes.scale) <= min(*limits, 0.0) + tolerance
+    assert (255 - zero_point) * float(codes.scale) >= max(*limits, 0.0) - tolerance
+
+
+def test_weight_codes_use_the_full_symmetric_range() -> None:
+    weight = np.array([[1.0, -2.0], [0.25, 0.5], [0.0, 0.0]], np.float32)
+    codes, scales = weight_codes(weight)
+    assert codes.tolist() == [[64, -127], [64, 127], [0, 0]]
+    assert np.all(scales > 0)
+
+
+@pytest.mark.parametrize(("groups", "channels"), [(1, 6), (2, 6), (4, 4)])
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [(1, 1, 0), (3, 2, 1), (5, 1, 2)])
+def test_reference_convolution(
+    groups: int, channels: int, kernel: int, stride: int, padding: int
+) -> None:
+    rng = np.random.default_rng(kernel)
+    x = rng.standard_normal((2, 4, 9, 8)).astype(np.float32)
+    weight = rng.standard_normal((channels, 4 // groups, kernel, kernel)).astype(np.float32)
+    node = onnx.helper.make_node(
+        "Conv", ["x", "w"], ["y"], strides=[stride] * 2, pads=[padding] * 4, group=groups
+    )
+    (expected,) = ReferenceEvaluator(node).run(None, {"x": x, "w": weight})
+    result = convolve(x, weight, stride, padding, groups)
+    np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_reference_pools() -> None:
+    x = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
+    assert max_pool(-x, 3, 2, 1).tolist() == [[[[0, -1], [-4, -5]]]]
+    assert average_pool(x, 2, 2).tolist() == [[[[2.5, 4.5], [10.5, 12.5]]]]
