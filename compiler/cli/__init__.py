@@ -1,0 +1,88 @@
+"""The lpc command: parse, call, print. One file per command, imported when that command runs.
+
+Exit codes: 0 fine; 1 the model or the data is wrong (one line on stderr); 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import errno
+from importlib import import_module
+from typing import Any
+
+import click
+
+from ..errors import LpcError
+
+# command → one line of help, here so that `lpc --help` imports none of them
+COMMANDS = {
+    "compile": "Compile a model into a shared library.",
+    "run": "Run a model or a compiled library once.",
+    "benchmark": "Measure latency, throughput and per-layer counters.",
+    "explain": "Show per layer which precision was asked for, which it got, and why.",
+    "targets": "List the instruction sets lpc generates code for.",
+    "demo": "Compile, run and check the bundled model.",
+    "opt": "Run compiler passes over IR in our dialects.",
+}
+EXAMPLES = """\b
+Examples:
+  lpc demo
+  lpc compile model.onnx -o model.so
+  lpc run model.so --input x.npz --output y.npz
+  lpc benchmark model.so -niter 100 -report_type average_counters"""
+
+
+class Commands(click.Group):
+    """Imports a command's module on use, and turns what goes wrong inside into one line and an exit
+    code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(f".{cmd_name}", __name__).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, KeyboardInterrupt):
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise
+            if ctx.params["debug"]:
+                raise
+            click.echo(f"error: {one_line(error)}", err=True)
+            ctx.exit(1)
+
+
+def one_line(error: Exception) -> str:
+    if isinstance(error, LpcError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return ": ".join(str(part) for part in (error.filename, error.strerror) if part)
+    text = " ".join(str(error).split())
+    return f"unexpected {type(error).__name__}: {text}; `lpc --debug …` shows where"
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=EXAMPLES,
+)
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(package_name="lpc", message="lpc %(version)s")
+def cli(debug: bool) -> None:
+    """lpc, the low-precision compiler: quantized neural networks to exact, fast, self-contained
+    native libraries."""
+
+
+def main() -> None:
+    cli(prog_name="lpc")

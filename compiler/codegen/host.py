@@ -1,0 +1,44 @@
+"""Which targets the CPU of this machine runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from ..errors import LpcError
+from .targets import TARGETS, Target, by_name, required_features
+
+
+@cache
+def cpu_features() -> frozenset[str]:
+    """The flags of the first core in /proc/cpuinfo; empty where there is none."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return frozenset()
+    flags = (line.partition(":")[2].split() for line in lines if line.startswith("flags"))
+    return frozenset(next(flags, ()))
+
+
+def runs_here(target: Target) -> bool:
+    return cpu_features().issuperset(required_features(target))
+
+
+def native_target() -> Target:
+    """The newest target that this CPU runs; targets are listed oldest first."""
+    supported = [target for target in TARGETS if runs_here(target)]
+    if not supported:
+        raise LpcError(
+            "this CPU runs none of lpc's targets, so 'native' names none; see `lpc targets`"
+        )
+    return supported[-1]
+
+
+def resolve_targets(names: str) -> Sequence[Target]:
+    """The rows for "native" or "avx2,avx512_vnni", oldest first, each once."""
+    asked = {name.strip() for name in names.split(",") if name.strip()}
+    if not asked:
+        raise LpcError(f"'{names}' names no target; try native")
+    rows = {native_target() if name == "native" else by_name(name) for name in asked}
+    return [target for target in TARGETS if target in rows]
