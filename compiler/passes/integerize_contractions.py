@@ -1,0 +1,285 @@
+"""Turn float contractions of dequantized codes into exact integer ones.
+
+    conv2d(dequantize(x; sx, zx), dequantize(w; sw, zw), bias)
+      = dequantize(qconv2d(x, w, bias / (sx·sw); zx, zw); sx·sw, 0)
+    matmul(dequantize(a; sa, za), dequantize(b; sb, zb), bias)
+      = dequantize(qmatmul(a, b, bias / (sa·sb); za, zb); sa·sb, 0)
+    avg_pool(dequantize(x; sx, zx)) = dequantize(qsum_pool(x; zx); sx·float32(1/n), 0)
+    reduce mean over spatial axes   = reshape(avg_pool over the whole extent)
+
+Equal in real numbers: Σ (x − zx)·sx·(w − zw)·sw has a common factor. Scales multiply in float32.
+This pass and `fuse-requantize` are the only ones that may change a result, and only by the
+roundings of float sums and of a float bias (contract 7).
+
+Side conditions, else the op stays float:
+  - weights are constant codes, per tensor or per output channel (conv: axis 0, matmul: columns);
+    the second operand of matmul may also be an activation with a per-tensor grid;
+  - activations have one scale and one zero point, inside their type (it is what padding holds); a
+    grouped convolution may have one scale per group, which moves to the group's output channels;
+  - bias is constant, and Σ|w − zw|·max|x − zx| + |b| < 2³¹ for every output channel: no partial sum
+    can overflow;
+  - every window of the average holds n elements: no padding, or padding that counts (real zeros).
+Weights with a zero point become plain si8 codes where w − zw fits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation, SSAValue
+from xdsl.passes import ModulePass
+from xdsl.pattern_rewriter import PatternRewriter, RewritePattern, op_type_rewrite_pattern
+
+from ..dialects import graph, shapes
+from ..dialects.tensors import Array, shape_of, type_of
+from .constant_codes import (
+    ACCUMULATOR_LIMIT,
+    Weights,
+    constant_weights,
+    integer_bias,
+    is_usable_scale,
+    reach,
+)
+from .grids import Grid, dequantized
+from .rewriting import replace, rewrite
+
+
+@dataclass(frozen=True)
+class Activation:
+    """Codes with one zero point inside their type."""
+
+    codes: SSAValue
+    grid: Grid
+
+    @property
+    def zero_point(self) -> int:
+        return self.grid.zero_point
+
+    @property
+    def reach(self) -> int:
+        return reach(self.codes, self.zero_point)
+
+
+def activation_of(value: SSAValue) -> Activation | None:
+    dequantize = dequantized(value)
+    if dequantize is None:
+        return None
+    grid = Grid.of(dequantize)
+    low, high = graph.code_range(type_of(dequantize.input).element_type)
+    if not grid.has_one_zero_point or not low <= grid.zero_point <= high:
+        return None
+    return Activation(dequantize.input, grid)
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """What an integer contraction needs besides the attributes of the float one."""
+
+    activation: Activation
+    weights: Weights
+    bias: Array | None
+    scales: Array
+
+    @staticmethod
+    def of(
+        activation: Activation,
+        weights: Weights,
+        bias: SSAValue | None,
+        activation_scales: Array,
+    ) -> Contraction | None:
+        """None if the scales, the bias or the range of the accumulator rule it out."""
+        scales = activation_scales * weights.scales
+        channels = len(weights.magnitudes)
+        codes = integer_bias(bias, scales, channels) if is_usable_scale(scales) else None
+        if codes is None:
+            return None
+        largest = weights.magnitudes * activation.reach + np.abs(codes)
+        if np.any(largest >= ACCUMULATOR_LIMIT):
+            return None
+        return Contraction(
+            activation, weights, None if bias is None else codes.astype(np.int32), scales
+        )
+
+    def constants(self) -> tuple[SSAValue, SSAValue | None, list[Operation]]:
+        """Weight and bias values, and the ops that have to be inserted for them."""
+        weight = self.weights.constant
+        new: list[Operation] = [] if weight.parent is not None else [weight]
+        if self.bias is None:
+            return weight.result, None, new
+        bias = graph.ConstantOp(self.bias)
+        return weight.result, bias.result, [*new, bias]
+
+
+def _scales_per_output(op: graph.Conv2dOp, grid: Grid) -> Array | None:
+    """The activation's scale for each output channel, [1] or [O]; None when one sees several."""
+    if len(grid.scales) == 1:
+        return grid.scales
+    if grid.axis != shapes.channel_axis(op.layout.data):
+        return None
+    groups = op.group_count
+    per_group = grid.scales.reshape(groups, -1)
+    if np.any(per_group != per_group[:, :1]):
+        return None
+    return np.repeat(per_group[:, 0], shape_of(op.weight)[0] // groups)
+
+
+def match_convolution(op: graph.Conv2dOp) -> Contraction | None:
+    activation = activation_of(op.input)
+    weights = constant_weights(op.weight, 0, (1, 2, 3))
+    if activation is None or weights is None:
+        return None
+    scales = _scales_per_output(op, activation.grid)
+    return None if scales is None else Contraction.of(activation, weights, op.bias, scales)
+
+
+class IntegerConvolution(RewritePattern):
+    @op_type_rewrite_pattern
+    def match_and_rewrite(self, op: graph.Conv2dOp, rewriter: PatternRewriter) -> None:
+        match = match_convolution(op)
+        if match is None:
+            return
+        weight, bias, constants = match.constants()
+        contraction = graph.QConv2dOp(
+            match.activation.codes,
+            weight,
+            bias,
+            input_zero_point=match.activation.zero_point,
+            weight_zero_point=match.weights.zero_points,
+            strides=graph.ints(op.strides),
+            pads=graph.ints(op.pads),
+            dilations=graph.ints(op.dilations),
+            groups=op.group_count,
+            layout=op.layout.data,
+        )
+        axis = shapes.channel_axis(op.layout.data)
+        real = graph.DequantizeOp(contraction.result, match.scales, axis=axis)
+        replace(rewriter, op, [*constants, contraction, real])
+
+
+def match_matmul_by_weights(op: graph.MatMulOp) -> Contraction | None:
+    activation = activation_of(op.a)
+    rank = len(shape_of(op.b))
+    weights = constant_weights(op.b, rank - 1, (rank - 2,))
+    if activation is None or weights is None or not activation.grid.is_per_tensor:
+        return None
+    return Contraction.of(activation, weights, op.bias, activation.grid.scales)
+
+
+class IntegerMatMul(RewritePattern):
+    """matmul by constant weights."""
+
+    @op_type_rewrite_pattern
+    def match_and_rewrite(self, op: graph.MatMulOp, rewriter: PatternRewriter) -> None:
+        match = match_matmul_by_weights(op)
+        if match is None:
+            return
+        weight, bias, constants = match.constants()
+        contraction = graph.QMatMulOp(
+            match.activation.codes,
+            weight,
+            bias,
+            a_zero_point=match.activation.zero_point,
+            b_zero_point=match.weights.zero_points,
+        )
+        axis = len(shape_of(op.result)) - 1
+        real = graph.DequantizeOp(contraction.result, match.scales, axis=axis)
+        replace(rewriter, op, [*constants, contraction, real])
+
+
+class IntegerActivationMatMul(RewritePattern):
+    """matmul of two activations, each with a per-tensor grid."""
+
+    @op_type_rewrite_pattern
+    def match_and_rewrite(self, op: graph.MatMulOp, rewriter: PatternRewriter) -> None:
+        a, b = activation_of(op.a), activation_of(op.b)
+        if a is None or b is None or not (a.grid.is_per_tensor and b.grid.is_per_tensor):
+            return
+        depth, columns = shape_of(op.b)[-2:]
+        scales = a.grid.scales * b.grid.scales
+        bias = integer_bias(op.bias, scales, columns) if is_usable_scale(scales) else None
+        if bias is None or np.any(np.abs(bias) + depth * a.reach * b.reach >= ACCUMULATOR_LIMIT):
+            return
+        constants = [] if op.bias is None else [graph.ConstantOp(bias.astype(np.int32))]
+        contraction = graph.QMatMulOp(
+            a.codes,
+            b.codes,
+            *(constant.result for constant in constants),
+            a_zero_point=a.zero_point,
+            b_zero_point=b.zero_point,
+        )
+        axis = len(shape_of(op.result)) - 1
+        real = graph.DequantizeOp(contraction.result, scales, axis=axis)
+        replace(rewriter, op, [*constants, contraction, real])
+
+
+def _summable(value: SSAValue, count: int, axis: int) -> Activation | None:
+    """`value` as codes of which `count` can be added up, with scales per tensor or along `axis`."""
+    activation = activation_of(value)
+    if activation is None or activation.reach * count >= ACCUMULATOR_LIMIT:
+        return None
+    grid = activation.grid
+    return activation if grid.is_per_tensor or grid.axis == axis else None
+
+
+class IntegerAveragePool(RewritePattern):
+    @op_type_rewrite_pattern
+    def match_and_rewrite(self, op: graph.AvgPoolOp, rewriter: PatternRewriter) -> None:
+        if any(graph.ints(op.pads)) and not bool(op.count_include_pad):
+            return
+        kernel = graph.ints(op.kernel)
+        count, axis = kernel[0] * kernel[1], shapes.channel_axis(op.layout.data)
+        activation = _summable(op.input, count, axis)
+        if activation is None:
+            return
+        sums = graph.QSumPoolOp(
+            activation.codes,
+            kernel,
+            input_zero_point=activation.zero_point,
+            strides=graph.ints(op.strides),
+            pads=graph.ints(op.pads),
+            layout=op.layout.data,
+        )
+        scales = activation.grid.scales * np.float32(1 / count)
+        if is_usable_scale(scales):
+            replace(rewriter, op, [sums, graph.DequantizeOp(sums.result, scales, axis=axis)])
+
+
+class MeanAsPool(RewritePattern):
+    """mean over spatial axes of [N, C, L] or [N, C, H, W] codes → reshape ∘ avg_pool ∘ reshape."""
+
+    @op_type_rewrite_pattern
+    def match_and_rewrite(self, op: graph.ReduceOp, rewriter: PatternRewriter) -> None:
+        shape, axes = shape_of(op.input), graph.ints(op.axes)
+        if op.kind.data != "mean" or len(shape) not in (3, 4) or not set(axes) <= {2, 3}:
+            return
+        *outer, height, width = shape if len(shape) == 4 else (*shape, 1)
+        kernel = (height if 2 in axes else 1, width if 3 in axes else 1)
+        dequantize = dequantized(op.input)
+        if dequantize is None or _summable(op.input, kernel[0] * kernel[1], 1) is None:
+            return
+        image = graph.ReshapeOp(dequantize.input, [*outer, height, width])
+        grid = Grid.of(dequantize)
+        reals = graph.DequantizeOp(image.result, grid.scales, grid.zero_points, grid.axis)
+        pool = graph.AvgPoolOp(reals.result, kernel)
+        result = graph.ReshapeOp(pool.result, shape_of(op.result))
+        replace(rewriter, op, [image, reals, pool, result])
+
+
+@dataclass(frozen=True)
+class IntegerizeContractions(ModulePass):
+    name = "integerize-contractions"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        rewrite(
+            op,
+            [
+                MeanAsPool(),
+                IntegerAveragePool(),
+                IntegerConvolution(),
+                IntegerMatMul(),
+                IntegerActivationMatMul(),
+            ],
+        )
