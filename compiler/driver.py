@@ -29,6 +29,7 @@ from . import files
 from .codegen.host import resolve_targets
 from .codegen.targets import Target
 from .dialects.graph import Graph
+from .dialects.tensors import shape_of
 from .errors import LpcError
 from .passes import load_pass
 
@@ -240,6 +241,14 @@ def source_layers(module: ModuleOp) -> tuple[tuple[str, str], ...]:
     rows = main_function(module).attributes["layers"]
     assert isinstance(rows, ArrayAttr)
     return tuple((name.data, kind.data) for name, kind in rows)
+
+
+def main_inputs(module: ModuleOp) -> dict[str, tuple[int, ...]]:
+    """Name → shape of the model's inputs."""
+    function = main_function(module)
+    names = function.attributes["input_names"]
+    assert isinstance(names, ArrayAttr)
+    return {name.data: shape_of(arg) for name, arg in zip(names, function.args, strict=True)}
 
 
 def main_function(module: ModuleOp) -> FuncOp:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from ..driver import Progress
 
+_QUIET_SECONDS = 2.0
 _HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -80,7 +81,7 @@ def input_shape_option() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 @contextmanager
 def progress_display(levels: int) -> Iterator[Progress]:
-    """A bar on a terminal, one line per level in a pipe; both on stderr."""
+    """On stderr: a bar on a terminal; in a pipe one line per level, once the work takes seconds."""
     if sys.stderr.isatty():
         with _bar(levels) as progress:
             yield progress
@@ -88,7 +89,9 @@ def progress_display(levels: int) -> Iterator[Progress]:
     begin = time.perf_counter()
 
     def line(level: str, target: str) -> None:
-        click.echo(f"[{time.perf_counter() - begin:6.2f} s] {label(level, target)}", err=True)
+        elapsed = time.perf_counter() - begin
+        if elapsed > _QUIET_SECONDS:
+            click.echo(f"[{elapsed:5.1f} s] {label(level, target)}", err=True)
 
     yield line
 
