@@ -75,7 +75,8 @@ class OptMain(xDSLOptMain):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool; the exit code. A file that does not parse or verify is reported in one line."""
     try:
-        OptMain("Run passes over IR in our dialects.", arguments).run()
+        tool = OptMain("Run passes over IR in our dialects.", arguments)
+        tool.run()  # type: ignore[no-untyped-call]
     except (ParseError, VerifyException, PassFailedException, OSError) as error:
         print(f"lpc opt: {error}", file=sys.stderr)
         return 1

@@ -1,4 +1,4 @@
-"""lit configuration: `lit lit_tests`. Every test is a file whose RUN lines call `lpc opt` and check with `filecheck`."""
+"""lit configuration: `lit lit_tests`. RUN lines call `lpc opt` and check with `filecheck`."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ path = os.pathsep.join([tools, os.environ.get("PATH", "")])
 config.environment["PATH"] = path  # noqa: F821
 config.environment["PYTHONPATH"] = os.environ.get("PYTHONPATH", "")  # noqa: F821
 
-# The module is what the console script runs; it also works where only PYTHONPATH leads to the package.
+# The module also works where only PYTHONPATH leads to the package, not just where it is installed.
 config.substitutions.append(("lpc opt", f"{sys.executable} -m lpc.compiler.opt"))  # noqa: F821
 if shutil.which("filecheck", path=path) is None:
     lit_config.fatal("filecheck is not installed: pip install 'lpc[dev]'")  # noqa: F821

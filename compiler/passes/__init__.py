@@ -1,6 +1,7 @@
-"""The passes, by name. One pass is one file: `sink-dequantize` is the `ModulePass` of that name in `sink_dequantize.py`.
+"""The passes, by name: `sink-dequantize` is the `ModulePass` of that name in `sink_dequantize.py`.
 
-A pass's module is imported when the pass is asked for, so that a tool that runs one pass starts fast.
+A pass's module is imported when the pass is asked for, so that a tool that runs one pass starts
+fast.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ PASS_NAMES = (
     "canonicalize", "fold-batch-norm", "fold-bias", "split-fake-quantize", "quantize-weights",
     "fold-weight-movement", "recover-weight-grid",
     # split → int8
-    "sink-dequantize", "integerize-contractions", "fuse-requantize", "tabulate-unary", "unsign-activations",
+    "sink-dequantize", "hoist-quantize", "integerize-contractions", "fuse-requantize",
+    "tabulate-unary", "unsign-activations",
     # int8 → packed
-    "channels-last", "prove-accumulation", "fuse-epilogue", "assign-layouts", "pack-weights", "plan-memory",
+    "channels-last", "prove-accumulation", "fuse-epilogue", "assign-layouts", "pack-weights",
+    "plan-memory",
 )  # fmt: skip
 
 

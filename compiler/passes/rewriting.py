@@ -1,6 +1,7 @@
-"""What every rewrite needs: constants as numpy arrays, use counts, source-layer names, a greedy driver.
+"""What every rewrite needs: constants as numpy arrays, source-layer names, a greedy driver.
 
-An op made by a rewrite belongs to the source layer of the op it replaces: `replace` and `inherit_layer` see to it.
+An op made by a rewrite belongs to the source layer of the op it replaces: `replace` and
+`inherit_layer` see to it.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def has_one_use(value: SSAValue) -> bool:
 
 
 def inherit_layer(new: Operation, old: Operation) -> None:
-    """Name `new`'s source layer after `old`'s; a constant has none, and a layer already set stays."""
+    """Give `new` the source layer of `old`. A constant has none, and one already set stays."""
     if isinstance(new, graph.ConstantOp) or "layer" not in old.attributes:
         return
     new.attributes.setdefault("layer", old.attributes["layer"])
@@ -59,7 +60,7 @@ def replace(
     new: Operation | Sequence[Operation],
     results: Sequence[SSAValue] | None = None,
 ) -> None:
-    """Put `new` in the place of `old`, in its source layer; `results` default to those of the last new op."""
+    """Put `new` in the place of `old`, in its source layer. `results`: those of the last new op."""
     ops = [new] if isinstance(new, Operation) else list(new)
     for op in ops:
         inherit_layer(op, old)
