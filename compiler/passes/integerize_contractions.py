@@ -257,15 +257,26 @@ class MeanAsPool(RewritePattern):
             return
         *outer, height, width = shape if len(shape) == 4 else (*shape, 1)
         kernel = (height if 2 in axes else 1, width if 3 in axes else 1)
-        dequantize = dequantized(op.input)
-        if dequantize is None or _summable(op.input, kernel[0] * kernel[1], 1) is None:
+        if _summable(op.input, kernel[0] * kernel[1], 1) is None:
             return
-        image = graph.ReshapeOp(dequantize.input, [*outer, height, width])
-        grid = Grid.of(dequantize)
-        reals = graph.DequantizeOp(image.result, grid.scales, grid.zero_points, grid.axis)
-        pool = graph.AvgPoolOp(reals.result, kernel)
-        result = graph.ReshapeOp(pool.result, shape_of(op.result))
-        replace(rewriter, op, [image, reals, pool, result])
+        new: list[Operation] = []
+        image = op.input
+        if len(shape) == 3:
+            new += _as_image(op.input, (*outer, height, width))
+            image = new[-1].results[0]
+        new.append(graph.AvgPoolOp(image, kernel))
+        if shape_of(new[-1].results[0]) != shape_of(op.result):
+            new.append(graph.ReshapeOp(new[-1].results[0], shape_of(op.result)))
+        replace(rewriter, op, new)
+
+
+def _as_image(value: SSAValue, shape: tuple[int, ...]) -> list[Operation]:
+    """A dequantized [N, C, L] as [N, C, L, 1], still a dequantize of codes."""
+    dequantize = dequantized(value)
+    assert dequantize is not None
+    grid = Grid.of(dequantize)
+    image = graph.ReshapeOp(dequantize.input, shape)
+    return [image, graph.DequantizeOp(image.result, grid.scales, grid.zero_points, grid.axis)]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ Swish of ONNX Runtime's quantizer is one table,
 
     quantize(mul(dequantize(q), dequantize(quantize(sigmoid(dequantize(q))))))
 
-Exact: the interpreter computes the table by running the expression itself on all 256 codes. Side conditions: every value has the shape of q; grids are per-tensor; constants are uniform.
+Exact: the interpreter computes the table by running the expression itself on all 256 codes.
+Side conditions: every value has the shape of q; grids are per-tensor; constants are uniform.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@
 
 Exact: (c + 128) − (z + 128) = c − z, and adding 128 keeps the order. `recode` (a flip of the top
 bit) stands at si8 inputs and outputs of the model, which keep their type. Weights stay si8, also
-those that only a `dequantize` reads; a constant among activations (in a `concat`) is shifted itself.
+those that only a `dequantize` reads; a constant among activations (in a `concat`) is shifted.
 """
 
 from __future__ import annotations
