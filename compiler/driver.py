@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -30,7 +31,7 @@ from .codegen.host import resolve_targets
 from .codegen.targets import Target
 from .dialects.graph import Graph
 from .dialects.tensors import shape_of
-from .errors import LpcError
+from .errors import LpcError, LpcWarning
 from .passes import load_pass
 
 STOP_POINTS = ("import", "split", "int8", "packed", "loop", "isa", "llvm", "asm", "obj")
@@ -121,7 +122,11 @@ def load_model(path: Path, input_shapes: Mapping[str, Sequence[int]] | None = No
         raise LpcError(f"{path}: no such file")
     module_name, function = FRONTENDS[path.suffix.lower()]
     frontend = import_module(f".frontends.{module_name}", __package__)
-    return cast(ModuleOp, getattr(frontend, function)(path, input_shapes))
+    return cast(ModuleOp, getattr(frontend, function)(path, input_shapes, warn=_warn))
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, LpcWarning, stacklevel=2)
 
 
 def lower_to_split(module: ModuleOp, context: Context) -> None:
@@ -162,6 +167,18 @@ def levels(
     progress("int8", "")
     lower_to_int8(module, context)
     yield Level("int8", "", module)
+
+
+def graph_at(
+    level: str, model: Path, input_shapes: Mapping[str, Sequence[int]] | None = None
+) -> ModuleOp:
+    """The verified graph of `model` at a level that all targets share."""
+    assert level in SHARED_LEVELS
+    for stage in levels(model, (), input_shapes, lambda name, target: None):
+        _verify(stage)
+        if stage.name == level:
+            return cast(ModuleOp, stage.content)
+    raise AssertionError(f"the pipeline has no level {level}")
 
 
 def compile_model(

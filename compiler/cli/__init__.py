@@ -6,12 +6,15 @@ Exit codes: 0 fine; 1 the model or the data is wrong (one line on stderr); 2 wro
 from __future__ import annotations
 
 import errno
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
 import click
 
-from ..errors import LpcError
+from ..errors import LpcError, LpcWarning
 
 # command → one line of help, here so that `lpc --help` imports none of them
 COMMANDS = {
@@ -51,7 +54,8 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with _warnings_as_lines():
+                return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort, KeyboardInterrupt):
             raise
         except Exception as error:
@@ -61,6 +65,15 @@ class Commands(click.Group):
                 raise
             click.echo(f"error: {one_line(error)}", err=True)
             ctx.exit(1)
+
+
+@contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", LpcWarning)
+        warnings.showwarning = lambda message, *_: click.echo(f"warning: {message}", err=True)
+        yield
 
 
 def one_line(error: Exception) -> str:
