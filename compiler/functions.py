@@ -121,18 +121,22 @@ def _reduced(m: VectorMath[F, I, M], x: F) -> tuple[F, I]:
 
 def exp(m: VectorMath[F, I, M], x: F) -> F:
     """e^r·2^n with e^r = 1 + (r + r²·q(r)); 2^n in two factors, for overflow and denormals."""
-    return exp_sum(m, clamp(m, x, -104.0, 89.0), m.constant(0.0))
+    partial, scale = exp_parts(m, clamp(m, x, -104.0, 89.0), m.constant(0.0))
+    return m.mul(partial, scale)
 
 
-def exp_sum(m: VectorMath[F, I, M], high: F, low: F) -> F:
-    """e^(high + low) for −104 ≤ high ≤ 89 and a small correction `low`."""
+def exp_parts(m: VectorMath[F, I, M], high: F, low: F) -> tuple[F, F]:
+    """(a, b) with e^(high + low) = a·b for −170 ≤ high ≤ 89 and a small correction `low`.
+
+    b is a power of two and a is far from the ends of the range: what is multiplied to a before b is applied loses nothing
+    where e^… itself is denormal."""
     r, n = _reduced(m, high)
     r = m.add(r, low)
     grown = m.mul(m.mul(r, r), polynomial(m, r, _EXP))
     mantissa = m.add(m.constant(1.0), m.add(r, grown))
     half = m.isub(m.ilshr(m.iadd(n, m.integer(256)), 1), m.integer(128))
     rest = m.isub(n, half)
-    return m.mul(m.mul(mantissa, power_of_two(m, half)), power_of_two(m, rest))
+    return m.mul(mantissa, power_of_two(m, half)), power_of_two(m, rest)
 
 
 def expm1_negative(m: VectorMath[F, I, M], x: F) -> F:
@@ -180,33 +184,35 @@ def with_sign_of(m: VectorMath[F, I, M], x: F, magnitude: F) -> F:
     return m.from_bits(m.ior(m.bits(m.abs(magnitude)), sign))
 
 
-def upper_tail(m: VectorMath[F, I, M], t: F) -> F:
-    """The normal distribution's Q(t) = erfc(t/√2)/2 for t ≥ 0: e^(−t²/2)·P(1 / (1 + t/4)).
+def upper_tail(m: VectorMath[F, I, M], t: F) -> tuple[F, F]:
+    """(a, b) with a·b = Q(t) = erfc(t/√2)/2 of the normal distribution, t ≥ 0: e^(−t²/2)·P(1 / (1 + t/4)), b as in exp_parts.
 
     t² = h² + (t − h)(t + h) with h the upper 12 bits of t: h² is exact, so the exponential keeps its relative accuracy."""
-    t = m.minimum(m.constant(14.5), t)
+    t = m.minimum(m.constant(16.0), t)
     h = m.from_bits(m.iand(m.bits(t), m.integer(-(2**12))))
     high = m.mul(m.mul(h, h), m.constant(-0.5))
     low = m.mul(m.mul(m.sub(t, h), m.add(t, h)), m.constant(-0.5))
+    partial, scale = exp_parts(m, high, low)
     u = m.div(m.constant(1.0), m.add(m.constant(1.0), m.mul(t, m.constant(0.25))))
-    return m.mul(exp_sum(m, m.maximum(m.constant(-104.0), high), low), polynomial(m, u, _TAIL))
+    return m.mul(partial, polynomial(m, u, _TAIL)), scale
 
 
 def erf(m: VectorMath[F, I, M], x: F) -> F:
     """x + x·P(x²) for |x| < 0.75, else sign(x)·(1 − 2·Q(√2·|x|))."""
     size = m.abs(x)
     small = m.add(x, m.mul(x, polynomial(m, m.mul(x, x), _ERF)))
-    tail = upper_tail(m, m.mul(size, m.constant(1.41421356)))
-    large = m.sub(m.constant(1.0), m.mul(m.constant(2.0), tail))
+    partial, scale = upper_tail(m, m.mul(size, m.constant(1.41421356)))
+    tail = m.mul(partial, scale)
+    large = m.sub(m.constant(1.0), m.add(tail, tail))
     return m.select(m.less(size, m.constant(0.75)), small, with_sign_of(m, x, large))
 
 
 def gelu(m: VectorMath[F, I, M], x: F) -> F:
     """x·Φ(x), Φ from the upper tail of |x|."""
-    x = m.maximum(m.constant(-64.0), x)  # −inf·0 is not a number
-    tail = upper_tail(m, m.abs(x))
-    upper = m.sub(m.constant(1.0), tail)
-    return m.mul(x, m.select(m.less(x, m.constant(0.0)), tail, upper))
+    partial, scale = upper_tail(m, m.abs(x))
+    below = m.mul(m.mul(m.maximum(m.constant(-16.0), x), partial), scale)
+    above = m.mul(x, m.sub(m.constant(1.0), m.mul(partial, scale)))
+    return m.select(m.less(x, m.constant(0.0)), below, above)
 
 
 def softplus(m: VectorMath[F, I, M], x: F) -> F:
@@ -221,18 +227,30 @@ def softplus(m: VectorMath[F, I, M], x: F) -> F:
 def silu(m: VectorMath[F, I, M], x: F) -> F:
     """x·sigmoid(x)"""
     x = m.maximum(m.constant(-128.0), x)  # −inf·0 is not a number
-    return m.mul(x, sigmoid(m, x))
+    size = m.minimum(m.constant(128.0), m.abs(x))
+    return times_logistic(m, x, m.neg(size), m.constant(0.0))
+
+
+def times_logistic(m: VectorMath[F, I, M], x: F, high: F, low: F) -> F:
+    """x / (1 + e) for x ≥ 0 and x·e / (1 + e) below, e = e^(high + low)."""
+    partial, scale = exp_parts(m, high, low)
+    denominator = m.add(m.constant(1.0), m.mul(partial, scale))
+    below = m.mul(m.div(m.mul(x, partial), denominator), scale)
+    return m.select(m.less(x, m.constant(0.0)), below, m.div(x, denominator))
 
 
 def mish(m: VectorMath[F, I, M], x: F) -> F:
-    """x·tanh(softplus(x)) = x·n / (n + d), e = exp(−|x|): n = e² + 2e, d = 2 for x < 0; n = 1 + 2e, d = 2e² otherwise."""
+    """x·tanh(softplus(x)), with e = exp(−|x|): x·e·(e + 2) / (e·(e + 2) + 2) for x < 0, else x·n / (n + 2e²), n = 1 + 2e."""
     x = m.maximum(m.constant(-128.0), x)  # −inf·0 is not a number
-    negative = m.less(x, m.constant(0.0))
-    e = exp(m, m.neg(m.abs(x)))
-    twice, square = m.add(e, e), m.mul(e, e)
-    n = m.add(m.select(negative, square, m.constant(1.0)), twice)
-    d = m.select(negative, m.constant(2.0), m.add(square, square))
-    return m.mul(x, m.div(n, m.add(n, d)))
+    two = m.constant(2.0)
+    size = m.minimum(m.constant(128.0), m.abs(x))
+    partial, scale = exp_parts(m, m.neg(size), m.constant(0.0))
+    e = m.mul(partial, scale)
+    sum_ = m.add(e, two)
+    below = m.div(m.mul(m.mul(x, partial), sum_), m.add(m.mul(e, sum_), two))
+    n = m.add(m.constant(1.0), m.add(e, e))
+    above = m.mul(x, m.div(n, m.add(n, m.mul(m.mul(e, e), two))))
+    return m.select(m.less(x, m.constant(0.0)), m.mul(below, scale), above)
 
 
 def two_product(m: VectorMath[F, I, M], a: F, b: F) -> tuple[F, F]:
@@ -247,8 +265,8 @@ def two_product(m: VectorMath[F, I, M], a: F, b: F) -> tuple[F, F]:
 
 def gelu_tanh(m: VectorMath[F, I, M], x: F) -> F:
     """x·sigmoid(y), y = x·(a + b·x²), a = 2·√(2/π), b = 0.044715·a, in two floats: e^y multiplies y's absolute error."""
-    x = m.maximum(m.constant(-16.0), x)  # −inf·0 is not a number
-    size = m.minimum(m.constant(16.0), m.abs(x))
+    x = m.maximum(m.constant(-12.0), x)  # −inf·0 is not a number
+    size = m.minimum(m.constant(12.0), m.abs(x))
     square, square_low = two_product(m, size, size)
     p, p_low = two_product(m, square, m.constant(GELU_B))
     p_low = m.add(
@@ -262,9 +280,7 @@ def gelu_tanh(m: VectorMath[F, I, M], x: F) -> F:
     q_low = m.add(m.add(q_low, p_low), m.constant(GELU_A_LOW))
     y, y_low = two_product(m, size, q)
     y_low = m.add(y_low, m.mul(size, q_low))
-    e = exp_sum(m, m.maximum(m.constant(-104.0), m.neg(y)), m.neg(y_low))
-    numerator = m.select(m.less(x, m.constant(0.0)), e, m.constant(1.0))
-    return m.mul(x, m.div(numerator, m.add(m.constant(1.0), e)))
+    return times_logistic(m, x, m.neg(y), m.neg(y_low))
 
 
 def elu(m: VectorMath[F, I, M], x: F, alpha: float) -> F:
