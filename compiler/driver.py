@@ -41,20 +41,23 @@ SHARED_LEVELS = frozenset(("import", "split", "int8"))
 FRONTENDS = {".onnx": ("onnx", "load_onnx")}
 
 TO_SPLIT = (
-    # Batch norms first: a fold changes the weights, and the grid of quantized weights must be
-    # looked at afterwards.
-    "fold-batch-norm",
+    # Folds shape arithmetic and constant weights, so that what follows meets plain constants.
     "canonicalize",
+    # Batch norms before weights are quantized: a fold changes the weights.
+    "fold-batch-norm",
     "split-fake-quantize",
+    # Constants through quantize → dequantize become codes before anything asks "is this weight
+    # quantized?", and the transposes above them move into the codes.
+    "quantize-weights",
+    "fold-weight-movement",
+    "fold-bias",
     # Only now do all weights have one form, so that float weights that lie on an 8-bit grid can be
     # told from others.
     "recover-weight-grid",
+    "canonicalize",
 )
 
 TO_INT8 = (
-    # Constants through quantize → dequantize become codes before anything asks "is this weight
-    # quantized?".
-    "quantize-weights",
     # Dequantizes move down to the contractions that absorb them, through whatever commutes with
     # them …
     "sink-dequantize",

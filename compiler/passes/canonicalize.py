@@ -5,6 +5,7 @@
     reshape, transpose, slice, pad, broadcast, cast, resize, concat that change nothing = x
     x + 0 = x − 0 = x · 1 = x / 1 = x       when the constant does not widen the shape
     f(broadcast(x), y) = f(x, y)            elementwise f, same result shape
+    gather(x, [lo, …, hi − 1]) = reshape(slice(x))
     clamp(clamp(x; a, b); c, d) = clamp(x; clamp(a; c, d), clamp(b; c, d))      relu = clamp(0, ∞)
 
 Constants are folded with the interpreter, so a folded value is the value the op would have
@@ -56,6 +57,7 @@ class CanonicalizePass(ModulePass):
             DropNeutralOperand(),
             DropBroadcast(),
             MergeClamps(),
+            SliceOfGather(),
         )
         rewrite(op, patterns)
         while remove_duplicates(op):
@@ -210,6 +212,23 @@ class MergeClamps(RewritePattern):
 
 def _clamp_defining(value: SSAValue) -> Clamp | None:
     return clamp_of(value.owner) if isinstance(value.owner, Operation) else None
+
+
+class SliceOfGather(RewritePattern):
+    """Gathering the indices lo, lo + 1, …, hi − 1 is slicing, whatever the shape of the indices."""
+
+    @op_type_rewrite_pattern
+    def match_and_rewrite(self, op: graph.GatherOp, rewriter: PatternRewriter) -> None:
+        indices, axis, shape = constant_of(op.indices), op.axis.value.data, shape_of(op.input)
+        if indices is None or not indices.size:
+            return
+        low, high = int(indices.reshape(-1)[0]), int(indices.reshape(-1)[-1]) + 1
+        if low < 0 or not np.array_equal(indices.reshape(-1), np.arange(low, high)):
+            return
+        starts, limits = [0] * len(shape), list(shape)
+        starts[axis], limits[axis] = low, high
+        part = graph.SliceOp(op.input, starts, limits, [1] * len(shape))
+        replace(rewriter, op, [part, graph.ReshapeOp(part.result, shape_of(op.result))])
 
 
 # --- duplicates -----------------------------------------------------------------------------------
