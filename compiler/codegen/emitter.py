@@ -13,6 +13,7 @@ from typing import Any
 from llvmlite import ir
 from xdsl.dialects import arith, math, scf, vector
 from xdsl.dialects.builtin import (
+    DenseIntOrFPElementsAttr,
     FloatAttr,
     IndexType,
     IntegerAttr,
@@ -39,7 +40,7 @@ def emit_module(module: ModuleOp, target: Target) -> ir.Module:
     llvm_module = ir.Module(name=f"lpc.{target.name}")
     for op in module.body.block.ops:
         if isinstance(op, FuncOp):
-            _KernelEmitter(llvm_module, op).emit()
+            _KernelEmitter(llvm_module, op, target).emit()
     return llvm_module
 
 
@@ -57,8 +58,8 @@ def llvm_type(attribute: Attribute) -> ir.Type:
 
 
 class _KernelEmitter:
-    def __init__(self, module: ir.Module, func: FuncOp):
-        self.module, self.func = module, func
+    def __init__(self, module: ir.Module, func: FuncOp, target: Target):
+        self.module, self.func, self.target = module, func, target
         self.values: dict[SSAValue, ir.Value] = {}
         self.builder = ir.IRBuilder()
 
@@ -207,9 +208,13 @@ def _if(e: _KernelEmitter, op: Any) -> None:
 
 
 def _constant(e: _KernelEmitter, op: Any) -> None:
-    attribute = op.value
+    attribute, kind = op.value, llvm_type(op.result.type)
+    if isinstance(attribute, DenseIntOrFPElementsAttr):
+        lanes = [ir.Constant(kind.element, v) for v in attribute.iter_values()]
+        e.set(op, ir.Constant(kind, lanes))
+        return
     assert isinstance(attribute, FloatAttr | IntegerAttr)
-    e.set(op, ir.Constant(llvm_type(op.result.type), attribute.value.data))
+    e.set(op, ir.Constant(kind, attribute.value.data))
 
 
 def _binary(method: str) -> Callable[[_KernelEmitter, Any], None]:
@@ -264,8 +269,37 @@ _CONVERSIONS = {
 
 
 def _convert(e: _KernelEmitter, op: Any) -> None:
+    if op.kind.data == "round_to_int":
+        # cvtps2dq by name: LLVM's lrint leaves values out of range undefined.
+        e.set(op, _round_to_int(e, e[op.input]))
+        return
     method = getattr(e.builder, _CONVERSIONS[op.kind.data])
     e.set(op, method(e[op.input], llvm_type(op.result.type)))
+
+
+_ROUND_TO_INT = {
+    4: "llvm.x86.sse2.cvtps2dq",
+    8: "llvm.x86.avx.cvt.ps2dq.256",
+    16: "llvm.x86.avx512.mask.cvtps2dq.512",
+}
+
+
+def _round_to_int(e: _KernelEmitter, value: ir.Value) -> ir.Value:
+    """Rounds in pieces of the target's register width."""
+    lanes, width = value.type.count, e.target.lanes
+    if lanes > width:
+        halves = [
+            _round_to_int(e, e.builder.shuffle_vector(value, value, _shuffle_mask(list(part))))
+            for part in (range(lanes // 2), range(lanes // 2, lanes))
+        ]
+        return e.builder.shuffle_vector(*halves, _shuffle_mask(list(range(lanes))))
+    result = ir.VectorType(ir.IntType(32), lanes)
+    arguments = [value]
+    if lanes == 16:
+        every_lane = ir.Constant(ir.IntType(16), -1)
+        current_rounding = ir.Constant(ir.IntType(32), 4)
+        arguments += [ir.Constant(result, None), every_lane, current_rounding]
+    return e.intrinsic(_ROUND_TO_INT[lanes], result, arguments)
 
 
 def _index_cast(e: _KernelEmitter, op: Any) -> None:

@@ -1,4 +1,4 @@
-"""What the code generator hands to the library writer: compiled kernels and the order to run them.
+"""What the code generator hands to the library writer: compiled kernels and their order.
 
 A model is compiled once per target (instruction set).  Each `TargetProgram` holds the object code of
 all kernels of that target, one read-only weight blob, and the list of `Step`s that make one

@@ -227,9 +227,9 @@ class Dot2Op(_Dot):
 
 @irdl_op_definition
 class ConvertOp(LoopOp):
-    """Lane-wise conversion: `kind` is zext, sext, trunc, int_to_float or float_to_int.
+    """Lane-wise conversion: `kind` is zext, sext, trunc, int_to_float, float_to_int or round_to_int.
 
-    `float_to_int` truncates; its operand must be in range (the generators clamp first)."""
+    `float_to_int` truncates, `round_to_int` rounds half to even (cvtps2dq: −2³¹ if out of range)."""
 
     name = "loop.convert"
     input = operand_def(AnyAttr())
@@ -240,7 +240,9 @@ class ConvertOp(LoopOp):
         "$kind $input attr-dict `:` type($input) `to` type($result)"
     )
 
-    KINDS: ClassVar[tuple[str, ...]] = ("zext", "sext", "trunc", "int_to_float", "float_to_int")
+    KINDS: ClassVar[tuple[str, ...]] = (
+        "zext", "sext", "trunc", "int_to_float", "float_to_int", "round_to_int",
+    )  # fmt: skip
 
     def __init__(self, kind: str, value: SSAValue, element: Attribute):
         vector = isinstance(value.type, VectorType)

@@ -1,0 +1,52 @@
+"""Run a program inside this process, without a linker.
+
+The object code of the kernels and the same support code as in a library go to LLVM's run-time
+loader; weights stay where they are.  `JitLibrary.address` answers for the names of lpc.h, so that
+the runtime treats it like a loaded library.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+
+from .library import WEIGHTS_ALIGNMENT, lpc_version
+from .objects import baseline_machine, parse_optimized
+from .program import LibraryInfo, ReadableBytes, TargetProgram
+from .tables import sorted_programs, support_text, tables_text
+
+# Threads of a library's pool sleep in its code, so code lives as long as the process (a shared
+# library is linked with -z nodelete for the same reason).
+_KEPT: list[Any] = []
+
+
+class JitLibrary:
+    """One compiled program, loaded. The process keeps its code and weights until it ends."""
+
+    def __init__(self, program: TargetProgram, info: LibraryInfo):
+        weights = _aligned(program.weights)
+        constant = f"inttoptr (i64 {weights.ctypes.data} to ptr)"
+        tables = tables_text(sorted_programs([program]), info, lpc_version(), [constant])
+        machine = baseline_machine()
+        module = parse_optimized(f"{support_text()}\n{tables}", machine)
+        self._engine = llvm.create_mcjit_compiler(module, machine)
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(program.object_code))
+        self._engine.finalize_object()
+        _KEPT.append((self._engine, weights))
+
+    def address(self, name: str) -> int:
+        """Address of an entry point; 0 for an unknown name."""
+        return int(self._engine.get_function_address(name))
+
+
+def _aligned(blob: ReadableBytes) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+    """The blob at an aligned address; copied only if it lies elsewhere."""
+    data = np.frombuffer(blob, np.uint8) if len(blob) else np.zeros(0, np.uint8)
+    if data.nbytes and data.ctypes.data % WEIGHTS_ALIGNMENT == 0:
+        return data
+    room = np.empty(data.nbytes + WEIGHTS_ALIGNMENT, np.uint8)
+    aligned = room[-room.ctypes.data % WEIGHTS_ALIGNMENT :][: data.nbytes]
+    aligned[:] = data
+    return aligned

@@ -1,0 +1,142 @@
+"""What every kernel generator shares: the lowered kernel, its parameter blob, and halo filling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from xdsl.dialects.builtin import IntegerType
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import SSAValue
+
+from ...dialects import graph
+from ...dialects.layout import Layout
+from ...dialects.tensors import Array, dtype_of, type_of
+from ..builder import Index, KernelBuilder
+
+#: Bytes a kernel may read past a tensor's last element (never write): the planner reserves them.
+SLACK = 64
+#: Lanes of the vectors in which everything but dot products is expressed.
+LANES = 16
+
+
+@dataclass(frozen=True)
+class LoweredKernel:
+    """A generated kernel and what it must be called with.
+
+    Buffers, in order: the kernel's inputs, its output, then `constants` (one blob each)."""
+
+    func: FuncOp
+    constants: tuple[Array, ...]
+    units: int
+    exec_type: str
+    parallel: bool = True
+
+
+class Parameters:
+    """Constants of one kernel (multipliers, biases, zero points, tables) in one byte blob.
+
+    Values that differ between layers of equal shape live here and not in the code, so that such
+    layers share one kernel."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._known: dict[bytes, int] = {}
+
+    def add(self, values: Array, padded: int | None = None) -> int:
+        """Byte offset of `values` (padded with zeros to `padded` elements), 64-byte aligned."""
+        values = np.ascontiguousarray(values).reshape(-1)
+        if padded is not None and padded > len(values):
+            values = np.concatenate([values, np.zeros(padded - len(values), values.dtype)])
+        data = values.tobytes()
+        if data not in self._known:
+            self._known[data] = self._size
+            data += bytes(-len(data) % 64)
+            self._parts.append(data)
+            self._size += len(data)
+        return self._known[values.tobytes()]
+
+    def blob(self) -> Array:
+        return np.frombuffer(b"".join(self._parts) + bytes(SLACK), np.uint8)
+
+
+@dataclass
+class TensorBuffer:
+    """A tensor in memory as a generator sees it."""
+
+    base: SSAValue
+    layout: Layout
+    dtype: np.dtype[np.generic]
+    shape: tuple[int, ...] = field(default=())
+
+    @property
+    def item(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def padded(self) -> bool:
+        """Whether whole vectors may be read and written past the last channel."""
+        return self.layout.channel_stride % LANES == 0
+
+
+def buffers_of(kernel: graph.KernelOp, b: KernelBuilder) -> tuple[list[TensorBuffer], TensorBuffer]:
+    """The kernel's inputs and its output."""
+    values = [*kernel.inputs, kernel.outputs[0]]
+    tensors = [
+        TensorBuffer(
+            base,
+            Layout.of_type(type_of(value)),
+            dtype_of(type_of(value).element_type),
+            type_of(value).get_shape(),
+        )
+        for base, value in zip(b.buffers, values, strict=False)
+    ]
+    return tensors[:-1], tensors[-1]
+
+
+def fill(b: KernelBuilder, base: SSAValue, offset: Index, size: int, value: SSAValue) -> None:
+    """`size` bytes at base + offset become `value`, a vector of 16 equal bytes."""
+    whole = size // 16 * 16
+    if whole > 64:
+        with b.loop(0, whole, 16) as bytes_:
+            b.store(value, base, b.add(offset, bytes_.variable))
+    else:
+        for i in range(0, whole, 16):
+            b.store(value, base, b.add(offset, i))
+    if size > whole:
+        b.store(value, base, b.add(offset, whole), size - whole)
+
+
+def fill_halo(
+    b: KernelBuilder, tensor: TensorBuffer, parameters: SSAValue, value_offset: int
+) -> None:
+    """Writes the code at `parameters + value_offset` (16 equal bytes) into the tensor's halo.
+
+    Done by the caller of unit 0, before its units: the halo overlaps no unit's output."""
+    layout, item = tensor.layout, tensor.item
+    if layout.halo == (0, 0, 0, 0):
+        return
+    top, left, bottom, right = layout.halo
+    row, pixel = layout.row_stride * item, layout.channel_stride * item
+    between = (left + right) * pixel
+    with b.branch(b.compare("eq", b.begin, 0)):
+        value = b.load(parameters, value_offset, _bytes16())
+        with b.loop(0, layout.n) as images:
+            image = b.mul(images.variable, layout.image_stride * item)
+            # Head: the rows above and the first left margin. Tail: the last right margin and below.
+            head = top * row + left * pixel
+            fill(b, tensor.base, image, head, value)
+            tail = bottom * row + right * pixel
+            fill(b, tensor.base, b.add(image, layout.image_stride * item - tail), tail, value)
+            if between and layout.h > 1:
+                first = head + layout.w * pixel
+                with b.loop(0, layout.h - 1) as rows:
+                    offset = b.add(image, b.add(first, b.mul(rows.variable, row)))
+                    fill(b, tensor.base, offset, between, value)
+
+
+def _bytes16():  # type: ignore[no-untyped-def]
+    from ...dialects.loop import vector_of
+
+    return vector_of(IntegerType(8), 16)

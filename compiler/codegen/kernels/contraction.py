@@ -1,0 +1,179 @@
+"""Convolution and matmul by constant weights as one thing: a contraction over runs of the input.
+
+In NHWC, the inputs of one output pixel are a few contiguous runs of bytes: one run of kw·C per kernel
+row where pixels are dense, else one run of C per tap. Run r starts `offset[r]` elements after the
+pixel's own origin, the same for every pixel, because the halo makes borders ordinary. So
+
+    out[pixel, o] = bias[o] + Σ_r Σ_k x[origin(pixel) + offset[r] + k] · w[o, r, k]
+
+covers 1×1, k×k, strided, dilated and grouped convolution and matmul. The input zero point folds into
+the bias: Σ (x − z)·w = Σ x·w − z·Σ w, exactly, since padding holds z.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from ...dialects import graph
+from ...dialects.graph import ints
+from ...dialects.layout import Layout, as_nhwc
+from ...dialects.tensors import Array, array_to_numpy, shape_of
+
+Anchor = graph.QConv2dOp | graph.Conv2dOp | graph.QMatMulOp | graph.MatMulOp
+ANCHORS = (graph.QConv2dOp, graph.Conv2dOp, graph.QMatMulOp, graph.MatMulOp)
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """The shape of a contraction; sizes in elements, `taps` as (dy, dx) pixel offsets."""
+
+    quantized: bool
+    outputs: int
+    groups: int
+    group_inputs: int
+    taps: tuple[tuple[int, int], ...]
+    kernel: tuple[int, int]
+    strides: tuple[int, int]
+    origin: tuple[int, int]
+    images: int
+    rows: int
+    columns: int
+    dilations: tuple[int, int] = (1, 1)
+
+    @property
+    def k_step(self) -> int:
+        """Input elements that one multiply-accumulate step consumes."""
+        return 4 if self.quantized else 1
+
+    @property
+    def macs(self) -> int:
+        per_pixel = self.outputs * self.group_inputs * len(self.taps)
+        return per_pixel * self.images * self.rows * self.columns
+
+    @property
+    def is_pointwise(self) -> bool:
+        return len(self.taps) == 1
+
+
+def contraction_of(op: Anchor) -> Contraction:
+    if isinstance(op, graph.QMatMulOp | graph.MatMulOp):
+        k, n = shape_of(op.b)
+        images, rows, columns, _ = as_nhwc(shape_of(op.a))
+        return Contraction(
+            isinstance(op, graph.QMatMulOp), n, 1, k, ((0, 0),), (1, 1), (1, 1), (0, 0),
+            images, rows, columns,
+        )  # fmt: skip
+    o, i, kh, kw = shape_of(op.weight)
+    (sy, sx), (dy, dx) = ints(op.strides), ints(op.dilations)
+    top, left, _, _ = ints(op.pads)
+    images, rows, columns, _ = shape_of(op.result)
+    return Contraction(
+        isinstance(op, graph.QConv2dOp),
+        o,
+        op.group_count,
+        i,
+        tuple((y * dy, x * dx) for y in range(kh) for x in range(kw)),
+        (kh, kw),
+        (sy, sx),
+        (-top, -left),
+        images,
+        rows,
+        columns,
+        (dy, dx),
+    )
+
+
+@dataclass(frozen=True)
+class Runs:
+    """`offsets` of the runs (elements from the pixel's origin) and their common `length`."""
+
+    offsets: tuple[int, ...]
+    length: int
+    merged: bool  # whether one run spans a whole kernel row
+
+
+def runs_of(c: Contraction, layout: Layout) -> Runs:
+    _, kw = c.kernel
+    offsets = [y * layout.row_stride + x * layout.channel_stride for y, x in c.taps]
+    merged = kw > 1 and c.dilations[1] == 1 and c.groups == 1 and layout.channel_stride == layout.c
+    if merged:
+        return Runs(tuple(offsets[::kw]), kw * c.group_inputs, True)
+    return Runs(tuple(offsets), c.group_inputs, False)
+
+
+def signed_terms(op: Anchor, weight: Array) -> list[Array]:
+    """The weights (minus their zero point) as a sum of s8 (or f32) arrays: one term, rarely two.
+
+    w − zw lies in [−255, 255]; where it does not fit s8 it is split into two s8 terms that read the
+    same inputs, which is exact on every target and needs no other kernel."""
+    if isinstance(op, graph.Conv2dOp | graph.MatMulOp):
+        return [weight]
+    name = "weight_zero_point" if isinstance(op, graph.QConv2dOp) else "b_zero_point"
+    zero_point = array_to_numpy(getattr(op, name))
+    shifted = weight.astype(np.int32) - zero_point.reshape(-1, *(1,) * (weight.ndim - 1))
+    if -128 <= shifted.min(initial=0) and shifted.max(initial=0) <= 127:
+        return [shifted.astype(np.int8)]
+    first = np.clip(shifted, -128, 127)
+    second = shifted - first
+    assert -128 <= second.min() and second.max() <= 127 and weight.ndim == 4
+    return [first.astype(np.int8), second.astype(np.int8)]
+
+
+def as_oihw(op: Anchor, weight: Array) -> Array:
+    """The weight constant as [O, I/groups, kh, kw]."""
+    if isinstance(op, graph.QMatMulOp | graph.MatMulOp):
+        return np.ascontiguousarray(weight.T)[:, :, None, None]
+    return weight
+
+
+def block_inputs(c: Contraction, first: int, count: int) -> tuple[int, int]:
+    """The input channels [low, high) that output channels [first, first + count) need."""
+    per_group = c.outputs // c.groups
+    last = min(first + count, c.outputs) - 1
+    return (
+        first // per_group * c.group_inputs,
+        (last // per_group + 1) * c.group_inputs,
+    )
+
+
+def matrix_of(c: Contraction, runs: Runs, weight: Array, first: int, count: int, width: int) -> Array:
+    """Weights of output channels [first, first + count) as [count, runs, width].
+
+    With groups, the block reads all input channels of the groups it touches, and the weights between
+    a channel and the inputs of another group are zero."""
+    o = min(count, c.outputs - first)
+    if c.groups == 1:
+        block = weight[first : first + o].transpose(0, 2, 3, 1)  # [o, kh, kw, i]
+        block = block.reshape(o, len(runs.offsets), runs.length)
+        result = np.zeros((count, len(runs.offsets), width), weight.dtype)
+        result[:o, :, : runs.length] = block
+        return result
+    low, _ = block_inputs(c, first, count)
+    per_group = c.outputs // c.groups
+    result = np.zeros((count, len(runs.offsets), width), weight.dtype)
+    flat = weight.reshape(c.outputs, c.group_inputs, -1)
+    for channel in range(o):
+        start = (first + channel) // per_group * c.group_inputs - low
+        result[channel, :, start : start + c.group_inputs] = flat[first + channel].T
+    return result
+
+
+def folded_bias(op: Anchor, terms: list[Array], bias: Array | None) -> Array:
+    """bias − z·Σ w per output channel (i32), or the plain f32 bias."""
+    outputs = terms[0].shape[0]
+    if isinstance(op, graph.Conv2dOp | graph.MatMulOp):
+        return np.zeros(outputs, np.float32) if bias is None else bias.astype(np.float32)
+    z = (op.input_zero_point if isinstance(op, graph.QConv2dOp) else op.a_zero_point).value.data
+    sums = np.zeros(outputs, np.int64)
+    for term in terms:
+        sums += term.reshape(outputs, -1).sum(1, dtype=np.int64)
+    total = (0 if bias is None else bias.astype(np.int64)) - z * sums
+    # The i32 sum may pass through any value modulo 2³²; only the end result has to fit (and does).
+    return total.astype(np.uint64).astype(np.uint32).view(np.int32)
+
+
+def output_pixels(c: Contraction) -> int:
+    return prod((c.images, c.rows, c.columns))

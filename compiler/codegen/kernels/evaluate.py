@@ -1,0 +1,254 @@
+"""Elementwise ops of a kernel body as vector code, evaluated on demand at one position.
+
+A position is a run of channels of one pixel. `Evaluator.value` walks from the wanted value back to
+what is already known there (an accumulator), to a tensor in memory, or to a constant, and emits each
+op once. Inside, f32 values are f32 lanes, and codes and accumulators are i32 lanes; codes stay
+in the range of their type, so that a store only drops the upper bytes.
+
+Every op rounds exactly as `interpreters/graph.py` does (numeric contract 5 and 6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from xdsl.dialects import arith
+from xdsl.dialects.builtin import f32, i32
+from xdsl.ir import BlockArgument, Operation, OpResult, SSAValue
+
+from ...dialects import graph
+from ...dialects.layout import Layout
+from ...dialects.loop import element_of, lanes_of, vector_of
+from ...dialects.tensors import Array, array_to_numpy, dense_to_numpy, shape_of, ui8, value_dtype
+from ...functions import apply_unary
+from ..builder import Index, KernelBuilder, i8
+from .common import Parameters, TensorBuffer
+from .vector_math import LoopMath
+
+
+@dataclass
+class Position:
+    """`lanes` channels from `channel` on, of the pixel that `pixel` locates in any layout.
+
+    `known` maps body values to vectors that exist already. `count`: how many lanes hold channels
+    that exist (None: all, or the tensors are padded). Only valid inside one block: `cache` assumes
+    that what was emitted before dominates."""
+
+    lanes: int
+    channel: Index
+    pixel: Callable[[Layout], Index]
+    known: dict[SSAValue, SSAValue] = field(default_factory=dict)
+    count: int | None = None
+    cache: dict[Any, SSAValue] = field(default_factory=dict)
+
+
+class Evaluator:
+    """Emits body values of `kernel` through builder `b`.
+
+    `order` permutes per-channel constants for generators whose accumulators hold channels in
+    another order; `channels` is the padded channel count of those constants."""
+
+    def __init__(
+        self,
+        b: KernelBuilder,
+        kernel: graph.KernelOp,
+        inputs: list[TensorBuffer],
+        parameters: Parameters,
+        parameter_base: SSAValue,
+        channels: int,
+        order: Array | None = None,
+    ):
+        self.b = b
+        self.parameters, self.parameter_base = parameters, parameter_base
+        self.channels, self.order = channels, order
+        self.tensors = dict(zip(kernel.block.args, inputs, strict=True))
+        self.result_channels = shape_of(kernel.yielded)[-1] if shape_of(kernel.yielded) else 1
+
+    def value(self, value: SSAValue, at: Position) -> SSAValue:
+        if value not in at.known:
+            at.known[value] = self._evaluate(value, at)
+        return at.known[value]
+
+    def _evaluate(self, value: SSAValue, at: Position) -> SSAValue:
+        if isinstance(value, BlockArgument):
+            return self.load(self.tensors[value], at)
+        assert isinstance(value, OpResult)
+        return _EVALUATE[type(value.op)](self, value.op, at)
+
+    # --- leaves -----------------------------------------------------------------------------------
+
+    def load(self, tensor: TensorBuffer, at: Position) -> SSAValue:
+        """Channels of a tensor; one scalar for all lanes where its channel axis is 1."""
+        b, layout = self.b, tensor.layout
+        pixel = at.pixel(layout)
+        code = tensor.item == 1
+        element = i8 if code else (f32 if tensor.dtype == np.float32 else i32)
+        if layout.c == 1 and self.result_channels != 1:
+            scalar = b.load(tensor.base, b.mul(pixel, tensor.item), element)
+            vector = b.splat(scalar, at.lanes)
+        else:
+            offset = b.mul(b.add(pixel, at.channel), tensor.item)
+            kind = vector_of(element, at.lanes)
+            count = at.lanes if tensor.padded or at.count is None else at.count
+            vector = b.load_part(tensor.base, offset, kind, count)
+        if not code:
+            return vector
+        return b.convert("zext" if tensor.dtype == np.uint8 else "sext", vector, i32)
+
+    def parameter(self, values: Array, at: Position) -> SSAValue:
+        """A constant with one value, or one per channel, as a vector."""
+        element = f32 if values.dtype == np.float32 else i32
+        key = (values.tobytes(), at.channel)
+        if key not in at.cache:
+            if values.size == 1:
+                offset = self.parameters.add(values)
+                scalar = self.b.load(self.parameter_base, offset, element)
+                at.cache[key] = self.b.splat(scalar, at.lanes)
+            else:
+                at.cache[key] = self.b.load(
+                    self.parameter_base,
+                    self.b.add(self.channel_vector(values), self.b.mul(at.channel, 4)),
+                    vector_of(element, at.lanes),
+                )
+        return at.cache[key]
+
+    def channel_vector(self, values: Array) -> int:
+        """Blob offset of per-channel values, padded and in accumulator order."""
+        flat = values.reshape(-1)
+        padded = np.zeros(max(self.channels, flat.size), flat.dtype)
+        padded[: flat.size] = flat
+        return self.parameters.add(padded if self.order is None else padded[self.order])
+
+    def scalar(self, value: float, dtype: type[np.generic], at: Position) -> SSAValue:
+        return self.parameter(np.asarray([value], dtype), at)
+
+    # --- helpers of the table below ----------------------------------------------------------------
+
+    def emit(self, kind: type[Operation], a: SSAValue, b: SSAValue) -> SSAValue:
+        return self.b.binary(kind, a, b)
+
+    def clamp(self, value: SSAValue, low: SSAValue, high: SSAValue) -> SSAValue:
+        """minimum(maximum(value, low), high); NaN becomes `low`, as in numerics.py."""
+        math = LoopMath(self.b, lanes_of(value))
+        return math.minimum(math.maximum(value, low), high)
+
+    def round_to_code(
+        self, real: SSAValue, zero_point: Array, qmin: int, qmax: int, at: Position
+    ) -> SSAValue:
+        """clamp(rint(real) + z, qmin, qmax), with the clamp first: the bounds are integers."""
+        z = zero_point.astype(np.int32)
+        low, high = ((bound - z).astype(np.float32) for bound in (qmin, qmax))
+        clamped = self.clamp(real, self.parameter(low, at), self.parameter(high, at))
+        code = self.b.convert("round_to_int", clamped, i32)
+        return code if not z.any() else self.emit(arith.AddiOp, code, self.parameter(z, at))
+
+
+# --- one function per op ----------------------------------------------------------------------------
+
+
+def _requantize(e: Evaluator, op: Any, at: Position) -> SSAValue:
+    real = e.b.convert("int_to_float", e.value(op.input, at), f32)
+    scaled = e.emit(arith.MulfOp, real, e.parameter(op.multipliers, at))
+    zero_point = np.asarray([op.zero_point.value.data], np.int32)
+    return e.round_to_code(scaled, zero_point, op.qmin.value.data, op.qmax.value.data, at)
+
+
+def _quantize(e: Evaluator, op: Any, at: Position) -> SSAValue:
+    scaled = e.emit(arith.DivfOp, e.value(op.input, at), e.parameter(op.scales, at))
+    return e.round_to_code(scaled, op.zero_points, op.qmin.value.data, op.qmax.value.data, at)
+
+
+def _dequantize(e: Evaluator, op: Any, at: Position) -> SSAValue:
+    code = e.value(op.input, at)
+    if op.zero_points.any():
+        code = e.emit(arith.SubiOp, code, e.parameter(op.zero_points, at))
+    real = e.b.convert("int_to_float", code, f32)
+    return e.emit(arith.MulfOp, real, e.parameter(op.scales, at))
+
+
+def _constant(e: Evaluator, op: Any, at: Position) -> SSAValue:
+    return e.parameter(op.array, at)
+
+
+def _binary(method: str) -> Callable[[Evaluator, Any, Position], SSAValue]:
+    def evaluate(e: Evaluator, op: Any, at: Position) -> SSAValue:
+        math = LoopMath(e.b, at.lanes)
+        result: SSAValue = getattr(math, method)(e.value(op.lhs, at), e.value(op.rhs, at))
+        return result
+
+    return evaluate
+
+
+def _prelu(e: Evaluator, op: Any, at: Position) -> SSAValue:
+    math, x = LoopMath(e.b, at.lanes), e.value(op.lhs, at)
+    negative = math.mul(x, e.value(op.rhs, at))
+    return math.select(math.less(x, math.constant(0.0)), negative, x)
+
+
+def _unary(e: Evaluator, op: Any, at: Position) -> SSAValue:
+    math = LoopMath(e.b, at.lanes)
+    return apply_unary(math, op.kind.data, e.value(op.input, at), *op.parameters)
+
+
+def _lut(e: Evaluator, op: Any, at: Position) -> SSAValue:
+    table = dense_to_numpy(op.table)
+    base = e.b.address(e.parameter_base, e.parameters.add(table.view(np.uint8)))
+    index = e.b.convert("trunc", e.value(op.input, at), i8)
+    looked_up = e.b.emit(graph_lookup(base, index))
+    return e.b.convert("zext" if table.dtype == np.uint8 else "sext", looked_up, i32)
+
+
+def graph_lookup(table: SSAValue, index: SSAValue) -> Operation:
+    from ...dialects.loop import LookupOp
+
+    return LookupOp(table, index)
+
+
+def _recode(e: Evaluator, op: Any, at: Position) -> SSAValue:
+    shift = 128 if shape_element_is_unsigned(op.result) else -128
+    return e.emit(arith.AddiOp, e.value(op.input, at), e.scalar(shift, np.int32, at))
+
+
+def shape_element_is_unsigned(value: SSAValue) -> bool:
+    return value_dtype(value) == np.uint8
+
+
+def _same(e: Evaluator, op: Any, at: Position) -> SSAValue:
+    """A reshape inside a body only renames axes of length one."""
+    return e.value(op.input, at)
+
+
+def _cast(e: Evaluator, op: Any, at: Position) -> SSAValue:
+    value = e.value(op.input, at)
+    real_in, real_out = element_of(value) == f32, value_dtype(op.result) == np.float32
+    if real_in == real_out:
+        return value
+    return e.b.convert("int_to_float" if real_out else "float_to_int", value, f32 if real_out else i32)
+
+
+_EVALUATE: dict[type[Operation], Callable[[Evaluator, Any, Position], SSAValue]] = {
+    graph.ConstantOp: _constant,
+    graph.RequantizeOp: _requantize,
+    graph.QuantizeOp: _quantize,
+    graph.DequantizeOp: _dequantize,
+    graph.LutOp: _lut,
+    graph.RecodeOp: _recode,
+    graph.CastOp: _cast,
+    graph.ReshapeOp: _same,
+    graph.UnaryOp: _unary,
+    graph.PReluOp: _prelu,
+    graph.AddOp: _binary("add"),
+    graph.SubOp: _binary("sub"),
+    graph.MulOp: _binary("mul"),
+    graph.DivOp: _binary("div"),
+    graph.MaximumOp: _binary("maximum"),
+    graph.MinimumOp: _binary("minimum"),
+}
+
+#: Ops that an epilogue or prologue may contain.
+ELEMENTWISE: tuple[type[Operation], ...] = tuple(
+    kind for kind in _EVALUATE if kind not in (graph.ConstantOp, graph.ReshapeOp)
+)

@@ -1,0 +1,147 @@
+"""Compiled programs → one self-contained shared library (and a C header for it).
+
+    kernels of target 0 ─┐
+    kernels of target 1 ─┼─ ld -shared ─▶ model.so
+    support + tables ────┤
+    weights (.incbin) ───┘
+
+Weights never travel through LLVM IR: they are written to scratch files that module-level assembly
+includes, 64-byte aligned, in read-only data.  Programs with equal weights share one copy.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as package_version
+from pathlib import Path
+
+import numpy as np
+
+from .. import files
+from .linker import find_linker, link_library
+from .objects import emit_object
+from .program import LibraryInfo, ReadableBytes, TargetProgram, TensorInfo
+from .tables import EXPORTS, sorted_programs, support_text, tables_text, tensor_bytes
+
+WEIGHTS_ALIGNMENT = 64
+
+_C_TYPES = {
+    "bool": "uint8_t", "int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t",
+    "uint16": "uint16_t", "float16": "uint16_t", "int32": "int32_t", "uint32": "uint32_t",
+    "float32": "float", "int64": "int64_t", "uint64": "uint64_t", "float64": "double",
+}  # fmt: skip
+
+
+def write_library(path: Path, programs: Sequence[TargetProgram], info: LibraryInfo) -> None:
+    """Writes the shared library `path`, whole or not at all.
+
+    LpcError when there is no linker, when linking fails, or when `path` cannot be written.
+    """
+    linker = find_linker()
+    chosen = sorted_programs(programs)
+    with files.replacing(path) as beside, tempfile.TemporaryDirectory(prefix="lpc-") as scratch:
+        folder = Path(scratch)
+        blobs = _write_weights([program.weights for program in chosen], folder)
+        names = [f"@lpc_weights_{number}" for number in blobs]
+        text = [support_text(), tables_text(chosen, info, lpc_version(), names)]
+        text += [_include(number, folder) for number in sorted(set(blobs))]
+        objects = [folder / "support.o"]
+        objects[0].write_bytes(emit_object("\n".join(text)))
+        for index, program in enumerate(chosen):
+            objects.append(folder / f"kernels{index}.o")
+            objects[-1].write_bytes(program.object_code)
+        entries = [f"lpc_run_{program.target}" for program in chosen]
+        link_library(linker, beside, path.name, objects, [*EXPORTS, *entries])
+
+
+def lpc_version() -> str:
+    """Version of the installed package; "0" for a checkout that is not installed."""
+    try:
+        return package_version("lpc")
+    except PackageNotFoundError:
+        return "0"
+
+
+def _write_weights(blobs: Sequence[ReadableBytes], folder: Path) -> list[int]:
+    """Writes each distinct blob once as weights<number>; returns the number of each blob."""
+    distinct: list[memoryview] = []
+    numbers = []
+    for blob in blobs:
+        view = memoryview(np.frombuffer(blob, np.uint8)) if len(blob) else memoryview(b"")
+        known = [number for number, other in enumerate(distinct) if _equal(view, other)]
+        if not known:
+            (folder / f"weights{len(distinct)}").write_bytes(view)
+            known = [len(distinct)]
+            distinct.append(view)
+        numbers.append(known[0])
+    return numbers
+
+
+def _equal(a: memoryview, b: memoryview) -> bool:
+    return bool(np.array_equal(np.asarray(a), np.asarray(b)))
+
+
+def _include(number: int, folder: Path) -> str:
+    """IR that defines @lpc_weights_<number> as the contents of a scratch file."""
+    name = f"lpc_weights_{number}"
+    source = str(folder / f"weights{number}").replace("\\", "\\\\").replace('"', '\\"')
+    assembly = (
+        '.section .rodata.lpc_weights,"a",@progbits',
+        f".balign {WEIGHTS_ALIGNMENT}",
+        f".globl {name}",
+        f".hidden {name}",
+        f"{name}:",
+        f'.incbin "{source}"',
+        ".text",
+    )
+    lines = [f"@{name} = external hidden constant [0 x i8]"]
+    for line in assembly:
+        escaped = line.replace("\\", "\\5C").replace('"', "\\22")
+        lines.append(f'module asm "{escaped}"')
+    return "\n".join(lines)
+
+
+def write_header(path: Path, programs: Sequence[TargetProgram], info: LibraryInfo) -> None:
+    """Writes C declarations for one model: tensor sizes, and the entry point of each target."""
+    chosen = sorted_programs(programs)
+    prefix = re.sub(r"\W", "_", info.model_name).upper() or "MODEL"
+    lines = [
+        f"/* {info.model_name}: constants and entry points of a library made by lpc. */",
+        f"#ifndef LPC_MODEL_{prefix}_H",
+        f"#define LPC_MODEL_{prefix}_H",
+        "",
+        '#include "lpc.h"',
+        "",
+        *_tensor_lines(f"LPC_{prefix}_INPUT", info.inputs),
+        *_tensor_lines(f"LPC_{prefix}_OUTPUT", info.outputs),
+        "#ifdef __cplusplus",
+        'extern "C" {',
+        "#endif",
+    ]
+    for program in chosen:
+        size = f"LPC_{prefix}_WORKSPACE_{program.target.upper()}"
+        lines += [
+            "",
+            f"#define {size} {program.workspace_size}",
+            "/* Does not check the CPU: see lpc_select. */",
+            f"int32_t lpc_run_{program.target}(const void *const *inputs, void *const *outputs, "
+            "void *workspace, int32_t threads);",
+        ]
+    lines += ["", "#ifdef __cplusplus", "}", "#endif", "", "#endif", ""]
+    files.write(path, "\n".join(lines))
+
+
+def _tensor_lines(prefix: str, tensors: Sequence[TensorInfo]) -> list[str]:
+    lines = [f"#define {prefix}_COUNT {len(tensors)}"]
+    for index, tensor in enumerate(tensors):
+        shape = " x ".join(map(str, tensor.shape)) or "scalar"
+        name = tensor.name.replace("*/", "* /")
+        lines += [
+            f"/* {name}: {tensor.dtype}, {shape} */",
+            f"#define {prefix}_{index}_TYPE {_C_TYPES[tensor.dtype]}",
+            f"#define {prefix}_{index}_BYTES {tensor_bytes(tensor)}",
+        ]
+    return [*lines, ""]
