@@ -1,4 +1,4 @@
-"""CPU features as rows: where cpuid reports each one, and what the operating system must save for it.
+"""CPU features as rows: where cpuid reports each one, what the operating system must save for it.
 
 `Target.requires` names features as /proc/cpuinfo does.  A compiled library checks them itself, with
 `support/cpu.ll`: bit i of its feature word stands for row i of `FEATURES`.

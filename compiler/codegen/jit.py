@@ -11,10 +11,11 @@ from typing import Any
 
 import llvmlite.binding as llvm
 import numpy as np
+import numpy.typing as npt
 
 from .library import WEIGHTS_ALIGNMENT, lpc_version
 from .objects import baseline_machine, parse_optimized
-from .program import LibraryInfo, ReadableBytes, TargetProgram
+from .program import LibraryInfo, ReadableBytes, TargetProgram, as_array
 from .tables import sorted_programs, support_text, tables_text
 
 # Threads of a library's pool sleep in its code, so code lives as long as the process (a shared
@@ -41,9 +42,9 @@ class JitLibrary:
         return int(self._engine.get_function_address(name))
 
 
-def _aligned(blob: ReadableBytes) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+def _aligned(blob: ReadableBytes) -> npt.NDArray[np.uint8]:
     """The blob at an aligned address; copied only if it lies elsewhere."""
-    data = np.frombuffer(blob, np.uint8) if len(blob) else np.zeros(0, np.uint8)
+    data = as_array(blob)
     if data.nbytes and data.ctypes.data % WEIGHTS_ALIGNMENT == 0:
         return data
     room = np.empty(data.nbytes + WEIGHTS_ALIGNMENT, np.uint8)

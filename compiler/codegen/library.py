@@ -19,11 +19,12 @@ from importlib.metadata import version as package_version
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from .. import files
 from .linker import find_linker, link_library
 from .objects import emit_object
-from .program import LibraryInfo, ReadableBytes, TargetProgram, TensorInfo
+from .program import LibraryInfo, ReadableBytes, TargetProgram, TensorInfo, as_array
 from .tables import EXPORTS, sorted_programs, support_text, tables_text, tensor_bytes
 
 WEIGHTS_ALIGNMENT = 64
@@ -67,21 +68,16 @@ def lpc_version() -> str:
 
 def _write_weights(blobs: Sequence[ReadableBytes], folder: Path) -> list[int]:
     """Writes each distinct blob once as weights<number>; returns the number of each blob."""
-    distinct: list[memoryview] = []
+    distinct: list[npt.NDArray[np.uint8]] = []
     numbers = []
-    for blob in blobs:
-        view = memoryview(np.frombuffer(blob, np.uint8)) if len(blob) else memoryview(b"")
-        known = [number for number, other in enumerate(distinct) if _equal(view, other)]
-        if not known:
-            (folder / f"weights{len(distinct)}").write_bytes(view)
-            known = [len(distinct)]
-            distinct.append(view)
-        numbers.append(known[0])
+    for blob in map(as_array, blobs):
+        known = (number for number, other in enumerate(distinct) if np.array_equal(blob, other))
+        number = next(known, len(distinct))
+        if number == len(distinct):
+            blob.tofile(folder / f"weights{number}")
+            distinct.append(blob)
+        numbers.append(number)
     return numbers
-
-
-def _equal(a: memoryview, b: memoryview) -> bool:
-    return bool(np.array_equal(np.asarray(a), np.asarray(b)))
 
 
 def _include(number: int, folder: Path) -> str:

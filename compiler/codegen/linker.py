@@ -6,7 +6,7 @@ files, no libc headers, no development packages.
 
 The library must name libc.so.6 as its one dependency without binding to the symbol versions of the
 build machine, so it is linked against a stub: an empty library of that name that defines the few
-functions which `support/*.ll` and LLVM's memory intrinsics call.  Anything else left undefined is an
+functions which `support/*.ll` and LLVM's memory intrinsics call.  Anything else undefined is an
 error.
 """
 
@@ -79,7 +79,7 @@ def find_linker() -> Linker:
     if importlib.util.find_spec("ziglang") is not None:
         return Linker((sys.executable, "-m", "ziglang", "ld.lld"), driver=False)
     raise LpcError(
-        "no linker found (looked for ld, ld.lld, lld, cc, gcc, clang and the Python package ziglang); "
+        "no linker found (looked for ld, ld.lld, lld, cc, gcc, clang and Python's ziglang); "
         "install binutils or run `pip install ziglang`, or name one in LPC_LINKER"
     )
 

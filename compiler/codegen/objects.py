@@ -1,5 +1,5 @@
-"""Text of an LLVM module → x86-64 object code, for the parts of a library that are the same on every
-target: tables, executor, thread pool, weights."""
+"""Text of an LLVM module → x86-64 object code, for the parts of a library that are the same on all
+targets: tables, executor, thread pool, weights."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What the code generator hands to the library writer: compiled kernels and their order.
 
-A model is compiled once per target (instruction set).  Each `TargetProgram` holds the object code of
-all kernels of that target, one read-only weight blob, and the list of `Step`s that make one
+A model is compiled once per target (instruction set).  Each `TargetProgram` holds the object code
+of all kernels of that target, one read-only weight blob, and the list of `Step`s that make one
 inference.  `library.write_library` links any number of programs of the same model into one shared
 library; `jit.JitLibrary` loads one of them into the running process.
 
@@ -10,17 +10,24 @@ Every kernel has the C signature
     void symbol(void *const *buffers, int64_t begin, int64_t end)
 
 `buffers[i]` is the resolved address of `arguments[i]`; the kernel computes the units
-`begin <= unit < end` of its step.  Units are independent of each other.  A run executes the steps in
-order and cuts each one statically into contiguous unit ranges, one per thread, over
+`begin <= unit < end` of its step.  Units are independent of each other.  A run executes the steps
+in order and cuts each one statically into contiguous unit ranges, one per thread, over
 `min(threads, max_threads, units)` threads; so results cannot depend on the number of threads.
 """
 
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import numpy.typing as npt
 
 ReadableBytes = bytes | bytearray | memoryview | npt.NDArray[Any]
+
+
+def as_array(blob: ReadableBytes) -> npt.NDArray[np.uint8]:
+    """The bytes of a contiguous blob, not copied."""
+    return np.frombuffer(blob, np.uint8) if len(blob) else np.zeros(0, np.uint8)
+
 
 ArgumentKind = Literal["input", "output", "workspace", "weights"]
 
@@ -58,9 +65,9 @@ class Step:
 class TargetProgram:
     """All that one target needs; `workspace_size` and every offset are in bytes.
 
-    `object_code` is an x86-64 ELF relocatable object in position-independent code that defines every
-    `Step.symbol`.  Global symbols must be unique among the targets of one library (kernel names end
-    in the name of their instruction set); helpers should have internal linkage.
+    `object_code` is an x86-64 ELF relocatable object in position-independent code that defines all
+    `Step.symbol`s.  Global symbols must be unique among the targets of one library (kernel names
+    end in the name of their instruction set); helpers should have internal linkage.
     """
 
     target: str

@@ -17,7 +17,7 @@ from typing import Any
 
 from ..errors import LpcError
 from .features import FEATURES, WORDS, feature_mask
-from .program import Argument, LibraryInfo, Step, TargetProgram, TensorInfo
+from .program import Argument, LibraryInfo, Step, TargetProgram, TensorInfo, as_array
 from .targets import TARGETS, by_name
 
 ABI_VERSION = 1
@@ -95,7 +95,7 @@ def metadata(programs: Sequence[TargetProgram], info: LibraryInfo, version: str)
             {
                 "name": program.target,
                 "workspace_size": program.workspace_size,
-                "weights_size": memoryview(program.weights).nbytes,
+                "weights_size": as_array(program.weights).nbytes,
                 "steps": [step(s) for s in program.steps],
             }
             for program in programs

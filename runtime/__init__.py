@@ -1,0 +1,32 @@
+"""lpc.runtime: load compiled libraries, run and profile them. Needs numpy and nothing else.
+
+>>> import lpc.runtime as lpr
+>>> model = lpr.load("model.so", num_threads=1)
+>>> outputs = model.run({"input": x})
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .counters import LayerCounter, counters_csv
+from .cpu import available_threads
+from .errors import LpcRuntimeError
+from .library import load
+from .model import Model, TensorSpec
+
+__all__ = [
+    "LayerCounter",
+    "LpcRuntimeError",
+    "Model",
+    "TensorSpec",
+    "available_threads",
+    "counters_csv",
+    "include_dir",
+    "load",
+]
+
+
+def include_dir() -> Path:
+    """The folder that holds lpc.h."""
+    return Path(__file__).parent

@@ -1,0 +1,269 @@
+"""A loaded model: check the arrays, hand their addresses to the library, read its clocks."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .counters import LayerCounter
+from .cpu import available_threads
+from .errors import LpcRuntimeError
+
+ABI_VERSION = 1
+
+Array = npt.NDArray[Any]
+
+_INT, _LONG, _POINTER = ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p
+_SIGNATURES: dict[str, tuple[Any, ...]] = {
+    "lpc_abi_version": (_INT,),
+    "lpc_metadata": (ctypes.c_char_p,),
+    "lpc_error_message": (ctypes.c_char_p, _INT),
+    "lpc_select": (_INT, ctypes.c_char_p),
+    "lpc_run": (_INT, _INT, _POINTER, _POINTER, _POINTER, _INT),
+    "lpc_profile": (_INT, _INT, _POINTER, _POINTER, _POINTER, _INT, _POINTER),
+}
+_RECORD = np.dtype([(name, np.int64) for name in ("start_ns", "end_ns", "busy_ns", "threads")])
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """A model input or output."""
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+
+class Model:
+    """One target of one library. May be used from several threads at once.
+
+    `address` maps a name of lpc.h to the address of the function, 0 if there is none; `source`
+    names the model in messages. See `lpc.runtime.load` for the other parameters.
+    """
+
+    def __init__(
+        self,
+        address: Callable[[str], int],
+        source: str,
+        num_threads: int | None = None,
+        target: str | None = None,
+        invoke: Callable[..., int] | None = None,
+    ):
+        self._source = source
+        self._functions = _bind(address, source)
+        self._invoke = invoke
+        if num_threads is not None and num_threads < 1:
+            raise LpcRuntimeError(f"num_threads is {num_threads}; at least 1 is needed")
+        self.num_threads = available_threads() if num_threads is None else num_threads
+        self.metadata: dict[str, Any] = json.loads(self._functions["lpc_metadata"]())
+        self.inputs = _specs(self.metadata["inputs"])
+        self.outputs = _specs(self.metadata["outputs"])
+        self._index = self._select(target)
+        self._plan: dict[str, Any] = self.metadata["targets"][self._index]
+        self._entry = address(f"lpc_run_{self.target}")
+        self._workspaces: deque[Array] = deque()
+
+    @property
+    def target(self) -> str:
+        """Name of the instruction set that runs."""
+        return str(self._plan["name"])
+
+    def run(
+        self, inputs: Mapping[str, Array], out: Mapping[str, Array] | None = None
+    ) -> dict[str, Array]:
+        """One inference; C-contiguous inputs are not copied.
+
+        `out` may hold C-contiguous arrays for any of the outputs; the others are allocated.
+        LpcRuntimeError for missing or unknown names and for a wrong dtype or shape.
+        """
+        results, tables = self._bind_arrays(inputs, out or {})
+        with self._workspace() as workspace:
+            self._call(tables, workspace)
+        return results
+
+    def __call__(self, *arrays: Array) -> Array | tuple[Array, ...]:
+        """Inputs and outputs by position; a single output is returned as it is."""
+        if len(arrays) != len(self.inputs):
+            raise LpcRuntimeError(
+                f"{self._source}: {len(arrays)} inputs given, {len(self.inputs)} expected"
+            )
+        named = {spec.name: array for spec, array in zip(self.inputs, arrays, strict=True)}
+        results = tuple(self.run(named).values())
+        return results[0] if len(results) == 1 else results
+
+    def profile(self, inputs: Mapping[str, Array], iterations: int = 1) -> list[LayerCounter]:
+        """Means over `iterations` inferences; a row for each layer of the source model."""
+        if self._invoke is not None:
+            raise LpcRuntimeError(f"{self._source}: cannot profile under a custom executor")
+        if iterations < 1:
+            raise LpcRuntimeError(f"iterations is {iterations}; at least 1 is needed")
+        _, tables = self._bind_arrays(inputs, {})
+        records = np.zeros(len(self._plan["steps"]), _RECORD)
+        real, busy = (np.zeros(len(records), np.int64) for _ in range(2))
+        with self._workspace() as workspace:
+            for _ in range(iterations):
+                self._call(tables, workspace, records)
+                real += records["end_ns"] - records["start_ns"]
+                busy += records["busy_ns"]
+        return self._rows(real / (1e6 * iterations), busy / (1e6 * iterations))
+
+    def _rows(self, real: Array, busy: Array) -> list[LayerCounter]:
+        steps: dict[str, list[int]] = {}
+        for index, step in enumerate(self._plan["steps"]):
+            steps.setdefault(step["layer"], []).append(index)
+        rows = []
+        known = [(layer["name"], layer["type"]) for layer in self.metadata["layers"]]
+        listed = {name for name, _ in known}
+        extra = [name for name in steps if name not in listed]
+        known += [(name, self._plan["steps"][steps[name][0]]["layer_type"]) for name in extra]
+        for name, kind in known:
+            own = steps.get(name, [])
+            # The longest step says what the layer is computed by.
+            longest = max(own, key=lambda index: float(real[index]), default=None)
+            rows.append(
+                LayerCounter(
+                    layer=name,
+                    exec_status="EXECUTED" if own else "NOT_RUN",
+                    layer_type=kind,
+                    exec_type="undef"
+                    if longest is None
+                    else self._plan["steps"][longest]["exec_type"],
+                    real_time_ms=float(real[own].sum()),
+                    cpu_time_ms=float(busy[own].sum()),
+                )
+            )
+        return rows
+
+    def _select(self, target: str | None) -> int:
+        names = [entry["name"] for entry in self.metadata["targets"]]
+        if self._invoke is not None:
+            if target is None:
+                return len(names) - 1
+            if target in names:
+                return names.index(target)
+            index = -4
+        else:
+            index = int(self._functions["lpc_select"](None if target is None else target.encode()))
+        if index < 0:
+            asked = "" if target is None else f"target '{target}': "
+            reason = self._message(index)
+            raise LpcRuntimeError(
+                f"{self._source}: {asked}{reason}; it was compiled for {', '.join(names)}"
+            )
+        return index
+
+    def _message(self, code: int) -> str:
+        text: bytes = self._functions["lpc_error_message"](code)
+        return text.decode()
+
+    def _bind_arrays(
+        self, inputs: Mapping[str, Array], out: Mapping[str, Array]
+    ) -> tuple[dict[str, Array], tuple[Any, Any, list[Array]]]:
+        """Outputs by name, and the pointer tables with the arrays that they point into."""
+        self._check_names("input", inputs, self.inputs, complete=True)
+        self._check_names("output", out, self.outputs, complete=False)
+        sources = [self._checked("input", spec, inputs[spec.name]) for spec in self.inputs]
+        results = {}
+        for spec in self.outputs:
+            if spec.name in out:
+                given = self._checked("output", spec, out[spec.name])
+                if given is not out[spec.name] or not given.flags.writeable:
+                    raise LpcRuntimeError(
+                        f"{self._source}: output '{spec.name}': needs a writable contiguous array"
+                    )
+                results[spec.name] = given
+            else:
+                results[spec.name] = np.empty(spec.shape, spec.dtype)
+        tables = (_pointers(sources), _pointers(list(results.values())), sources)
+        return results, tables
+
+    def _check_names(
+        self, side: str, given: Mapping[str, Array], specs: Sequence[TensorSpec], complete: bool
+    ) -> None:
+        expected = [spec.name for spec in specs]
+        wrong = [name for name in given if name not in expected]
+        missing = [name for name in expected if name not in given] if complete else []
+        if wrong or missing:
+            word, name = ("unknown", wrong[0]) if wrong else ("missing", missing[0])
+            raise LpcRuntimeError(
+                f"{self._source}: {word} {side} '{name}'; the model's {side}s: "
+                + ", ".join(map(repr, expected))
+            )
+
+    def _checked(self, side: str, spec: TensorSpec, array: Array) -> Array:
+        given = np.asarray(array)
+        if given.dtype != spec.dtype or given.shape != spec.shape:
+            raise LpcRuntimeError(
+                f"{self._source}: {side} '{spec.name}': expected {spec.dtype} {list(spec.shape)}, "
+                f"got {given.dtype} {list(given.shape)}"
+            )
+        return np.ascontiguousarray(given).reshape(spec.shape)
+
+    def _call(
+        self, tables: tuple[Any, Any, list[Array]], workspace: Array, records: Array | None = None
+    ) -> None:
+        sources, results, _ = tables
+        scratch, threads = workspace.ctypes.data, self.num_threads
+        if self._invoke is not None:
+            addresses = ctypes.addressof(sources), ctypes.addressof(results)
+            status = self._invoke(self._entry, *addresses, scratch, threads)
+            status = ctypes.c_int32(status).value
+        elif records is None:
+            status = self._functions["lpc_run"](self._index, sources, results, scratch, threads)
+        else:
+            profile, times = self._functions["lpc_profile"], records.ctypes.data
+            status = profile(self._index, sources, results, scratch, threads, times)
+        if status:
+            raise LpcRuntimeError(f"{self._source}: {self._message(status)}")
+
+    @contextmanager
+    def _workspace(self) -> Iterator[Array]:
+        """A workspace that no other call uses; kept for the next call."""
+        try:
+            workspace = self._workspaces.pop()
+        except IndexError:
+            size = int(self._plan["workspace_size"])
+            room = np.empty(size + 64, np.uint8)
+            workspace = room[-room.ctypes.data % 64 :][: max(size, 1)]
+        try:
+            yield workspace
+        finally:
+            self._workspaces.append(workspace)
+
+
+def _bind(address: Callable[[str], int], source: str) -> dict[str, Callable[..., Any]]:
+    """The functions of lpc.h, once the library has shown that it speaks this ABI version."""
+
+    def function(name: str) -> Callable[..., Any]:
+        pointer = address(name)
+        if not pointer:
+            raise LpcRuntimeError(f"{source}: not a library made by lpc (it lacks {name})")
+        call: Callable[..., Any] = ctypes.CFUNCTYPE(*_SIGNATURES[name])(pointer)
+        return call
+
+    version = function("lpc_abi_version")()
+    if version != ABI_VERSION:
+        raise LpcRuntimeError(
+            f"{source}: has ABI version {version}, this runtime needs {ABI_VERSION}; "
+            "compile the model again"
+        )
+    return {name: function(name) for name in _SIGNATURES}
+
+
+def _specs(entries: Sequence[Mapping[str, Any]]) -> tuple[TensorSpec, ...]:
+    return tuple(
+        TensorSpec(entry["name"], np.dtype(entry["dtype"]), tuple(entry["shape"]))
+        for entry in entries
+    )
+
+
+def _pointers(arrays: Sequence[Array]) -> Any:
+    return (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))

@@ -1,0 +1,125 @@
+"""Tiny hand-written models: a few kernels in LLVM IR, enough to exercise everything around them."""
+
+from __future__ import annotations
+
+import numpy as np
+from lpc.compiler.codegen.objects import emit_object
+from lpc.compiler.codegen.program import (
+    Argument,
+    LibraryInfo,
+    Step,
+    TargetProgram,
+    TensorInfo,
+)
+
+UNITS = 37
+LENGTH = 4 * UNITS
+
+# Each unit is four i32: `scale` multiplies by weights, `bias` adds a constant, `slow` counts.
+_KERNELS = """
+define void @scale_{t}(ptr %buffers, i64 %begin, i64 %end) {{
+entry:
+  %out.at = getelementptr ptr, ptr %buffers, i64 1
+  %weights.at = getelementptr ptr, ptr %buffers, i64 2
+  %in = load ptr, ptr %buffers
+  %out = load ptr, ptr %out.at
+  %weights = load ptr, ptr %weights.at
+  %first = mul i64 %begin, 4
+  %last = mul i64 %end, 4
+  br label %check
+check:
+  %i = phi i64 [ %first, %entry ], [ %next, %body ]
+  %more = icmp ult i64 %i, %last
+  br i1 %more, label %body, label %done
+body:
+  %x.at = getelementptr i32, ptr %in, i64 %i
+  %w.at = getelementptr i32, ptr %weights, i64 %i
+  %y.at = getelementptr i32, ptr %out, i64 %i
+  %x = load i32, ptr %x.at
+  %w = load i32, ptr %w.at
+  %y = mul i32 %x, %w
+  store i32 %y, ptr %y.at
+  %next = add i64 %i, 1
+  br label %check
+done:
+  ret void
+}}
+
+define void @bias_{t}(ptr %buffers, i64 %begin, i64 %end) {{
+entry:
+  %out.at = getelementptr ptr, ptr %buffers, i64 1
+  %in = load ptr, ptr %buffers
+  %out = load ptr, ptr %out.at
+  %first = mul i64 %begin, 4
+  %last = mul i64 %end, 4
+  br label %check
+check:
+  %i = phi i64 [ %first, %entry ], [ %next, %body ]
+  %more = icmp ult i64 %i, %last
+  br i1 %more, label %body, label %done
+body:
+  %x.at = getelementptr i32, ptr %in, i64 %i
+  %y.at = getelementptr i32, ptr %out, i64 %i
+  %x = load i32, ptr %x.at
+  %y = add i32 %x, {bias}
+  store i32 %y, ptr %y.at
+  %next = add i64 %i, 1
+  br label %check
+done:
+  ret void
+}}
+
+define void @slow_{t}(ptr %buffers, i64 %begin, i64 %end) {{
+entry:
+  %units = sub i64 %end, %begin
+  %rounds = mul i64 %units, 20000
+  %counter = alloca i64
+  br label %loop
+loop:
+  %i = phi i64 [ 0, %entry ], [ %next, %loop ]
+  store volatile i64 %i, ptr %counter
+  %next = add i64 %i, 1
+  %more = icmp ult i64 %next, %rounds
+  br i1 %more, label %loop, label %done
+done:
+  ret void
+}}
+"""
+
+INFO = LibraryInfo(
+    model_name="tiny",
+    inputs=(TensorInfo("x", "int32", (1, LENGTH)),),
+    outputs=(TensorInfo("y", "int32", (1, LENGTH)),),
+    layers=(("scale", "Mul"), ("relu", "Relu"), ("bias", "Add"), ("slow", "Loop")),
+)
+
+
+def weights() -> np.ndarray:
+    return np.arange(LENGTH, dtype=np.int32) - 50
+
+
+def program(target: str, bias: int, slow: bool = False, repeat: int = 1) -> TargetProgram:
+    """y = x * weights + bias; the product passes through the workspace."""
+    source, sink = Argument("input", 0, 0), Argument("output", 0, 0)
+    middle, blob = Argument("workspace", 0, 128), Argument("weights", 0, 64)
+    exec_type = f"jit_{target}_I8"
+    scale = Step(f"scale_{target}", UNITS, 8, (source, middle, blob), "scale", "Mul", exec_type)
+    add = Step(f"bias_{target}", UNITS, 3, (middle, sink), "bias", "Add", exec_type)
+    steps = (scale, add) * repeat
+    if slow:
+        steps += (Step(f"slow_{target}", 100, 8, (), "slow", "Loop", exec_type),)
+    return TargetProgram(
+        target=target,
+        steps=steps,
+        workspace_size=128 + 4 * LENGTH + 48,
+        weights=bytes(64) + weights().tobytes(),
+        object_code=emit_object(_KERNELS.format(t=target, bias=bias)),
+    )
+
+
+def x(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(-1000, 1000, (1, LENGTH), dtype=np.int32)
+
+
+def expected(value: np.ndarray, bias: int) -> np.ndarray:
+    return value * weights() + np.int32(bias)
