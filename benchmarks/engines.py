@@ -5,6 +5,7 @@ Engines are imported only when they are loaded, so that a process holds exactly 
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ class Job:
 
 
 def load_onnxruntime(job: Job) -> Inference:
-    import onnxruntime as ort
+    ort = importlib.import_module("onnxruntime")
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = job.threads
@@ -47,7 +48,7 @@ def load_openvino_auto(job: Job) -> Inference:
 
 
 def _openvino(job: Job, properties: dict[str, Any]) -> Inference:
-    import openvino as ov
+    ov = importlib.import_module("openvino")
 
     properties |= {"INFERENCE_NUM_THREADS": job.threads, "PERFORMANCE_HINT": "LATENCY"}
     request = ov.Core().compile_model(job.model, "CPU", properties).create_infer_request()
@@ -62,9 +63,7 @@ def _openvino(job: Job, properties: dict[str, Any]) -> Inference:
 
 
 def load_lpc(job: Job) -> Inference:
-    import lpc.runtime as lpr
-
-    model = lpr.load(job.model, num_threads=job.threads)
+    model = importlib.import_module("lpc.runtime").load(job.model, num_threads=job.threads)
     feeds = {model.inputs[0].name: np.load(job.input_file)}
     name = model.outputs[0].name
     return lambda: np.asarray(model.run(feeds)[name])

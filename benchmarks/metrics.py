@@ -109,7 +109,8 @@ def _one_cold_start(engine: str, job: Job, isa: Isa) -> ColdStart:
         env=worker_environment(isa),
         text=True,
     ) as process:
-        assert process.stdout and process.stderr
+        assert process.stdout
+        assert process.stderr
         answer = process.stdout.readline()
         seconds = time.perf_counter() - start
         if not answer.strip().isdigit():

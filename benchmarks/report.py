@@ -8,9 +8,10 @@ import platform
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -18,16 +19,22 @@ from .metrics import ColdStart, CompileCost
 from .peers import Timing
 
 PACKAGES = ("lpc", "onnxruntime", "openvino", "numpy")
-HEADER = ("model", "engine", "min ms", "median ms", "GMAC/s", "lpc / best peer")
-COST_HEADER = (
+Row = tuple[str, ...]
+HEADER: Row = ("model", "engine", "min ms", "median ms", "GMAC/s", "lpc / best peer")
+COST_HEADER: Row = (
     "model",
     "engine",
-    "compile s",
-    "compile peak MB",
+    "build s",
+    "build MB",
     "load ms",
     "cold start s",
-    "process peak MB",
+    "run MB",
     "deploy MB",
+)
+LEGEND = (
+    "Build: lpc's compilation. MB: peak resident memory of the compiling process, and of one that "
+    "loads the model and infers once. Cold start: from the interpreter's start to the first output. "
+    "Deploy: the model or library plus the installed Python package of its engine, without numpy."
 )
 
 
@@ -108,35 +115,28 @@ def headline(report: Report) -> str:
     )
 
 
-def speed_rows(results: Iterable[ModelResult]) -> list[tuple[str, ...]]:
-    rows = []
+def speed_rows(results: Iterable[ModelResult]) -> list[Row]:
+    rows: list[Row] = []
     for result in results:
         for engine, timing in result.timings.items():
-            ratio = _number(result.ratio, 2) if engine == "lpc" else ""
+            ratio = f"{result.ratio:.2f}" if engine == "lpc" and result.ratio else ""
             speed = result.macs / timing.minimum / 1e6
             figures = (f"{timing.minimum:.2f}", f"{timing.median:.2f}", f"{speed:.1f}")
             rows.append((result.title, engine, *figures, ratio))
     return rows
 
 
-def cost_rows(results: Iterable[ModelResult]) -> list[tuple[str, ...]]:
-    rows = []
+def cost_rows(results: Iterable[ModelResult]) -> list[Row]:
+    rows: list[Row] = []
     for result in results:
         for engine, cold in result.cold_starts.items():
-            compiled = result.compile if engine == "lpc" else None
-            timing = result.timings.get(engine)
-            rows.append(
-                (
-                    result.title,
-                    engine,
-                    _number(compiled and compiled.seconds, 1),
-                    _number(compiled and compiled.peak_mb, 0),
-                    _number(timing and timing.load_ms, 1),
-                    f"{cold.seconds:.2f}",
-                    f"{cold.peak_mb:.0f}",
-                    _number(result.deploy_mb.get(engine), 1),
-                )
-            )
+            compiled: Row = ("", "")
+            if engine == "lpc" and result.compile:
+                compiled = (f"{result.compile.seconds:.1f}", f"{result.compile.peak_mb:.0f}")
+            load = f"{timing.load_ms:.1f}" if (timing := result.timings.get(engine)) else ""
+            process = (f"{cold.seconds:.2f}", f"{cold.peak_mb:.0f}")
+            deploy = f"{result.deploy_mb[engine]:.1f}"
+            rows.append((result.title, engine, *compiled, load, *process, deploy))
     return rows
 
 
@@ -150,10 +150,6 @@ def quantization_lines(results: Iterable[ModelResult]) -> list[str]:
     ]
 
 
-def _number(value: float | None, digits: int) -> str:
-    return "" if value is None else f"{value:.{digits}f}"
-
-
 def notes(report: Report) -> list[str]:
     failures = [f"{r.title}: {text}" for r in report.results for text in r.failures]
     return quantization_lines(report.results) + failures
@@ -164,15 +160,14 @@ def print_tables(report: Report, console: Console) -> None:
     for header, rows in tables:
         if not rows:
             continue
-        table = Table()
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for index, column in enumerate(header):
-            table.add_column(column, justify="right" if index > 1 else "left")
+            table.add_column(column, justify="right" if index > 1 else "left", no_wrap=index < 2)
         for index, row in enumerate(rows):
             ends_model = index + 1 == len(rows) or rows[index + 1][0] != row[0]
             table.add_row(*row, end_section=ends_model)
         console.print(table)
-    console.print(headline(report), highlight=False)
-    for note in notes(report):
+    for note in (headline(report), LEGEND, *notes(report)):
         console.print(note, highlight=False, markup=False)
 
 
@@ -181,11 +176,12 @@ def markdown(report: Report) -> str:
     parts += [headline(report), ""]
     parts += _markdown_table(HEADER, speed_rows(report.results))
     parts += _markdown_table(COST_HEADER, cost_rows(report.results))
+    parts += [LEGEND, ""]
     parts += [f"- {note}" for note in notes(report)]
     return "\n".join(parts).rstrip() + "\n"
 
 
-def _markdown_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+def _markdown_table(header: Row, rows: list[Row]) -> list[str]:
     if not rows:
         return []
     rule = ["---", "---"] + ["---:"] * (len(header) - 2)
@@ -199,11 +195,8 @@ def write_json(report: Report, path: Path) -> None:
 
 def write_plot(report: Report, path: Path) -> None:
     """Bars of the minimum time per model and engine (needs matplotlib, extra `bench`)."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
+    import_module("matplotlib").use("Agg")
+    pyplot = import_module("matplotlib.pyplot")
     engines = list(dict.fromkeys(e for r in report.results for e in r.timings))
     figure, axes = pyplot.subplots(figsize=(1.5 + 1.6 * len(report.results), 4))
     width = 0.8 / max(1, len(engines))

@@ -47,7 +47,10 @@ def peers_mask(isa: Isa, console: Console) -> tuple[Isa, str]:
     except MaskUnavailableError as error:
         console.print(f"[bold red]peers use the full CPU, lpc only {isa}: {error}[/]")
         return "native", f"lpc only: peers use the full CPU, since {error}"
-    return isa, "all engines use the full CPU" if isa == "native" else "the peers see no more"
+    return (
+        isa,
+        "all engines use the full CPU" if isa == "native" else "the peers' CPUID shows no more",
+    )
 
 
 class ModelBenchmark:
@@ -95,8 +98,11 @@ class ModelBenchmark:
                 except EngineError as error:
                     self._drop(engine, error)
                     workers = [w for w in workers if w.engine != engine]
-            alternate(workers, seconds)
-            self.result.timings = {worker.engine: worker.timing() for worker in workers}
+            try:
+                alternate(workers, seconds)
+            except EngineError as error:
+                self.result.failures.append(str(error))
+            self.result.timings = {w.engine: w.timing() for w in workers if w.times}
 
     def measure_processes(self, threads: int) -> None:
         for engine in [e for e in self.engines if e in COLD_ENGINES]:

@@ -1,0 +1,141 @@
+"""The harness without any peer: worker protocol, turns, figures and reports."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from benchmarks import report as reports
+from benchmarks import run, worker
+from benchmarks.engines import ENGINES, PACKAGES, Job
+from benchmarks.metrics import ColdStart, CompileCost, cold_start
+from benchmarks.peers import EngineError, Timing, Worker, alternate
+
+JOB = Job("absent.onnx", "absent.npy", 1)
+
+
+def serve(monkeypatch: pytest.MonkeyPatch, requests: list[dict[str, object]]) -> list[object]:
+    """The answers of a worker whose engine returns [1, 2]."""
+    monkeypatch.setitem(ENGINES, "constant", lambda job: lambda: np.array([[1, 2]], np.float32))
+    monkeypatch.setitem(PACKAGES, "constant", "json")
+    answers = io.StringIO()
+    worker.serve("constant", JOB, io.StringIO("\n".join(map(json.dumps, requests))), answers)
+    return [json.loads(line) for line in answers.getvalue().splitlines()]
+
+
+def test_worker_answers_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    ready, times, output = serve(monkeypatch, [{"run": 3}, {"output": True}])
+    assert isinstance(ready, dict)
+    assert ready["load_ms"] >= 0
+    assert ready["mask_active"] is False
+    assert isinstance(times, dict)
+    assert len(times["ms"]) == 3
+    assert output == {"output": [1.0, 2.0]}
+
+
+def test_failing_engine_names_itself() -> None:
+    with pytest.raises(EngineError, match=r"^lpc: "):
+        Worker("lpc", JOB)
+
+
+def test_failing_cold_start_names_the_engine() -> None:
+    with pytest.raises(EngineError, match=r"^lpc: .*Error"):
+        cold_start("lpc", JOB, "native", repeats=1)
+
+
+class Turn(Worker):
+    """A worker without a process, which notes its turns."""
+
+    def __init__(self, engine: str, ms: float, turns: list[str]) -> None:
+        self.engine, self.times, self.load_ms = engine, [], 1.0
+        self._ms, self._turns = ms, turns
+
+    def run(self, count: int) -> list[float]:
+        self._turns.append(self.engine)
+        return [self._ms] * count
+
+
+def test_engines_alternate_for_equal_time() -> None:
+    turns: list[str] = []
+    workers = [Turn("quick", 10.0, turns), Turn("slow", 100.0, turns)]
+    alternate(workers, seconds=0.5)
+    assert turns == ["quick", "slow"] * 3  # warm-up, then two blocks
+    assert [len(w.times) for w in workers] == [50, 4]
+    assert workers[1].timing() == Timing(100.0, 100.0, 4, 1.0)
+
+
+def result(precision: str, lpc: float, peers: dict[str, float]) -> reports.ModelResult:
+    timings = {e: Timing(ms, 1.1 * ms, 9, 3.0) for e, ms in ({"lpc": lpc} | peers).items()}
+    return reports.ModelResult("net", precision, 10**9, timings)
+
+
+@pytest.fixture
+def report() -> reports.Report:
+    int8 = result("int8", 10.0, {"onnxruntime": 12.5, "openvino": 14.0})
+    int8.compile = CompileCost(4.0, 300.0, 26.0)
+    int8.cold_starts = {"lpc": ColdStart(0.2, 60.0)}
+    int8.deploy_mb = {"lpc": 26.1}
+    fp32 = result("fp32", 30.0, {})
+    fp32.failures = ["openvino: the process ended with status -11"]
+    machine = reports.Machine("Some CPU", 2, "Linux", "2026-01-01", {"lpc": "0.1.0"})
+    return reports.Report(machine, "avx2", "masked", 1, [int8, fp32])
+
+
+def test_ratio_is_against_the_best_peer(report: reports.Report) -> None:
+    int8, fp32 = report.results
+    assert int8.ratio == pytest.approx(0.8)
+    assert fp32.ratio is None
+
+
+def test_rows(report: reports.Report) -> None:
+    assert reports.speed_rows(report.results)[0] == (
+        "net int8", "lpc", "10.00", "11.00", "100.0", "0.80"
+    )  # fmt: skip
+    assert reports.cost_rows(report.results) == [
+        ("net int8", "lpc", "4.0", "300", "3.0", "0.20", "60", "26.1")
+    ]
+
+
+def test_notes_compare_precisions_and_list_failures(report: reports.Report) -> None:
+    assert reports.notes(report) == [
+        "net: lpc int8 is 3.00× as fast as lpc fp32",
+        "net fp32: openvino: the process ended with status -11",
+    ]
+
+
+def test_markdown_names_the_cpu(report: reports.Report) -> None:
+    text = reports.markdown(report)
+    assert "Some CPU, 2 cores, 2026-01-01; batch 1, 1 thread, instruction set avx2" in text
+    assert "| net int8 | lpc | 10.00 | 11.00 | 100.0 | 0.80 |" in text
+
+
+def test_json_and_terminal(report: reports.Report, tmp_path: Path) -> None:
+    reports.write_json(report, tmp_path / "new" / "report.json")
+    data = json.loads((tmp_path / "new" / "report.json").read_text())
+    assert data["results"][0]["timings"]["lpc"]["minimum"] == 10.0
+    console = Console(file=io.StringIO(), width=100)
+    reports.print_tables(report, console)
+    assert isinstance(console.file, io.StringIO)
+    assert "0.80" in console.file.getvalue()
+
+
+def test_failures_do_not_stop_the_benchmark(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise EngineError("lpc: broken")
+
+    monkeypatch.setenv("LPC_BENCHMARK_CACHE", str(tmp_path))
+    monkeypatch.setattr(run, "compile_library", fail)
+    console = Console(file=io.StringIO())
+    got = run.run_benchmarks(
+        ["mini_concat"], ["int8"], ["lpc"], "native", 1, 0.1, True, console
+    )  # fmt: skip
+    assert got.results[0].failures == ["lpc: broken"]
+    assert got.results[0].timings == {}
+    assert got.results[0].macs == 688212
