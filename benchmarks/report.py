@@ -33,7 +33,7 @@ COST_HEADER: Row = (
 )
 LEGEND = (
     "Build: lpc's compilation. MB: peak resident memory of the compiling process, and of one that "
-    "loads the model and infers once. Cold start: from the interpreter's start to the first output. "
+    "loads the model and infers once. Cold start: from interpreter start to first output. "
     "Deploy: the model or library plus the installed Python package of its engine, without numpy."
 )
 
@@ -204,7 +204,7 @@ def write_plot(report: Report, path: Path) -> None:
         having = [(i, r) for i, r in enumerate(report.results) if engine in r.timings]
         places = [i + width * (index - (len(engines) - 1) / 2) for i, _ in having]
         bars = axes.bar(places, [r.timings[engine].minimum for _, r in having], width, label=engine)
-        axes.bar_label(bars, fmt="%.1f", fontsize=7)
+        axes.bar_label(bars, fmt="%.3g", fontsize=7)
     axes.set_xticks(range(len(report.results)), [r.title for r in report.results])
     axes.set_yscale("log")
     axes.set_ylabel("ms per inference (minimum)")
