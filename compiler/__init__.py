@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from .errors import LpcError
 
 if TYPE_CHECKING:
-    from .driver import CompileResult, Progress
+    from .compilation import CompileResult
+    from .driver import Progress
 
 __all__ = ["LpcError", "compile"]
 
@@ -40,7 +41,7 @@ def compile(
     as a numbered file. `header` writes a C header for the model. LpcError, one line, for a model or
     a destination that will not do.
     """
-    from .driver import compile_model
+    from .compilation import compile_model
 
     return compile_model(
         model,

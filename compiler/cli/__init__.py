@@ -77,7 +77,7 @@ def _warnings_as_lines() -> Iterator[None]:
 
 
 def one_line(error: Exception) -> str:
-    if isinstance(error, LpcError):
+    if isinstance(error, LpcError) or type(error).__name__ == "LpcRuntimeError":
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         return ": ".join(str(part) for part in (error.filename, error.strerror) if part)

@@ -69,21 +69,22 @@ def command(
     if nireq is not None and api == "sync":
         raise click.UsageError("-nireq needs -api async")
     shapes = loading.with_batch(model, dict(input_shapes), b)
-    count = _request_count(api, nireq, nthreads)
-    requests = loading.requests(model, target, shapes, nthreads, count)
+    requests, threads = _split(api, nireq, nthreads)
+    loaded = loading.load(model, target, shapes, threads)
     inputs = (
-        arrays.random_inputs(requests[0].inputs, seed=0)
+        arrays.random_inputs(loaded.inputs, seed=0)
         if i is None
-        else arrays.read_inputs(i, requests[0].inputs)
+        else arrays.read_inputs(i, loaded.inputs)
     )
     limit = t if t is not None or niter is not None else _DEFAULT_SECONDS
-    result = measuring.measure(requests, inputs, niter, limit)
+    result = measuring.measure(loaded, inputs, niter, limit, requests)
     for line in result.lines():
         click.echo(line)
     counters = []
-    if pc or report_type in ("average_counters", "detailed_counters"):
-        runs = min(result.count, _MOST_PROFILED_RUNS)
-        counters = [request.profile(inputs, iterations=runs) for request in requests]
+    if report_type == "detailed_counters":
+        counters = measuring.profile(loaded, inputs, requests)
+    elif pc or report_type == "average_counters":
+        counters = [loaded.profile(inputs, iterations=min(result.count, _MOST_PROFILED_RUNS))]
     if pc:
         console().print(reports.table(counters[0]))
     if report_type is not None:
@@ -92,9 +93,10 @@ def command(
             click.echo(f"wrote {path}")
 
 
-def _request_count(api: str, nireq: int | None, nthreads: int | None) -> int:
+def _split(api: str, nireq: int | None, nthreads: int | None) -> tuple[int, int]:
+    """Requests in flight, and threads of each."""
     from lpc.runtime import available_threads
 
-    if api == "sync":
-        return 1
-    return nireq or nthreads or available_threads()
+    threads = nthreads or available_threads()
+    requests = 1 if api == "sync" else nireq or threads
+    return requests, max(1, threads // requests)

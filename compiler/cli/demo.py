@@ -59,7 +59,7 @@ def command(save: Path | None, target: str) -> None:
     fast, slow = _microseconds(quantized, images[:1]), _microseconds(real, images[:1])
     out.print(f"speed     int8 {fast:.1f} µs, fp32 {slow:.1f} µs per digit on one thread")
     rows = quantized.profile({demo.INPUT: images[:1]}, iterations=_PROFILED_RUNS)
-    fused = sum(row.status != "EXECUTED" for row in rows)
+    fused = sum(row.exec_status != "EXECUTED" for row in rows)
     out.print(f"counters  of {len(rows)} layers, {fused} were fused into these:")
     out.print(reports.table(rows, executed_only=True))
     out.print("next: `lpc demo --save .`, then `lpc compile digits.onnx -o digits.so`")
@@ -96,7 +96,7 @@ def _accuracy(model: Model, images: Array, labels: Array) -> float:
 def _equal_to_interpreter(model: Model, images: Array) -> int:
     """How many results equal those of the graph at level `int8`, run in numpy."""
     from .. import demo
-    from ..driver import graph_at
+    from ..compilation import graph_at
     from ..interpreters.graph import run_graph
 
     with demo.resource("digits_int8.onnx") as path:
@@ -114,7 +114,7 @@ def _microseconds(model: Model, image: Array) -> float:
     from .. import demo
     from .measuring import measure
 
-    return measure([model], {demo.INPUT: image}, None, _TIMED_SECONDS).percentile(50) * 1e3
+    return measure(model, {demo.INPUT: image}, None, _TIMED_SECONDS).percentile(50) * 1e3
 
 
 def _save(folder: Path) -> list[Path]:

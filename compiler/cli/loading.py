@@ -1,8 +1,7 @@
-"""MODEL_OR_SO: a library is loaded; a model is compiled first, into a folder that goes away."""
+"""MODEL_OR_SO: a library is loaded; a model is compiled into this process, without a linker."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,33 +13,29 @@ if TYPE_CHECKING:
     from lpc.runtime import Model
 
 _ELF = b"\x7fELF"
+_LEVELS = 10
 Shapes = Mapping[str, Sequence[int]]
 
 
 def load(path: Path, target: str, shapes: Shapes, threads: int | None) -> Model:
-    return requests(path, target, shapes, threads, 1)[0]
-
-
-def requests(
-    path: Path, target: str, shapes: Shapes, threads: int | None, count: int
-) -> list[Model]:
-    """The model `count` times, each with its own workspace and its share of the threads."""
+    """The model on one target; None threads: as many as this process may use."""
     import lpc.runtime as lpr
 
-    share = threads if count == 1 else max(1, (threads or lpr.available_threads()) // count)
     if is_library(path):
         if shapes:
             raise LpcError(f"{path}: is compiled already; its input shapes are fixed")
-        name = None if target == "native" else target
-        return [lpr.load(path, num_threads=share, target=name) for _ in range(count)]
-    from .. import compile
+        return lpr.load(path, num_threads=threads, target=None if target == "native" else target)
+    from ..codegen.host import resolve_targets, runs_here
+    from ..codegen.jit import JitLibrary
+    from ..compilation import compile_programs
 
-    with tempfile.TemporaryDirectory(prefix="lpc-") as folder:
-        library = Path(folder) / f"{path.stem}.so"
-        with progress_display(10) as progress:
-            compile(path, library, target=target, input_shapes=shapes, progress=progress)
-        # The mappings outlive the file's name.
-        return [lpr.load(library, num_threads=share) for _ in range(count)]
+    row = resolve_targets(target)[-1]
+    if not runs_here(row):
+        raise LpcError(f"this CPU does not run target '{row.name}' (see `lpc targets`)")
+    with progress_display(_LEVELS) as progress:
+        compiled = compile_programs(path, row.name, shapes, progress)
+    library = JitLibrary(compiled.programs[0], compiled.info)
+    return lpr.Model(library.address, str(path), num_threads=threads)
 
 
 def with_batch(path: Path, shapes: Shapes, batch: int | None) -> Shapes:
@@ -49,10 +44,11 @@ def with_batch(path: Path, shapes: Shapes, batch: int | None) -> Shapes:
         return shapes
     if is_library(path):
         raise LpcError(f"{path}: is compiled already; -b is for models")
-    from ..driver import load_model, main_inputs
+    from ..driver import load_model
+    from ..signature import library_info
 
-    inputs = main_inputs(load_model(path, shapes))
-    return {name: (batch, *shape[1:]) for name, shape in inputs.items()}
+    inputs = library_info(load_model(path, shapes)).inputs
+    return {tensor.name: (batch, *tensor.shape[1:]) for tensor in inputs}
 
 
 def is_library(path: Path) -> bool:

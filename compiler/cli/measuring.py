@@ -1,15 +1,15 @@
 """Timing of inference requests: one after the other (sync) or several in flight (async).
 
-A request is a loaded model with a workspace of its own. Each one in flight has a Python thread,
-which spends the inference inside the library, without the interpreter's lock.
+Each request in flight is a Python thread, which spends the inference inside the library, without
+the interpreter's lock and with a workspace of its own.
 """
 
 from __future__ import annotations
 
 import math
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from lpc.runtime import Model
+    from lpc.runtime import LayerCounter, Model
 
 Inputs = Mapping[str, npt.NDArray[Any]]
 
@@ -64,52 +64,41 @@ class Measurement:
 
 
 def measure(
-    requests: Sequence[Model], inputs: Inputs, iterations: int | None, seconds: float | None
+    model: Model, inputs: Inputs, iterations: int | None, seconds: float | None, requests: int = 1
 ) -> Measurement:
-    """Runs until `iterations` (rounded up to a multiple of the requests) or `seconds` are
-    reached."""
+    """Runs until `iterations`, rounded up to a multiple of `requests`, or `seconds` are over."""
     begin = time.perf_counter()
-    requests[0].run(inputs)
+    model.run(inputs)
     first = time.perf_counter() - begin
-    for request in requests[1:]:
-        request.run(inputs)
-    each = None if iterations is None else -(-iterations // len(requests))
+    each = None if iterations is None else -(-iterations // requests)
     begin = time.perf_counter()
     deadline = math.inf if seconds is None else begin + seconds
-    latencies = _in_parallel(requests, inputs, each, deadline)
+    with ThreadPoolExecutor(requests) as pool:
+        work = [pool.submit(_latencies, model, inputs, each, deadline) for _ in range(requests)]
+        latencies = np.concatenate([request.result() for request in work])
     duration = time.perf_counter() - begin
-    shape = requests[0].inputs[0].shape
+    shape = model.inputs[0].shape
     batch = shape[0] if len(shape) > 1 else 1
     return Measurement(batch, first * 1e3, duration * 1e3, latencies * 1e3)
 
 
-def _in_parallel(
-    requests: Sequence[Model], inputs: Inputs, each: int | None, deadline: float
+def profile(model: Model, inputs: Inputs, requests: int) -> list[list[LayerCounter]]:
+    """The counters of one inference by each of `requests` in flight at the same time."""
+    with ThreadPoolExecutor(requests) as pool:
+        return list(pool.map(lambda _: model.profile(inputs), range(requests)))
+
+
+def _latencies(
+    model: Model, inputs: Inputs, each: int | None, deadline: float
 ) -> npt.NDArray[np.float64]:
-    if len(requests) == 1:
-        return np.array(_latencies(requests[0], inputs, each, deadline))
-    results: list[list[float]] = [[] for _ in requests]
-
-    def work(number: int) -> None:
-        results[number] = _latencies(requests[number], inputs, each, deadline)
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(len(requests))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return np.concatenate([np.array(result) for result in results])
-
-
-def _latencies(request: Model, inputs: Inputs, each: int | None, deadline: float) -> list[float]:
     """Seconds of every run; at least one."""
     clock = time.perf_counter
     latencies: list[float] = []
     begin = clock()
     while True:
-        request.run(inputs)
+        model.run(inputs)
         end = clock()
         latencies.append(end - begin)
         if len(latencies) == each or end >= deadline:
-            return latencies
+            return np.array(latencies)
         begin = end

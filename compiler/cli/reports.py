@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lpc.runtime.counters import HEADER, counters_csv
+
 from .. import files
 from ..errors import LpcError
 
@@ -23,12 +25,10 @@ if TYPE_CHECKING:
 
     from .measuring import Measurement
 
-_COLUMNS = ("layerName", "execStatus", "layerType", "execType", "realTime (ms)", "cpuTime (ms)")
-
 
 @dataclass(frozen=True)
 class Report:
-    """`counters`: rows of each request in flight; empty where none were asked for."""
+    """`counters`: tables of the report type; empty where none were asked for."""
 
     parameters: Mapping[str, Any]
     result: Measurement
@@ -45,10 +45,9 @@ class Report:
             texts["benchmark_report.json"] = _json(self._summary_json())
         if report_type != "no_counters":
             name = f"benchmark_{report_type}_report"
-            shown = self.counters[:1] if report_type == "average_counters" else self.counters
-            texts[f"{name}.csv"] = "\n".join(_csv(rows) for rows in shown)
+            texts[f"{name}.csv"] = "\n".join(counters_csv(rows) for rows in self.counters)
             if as_json:
-                tables = [_json_rows(rows) for rows in shown]
+                tables = [_json_rows(rows) for rows in self.counters]
                 kind = report_type.removesuffix("_counters")
                 body = tables[0] if kind == "average" else tables
                 texts[f"{name}.json"] = _json({"report_type": kind, f"{kind}_performance": body})
@@ -78,47 +77,41 @@ def table(rows: Sequence[LayerCounter], executed_only: bool = False) -> Table:
     from rich import box
     from rich.table import Table
 
-    result = Table(*_COLUMNS[:4], box=box.SIMPLE_HEAD)
-    for column in _COLUMNS[4:]:
+    result = Table(*HEADER[:4], box=box.SIMPLE_HEAD)
+    for column in HEADER[4:]:
         result.add_column(column, justify="right")
     for row in rows:
-        if row.status == "EXECUTED" or not executed_only:
-            *names, real, cpu = _cells(row)
-            result.add_row(*names, real, cpu, style="" if row.status == "EXECUTED" else "dim")
+        executed = row.exec_status == "EXECUTED"
+        if executed or not executed_only:
+            result.add_row(*_cells(row), style="" if executed else "dim")
+    real, cpu = _totals(rows)
     result.add_section()
-    result.add_row("Total", "", "", "", *_total(rows), style="bold")
+    result.add_row("Total", "", "", "", f"{real:.4f}", f"{cpu:.4f}", style="bold")
     return result
 
 
-def _csv(rows: Sequence[LayerCounter]) -> str:
-    lines = [";".join(_COLUMNS)]
-    lines += [";".join(_cells(row)) for row in rows]
-    lines.append(";".join(("Total", "", "", "", *_total(rows))))
-    return "\n".join(lines) + "\n"
+def _totals(rows: Sequence[LayerCounter]) -> tuple[float, float]:
+    return sum(row.real_time_ms for row in rows), sum(row.cpu_time_ms for row in rows)
 
 
 def _cells(row: LayerCounter) -> tuple[str, ...]:
-    times = f"{row.real_ms:.6f}", f"{row.cpu_ms:.6f}"
-    return row.name, row.status, row.layer_type, row.exec_type, *times
-
-
-def _total(rows: Sequence[LayerCounter]) -> tuple[str, str]:
-    return f"{sum(r.real_ms for r in rows):.6f}", f"{sum(r.cpu_ms for r in rows):.6f}"
+    times = f"{row.real_time_ms:.4f}", f"{row.cpu_time_ms:.4f}"
+    return row.layer, row.exec_status, row.layer_type, row.exec_type, *times
 
 
 def _json_rows(rows: Sequence[LayerCounter]) -> dict[str, Any]:
     nodes = [
         {
-            "name": row.name,
-            "status": row.status,
+            "name": row.layer,
+            "status": row.exec_status,
             "node_type": row.layer_type,
             "exec_type": row.exec_type,
-            "real_time": row.real_ms,
-            "cpu_time": row.cpu_ms,
+            "real_time": row.real_time_ms,
+            "cpu_time": row.cpu_time_ms,
         }
         for row in rows
     ]
-    real, cpu = sum(row.real_ms for row in rows), sum(row.cpu_ms for row in rows)
+    real, cpu = _totals(rows)
     return {"nodes": nodes, "total_real_time": real, "total_cpu_time": cpu}
 
 
