@@ -87,8 +87,8 @@ LN2_LOW = -2.12194440e-4
 
 _EXP = (0.4999999403953552, 0.1666652113199234, 0.04166829586029053, 0.008368715643882751, 0.001381835900247097)  # fmt: skip
 _LOG = (0.3333331048488617, -0.24999986588954926, 0.20002225041389465, -0.16669252514839172, 0.14218668639659882, -0.12384286522865295, 0.11872949451208115, -0.117903932929039, 0.06916089355945587)  # fmt: skip
-_TAIL = (-1.827836786105763e-05, 0.10016454756259918, 0.09535712003707886, 0.11904731392860413, -0.013027552515268326, 0.2906306982040405, -0.3166021406650543, 0.38218504190444946, -0.19065196812152863, 0.032915208488702774)  # fmt: skip
-
+_TAIL = (0.3645418584346771, 0.10987585783004761, -0.13965797424316406, 0.09137669205665588, -0.028851810842752457, -0.001737356767989695, 0.003942777402698994, -4.044671368319541e-05, -0.0005208768416196108)
+_PHI = (0.3989422917366028, -0.06649069488048553, 0.009975790977478027, -0.001192109426483512, 0.00011417783389333636)
 _ERF = (0.12837916612625122, -0.3761261999607086, 0.11283379048109055, -0.026834335178136826, 0.005113156978040934, -0.0006737583898939192)  # fmt: skip
 GELU_A, GELU_A_LOW = 1.5957691669464111, -4.534068054340423e-08  # 2·√(2/π)
 GELU_B, GELU_B_LOW = 0.07135481387376785, 2.3988324659995897e-09  # 0.044715·2·√(2/π)
@@ -121,22 +121,20 @@ def _reduced(m: VectorMath[F, I, M], x: F) -> tuple[F, I]:
 
 def exp(m: VectorMath[F, I, M], x: F) -> F:
     """e^r·2^n with e^r = 1 + (r + r²·q(r)); 2^n in two factors, for overflow and denormals."""
-    partial, scale = exp_parts(m, clamp(m, x, -104.0, 89.0), m.constant(0.0))
-    return m.mul(partial, scale)
+    growth, half, rest = exp_parts(m, clamp(m, x, -104.0, 89.0), m.constant(0.0))
+    return m.mul(m.mul(m.add(m.constant(1.0), growth), half), rest)
 
 
-def exp_parts(m: VectorMath[F, I, M], high: F, low: F) -> tuple[F, F]:
-    """(a, b) with e^(high + low) = a·b for −170 ≤ high ≤ 89 and a small correction `low`.
+def exp_parts(m: VectorMath[F, I, M], high: F, low: F) -> tuple[F, F, F]:
+    """(g, a, b) with e^(high + low) = (1 + g)·a·b for −170 ≤ high ≤ 89 and a small correction `low`.
 
-    b is a power of two and a is far from the ends of the range: what is multiplied to a before b is applied loses nothing
-    where e^… itself is denormal."""
+    a and b are powers of two. A factor w goes in as (w + w·g)·a·b, with one rounding less than w·(1 + g); what is applied
+    before b loses nothing where e^… itself is denormal."""
     r, n = _reduced(m, high)
     r = m.add(r, low)
-    grown = m.mul(m.mul(r, r), polynomial(m, r, _EXP))
-    mantissa = m.add(m.constant(1.0), m.add(r, grown))
+    growth = m.add(r, m.mul(m.mul(r, r), polynomial(m, r, _EXP)))
     half = m.isub(m.ilshr(m.iadd(n, m.integer(256)), 1), m.integer(128))
-    rest = m.isub(n, half)
-    return m.mul(mantissa, power_of_two(m, half)), power_of_two(m, rest)
+    return growth, power_of_two(m, half), power_of_two(m, m.isub(n, half))
 
 
 def expm1_negative(m: VectorMath[F, I, M], x: F) -> F:
@@ -184,35 +182,38 @@ def with_sign_of(m: VectorMath[F, I, M], x: F, magnitude: F) -> F:
     return m.from_bits(m.ior(m.bits(m.abs(magnitude)), sign))
 
 
-def upper_tail(m: VectorMath[F, I, M], t: F) -> tuple[F, F]:
-    """(a, b) with a·b = Q(t) = erfc(t/√2)/2 of the normal distribution, t ≥ 0: e^(−t²/2)·P(1 / (1 + t/4)), b as in exp_parts.
+def upper_tail(m: VectorMath[F, I, M], t: F) -> F:
+    """t·Q(t) for t ≥ 0.625, Q(t) = erfc(t/√2)/2 of the normal distribution: e^(−t²/2)·S(v), v = (t − 3)/(t + 3).
 
     t² = h² + (t − h)(t + h) with h the upper 12 bits of t: h² is exact, so the exponential keeps its relative accuracy."""
     t = m.minimum(m.constant(16.0), t)
     h = m.from_bits(m.iand(m.bits(t), m.integer(-(2**12))))
     high = m.mul(m.mul(h, h), m.constant(-0.5))
     low = m.mul(m.mul(m.sub(t, h), m.add(t, h)), m.constant(-0.5))
-    partial, scale = exp_parts(m, high, low)
-    u = m.div(m.constant(1.0), m.add(m.constant(1.0), m.mul(t, m.constant(0.25))))
-    return m.mul(partial, polynomial(m, u, _TAIL)), scale
+    growth, half, rest = exp_parts(m, high, low)
+    v = m.div(m.sub(t, m.constant(3.0)), m.add(t, m.constant(3.0)))
+    s = polynomial(m, v, _TAIL)
+    return m.mul(m.mul(m.add(s, m.mul(s, growth)), half), rest)
 
 
 def erf(m: VectorMath[F, I, M], x: F) -> F:
     """x + x·P(x²) for |x| < 0.75, else sign(x)·(1 − 2·Q(√2·|x|))."""
     size = m.abs(x)
     small = m.add(x, m.mul(x, polynomial(m, m.mul(x, x), _ERF)))
-    partial, scale = upper_tail(m, m.mul(size, m.constant(1.41421356)))
-    tail = m.mul(partial, scale)
+    t = m.maximum(m.constant(0.75), m.mul(size, m.constant(1.41421356)))
+    tail = m.div(upper_tail(m, t), t)
     large = m.sub(m.constant(1.0), m.add(tail, tail))
     return m.select(m.less(size, m.constant(0.75)), small, with_sign_of(m, x, large))
 
 
 def gelu(m: VectorMath[F, I, M], x: F) -> F:
-    """x·Φ(x), Φ from the upper tail of |x|."""
-    partial, scale = upper_tail(m, m.abs(x))
-    below = m.mul(m.mul(m.maximum(m.constant(-16.0), x), partial), scale)
-    above = m.mul(x, m.sub(m.constant(1.0), m.mul(partial, scale)))
-    return m.select(m.less(x, m.constant(0.0)), below, above)
+    """x·Φ(x): x·(½ + x·R(x²)) for |x| < 0.625, else x − x·Q(x) above and −|x|·Q(|x|) below."""
+    size = m.abs(x)
+    phi = m.mul(x, polynomial(m, m.mul(x, x), _PHI))
+    near = m.mul(x, m.add(m.constant(0.5), phi))
+    tail = upper_tail(m, size)
+    far = m.select(m.less(x, m.constant(0.0)), m.neg(tail), m.sub(x, tail))
+    return m.select(m.less(size, m.constant(0.625)), near, far)
 
 
 def softplus(m: VectorMath[F, I, M], x: F) -> F:
@@ -233,24 +234,27 @@ def silu(m: VectorMath[F, I, M], x: F) -> F:
 
 def times_logistic(m: VectorMath[F, I, M], x: F, high: F, low: F) -> F:
     """x / (1 + e) for x ≥ 0 and x·e / (1 + e) below, e = e^(high + low)."""
-    partial, scale = exp_parts(m, high, low)
-    denominator = m.add(m.constant(1.0), m.mul(partial, scale))
-    below = m.mul(m.div(m.mul(x, partial), denominator), scale)
+    one = m.constant(1.0)
+    growth, half, rest = exp_parts(m, high, low)
+    denominator = m.add(one, m.mul(m.mul(m.add(one, growth), half), rest))
+    product = m.mul(m.add(x, m.mul(x, growth)), half)
+    below = m.mul(m.div(product, denominator), rest)
     return m.select(m.less(x, m.constant(0.0)), below, m.div(x, denominator))
 
 
 def mish(m: VectorMath[F, I, M], x: F) -> F:
-    """x·tanh(softplus(x)), with e = exp(−|x|): x·e·(e + 2) / (e·(e + 2) + 2) for x < 0, else x·n / (n + 2e²), n = 1 + 2e."""
+    """x·tanh(softplus(x)) with e = exp(−|x|): x·e·(e + 2) / (e·(e + 2) + 2) below 0, x·n / (n + 2e²), n = 1 + 2e, above."""
     x = m.maximum(m.constant(-128.0), x)  # −inf·0 is not a number
-    two = m.constant(2.0)
+    one, two = m.constant(1.0), m.constant(2.0)
     size = m.minimum(m.constant(128.0), m.abs(x))
-    partial, scale = exp_parts(m, m.neg(size), m.constant(0.0))
-    e = m.mul(partial, scale)
-    sum_ = m.add(e, two)
-    below = m.div(m.mul(m.mul(x, partial), sum_), m.add(m.mul(e, sum_), two))
-    n = m.add(m.constant(1.0), m.add(e, e))
+    growth, half, rest = exp_parts(m, m.neg(size), m.constant(0.0))
+    e = m.mul(m.mul(m.add(one, growth), half), rest)
+    factor = m.add(e, two)
+    product = m.mul(m.add(x, m.mul(x, growth)), half)
+    below = m.div(m.mul(product, factor), m.add(m.mul(e, factor), two))
+    n = m.add(one, m.add(e, e))
     above = m.mul(x, m.div(n, m.add(n, m.mul(m.mul(e, e), two))))
-    return m.select(m.less(x, m.constant(0.0)), m.mul(below, scale), above)
+    return m.select(m.less(x, m.constant(0.0)), m.mul(below, rest), above)
 
 
 def two_product(m: VectorMath[F, I, M], a: F, b: F) -> tuple[F, F]:
