@@ -91,3 +91,14 @@ def reshape(x: Shape, target: Shape) -> Shape:
     if prod(x) != prod(target):
         raise ValueError(f"cannot reshape {x} into {target}")
     return tuple(target)
+
+
+def gather(x: Shape, indices: Shape, axis: int) -> Shape:
+    return (*x[:axis], *indices, *x[axis + 1 :])
+
+
+def resize(x: Shape, factors: Sequence[int], layout: str) -> Shape:
+    shape = list(x)
+    for axis, factor in zip(spatial_axes(layout), factors, strict=True):
+        shape[axis] *= factor
+    return tuple(shape)

@@ -75,7 +75,6 @@ def is_code(value: SSAValue) -> bool:
 
 def dense(array: Array) -> DenseIntOrFPElementsAttr[Any]:
     """A constant payload with the bytes of `array` (row-major)."""
-    array = np.ascontiguousarray(array)
     return DenseIntOrFPElementsAttr(
         cast(Any, tensor_type(array.shape, array.dtype)), BytesAttr(array.tobytes())
     )
