@@ -7,6 +7,7 @@ LpcError that names file, node and op type.
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -52,7 +53,7 @@ def load_onnx(
     path: str | Path,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     *,
-    warn: Callable[[str], None],
+    warn: Callable[[str], None] = warnings.warn,
 ) -> ModuleOp:
     """The model as graph ops; LpcError where it cannot be imported.
 
