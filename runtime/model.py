@@ -170,12 +170,15 @@ class Model:
         """Outputs by name, and the pointer tables with the arrays that they point into."""
         self._check_names("input", inputs, self.inputs, complete=True)
         self._check_names("output", out, self.outputs, complete=False)
-        sources = [self._checked("input", spec, inputs[spec.name]) for spec in self.inputs]
+        sources = [
+            np.require(self._checked("input", spec, inputs[spec.name]), requirements=["C", "A"])
+            for spec in self.inputs
+        ]
         results = {}
         for spec in self.outputs:
             if spec.name in out:
                 given = self._checked("output", spec, out[spec.name])
-                if given is not out[spec.name] or not given.flags.writeable:
+                if given is not out[spec.name] or not given.flags.carray:
                     raise LpcRuntimeError(
                         f"{self._source}: output '{spec.name}': needs a writable contiguous array"
                     )
@@ -205,7 +208,7 @@ class Model:
                 f"{self._source}: {side} '{spec.name}': expected {spec.dtype} {list(spec.shape)}, "
                 f"got {given.dtype} {list(given.shape)}"
             )
-        return np.ascontiguousarray(given).reshape(spec.shape)
+        return given
 
     def _call(
         self, tables: tuple[Any, Any, list[Array]], workspace: Array, records: Array | None = None

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .library import WEIGHTS_ALIGNMENT, lpc_version
-from .objects import baseline_machine, parse_optimized
+from .objects import baseline_machine
 from .program import LibraryInfo, ReadableBytes, TargetProgram, as_array
-from .tables import sorted_programs, support_text, tables_text
+from .tables import sorted_programs, support_object, tables_text
 
 # Threads of a library's pool sleep in its code, so code lives as long as the process (a shared
 # library is linked with -z nodelete for the same reason).
@@ -31,9 +31,9 @@ class JitLibrary:
         constant = f"inttoptr (i64 {weights.ctypes.data} to ptr)"
         tables = tables_text(sorted_programs([program]), info, lpc_version(), [constant])
         machine = baseline_machine()
-        module = parse_optimized(f"{support_text()}\n{tables}", machine)
-        self._engine = llvm.create_mcjit_compiler(module, machine)
-        self._engine.add_object_file(llvm.ObjectFileRef.from_data(program.object_code))
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(tables), machine)
+        for code in (support_object(), program.object_code):
+            self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
         _KEPT.append((self._engine, weights))
 

@@ -2,11 +2,11 @@
 
     kernels of target 0 ─┐
     kernels of target 1 ─┼─ ld -shared ─▶ model.so
-    support + tables ────┤
-    weights (.incbin) ───┘
+    support and tables ──┤
+    weights ─────────────┘
 
-Weights never travel through LLVM IR: they are written to scratch files that module-level assembly
-includes, 64-byte aligned, in read-only data.  Programs with equal weights share one copy.
+Weights become an object file without passing through LLVM (`elf.py`): 64-byte aligned, in read-only
+data.  Programs with equal weights share one copy.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import files
+from .elf import write_blob_object
 from .linker import find_linker, link_library
 from .objects import emit_object
 from .program import LibraryInfo, ReadableBytes, TargetProgram, TensorInfo, as_array
-from .tables import EXPORTS, sorted_programs, support_text, tables_text, tensor_bytes
+from .tables import EXPORTS, sorted_programs, support_object, tables_text, tensor_bytes
 
 WEIGHTS_ALIGNMENT = 64
 
@@ -45,15 +46,17 @@ def write_library(path: Path, programs: Sequence[TargetProgram], info: LibraryIn
     chosen = sorted_programs(programs)
     with files.replacing(path) as beside, tempfile.TemporaryDirectory(prefix="lpc-") as scratch:
         folder = Path(scratch)
-        blobs = _write_weights([program.weights for program in chosen], folder)
-        names = [f"@lpc_weights_{number}" for number in blobs]
-        text = [support_text(), tables_text(chosen, info, lpc_version(), names)]
-        text += [_include(number, folder) for number in sorted(set(blobs))]
-        objects = [folder / "support.o"]
-        objects[0].write_bytes(emit_object("\n".join(text)))
-        for index, program in enumerate(chosen):
-            objects.append(folder / f"kernels{index}.o")
-            objects[-1].write_bytes(program.object_code)
+        names, objects = _write_weights([program.weights for program in chosen], folder)
+        external = [f"@{name} = external hidden constant i8" for name in dict.fromkeys(names)]
+        tables = tables_text(chosen, info, lpc_version(), [f"@{name}" for name in names])
+        code = {
+            "support": support_object(),
+            "tables": emit_object("\n".join([tables, *external])),
+            **{f"kernels_{program.target}": program.object_code for program in chosen},
+        }
+        for name, content in code.items():
+            objects.append(folder / f"{name}.o")
+            objects[-1].write_bytes(content)
         entries = [f"lpc_run_{program.target}" for program in chosen]
         link_library(linker, beside, path.name, objects, [*EXPORTS, *entries])
 
@@ -66,38 +69,19 @@ def lpc_version() -> str:
         return "0"
 
 
-def _write_weights(blobs: Sequence[ReadableBytes], folder: Path) -> list[int]:
-    """Writes each distinct blob once as weights<number>; returns the number of each blob."""
-    distinct: list[npt.NDArray[np.uint8]] = []
-    numbers = []
+def _write_weights(blobs: Sequence[ReadableBytes], folder: Path) -> tuple[list[str], list[Path]]:
+    """Writes an object file per distinct blob; returns the symbol of each blob, and the files."""
+    distinct: dict[str, npt.NDArray[np.uint8]] = {}
+    symbols, paths = [], []
     for blob in map(as_array, blobs):
-        known = (number for number, other in enumerate(distinct) if np.array_equal(blob, other))
-        number = next(known, len(distinct))
-        if number == len(distinct):
-            blob.tofile(folder / f"weights{number}")
-            distinct.append(blob)
-        numbers.append(number)
-    return numbers
-
-
-def _include(number: int, folder: Path) -> str:
-    """IR that defines @lpc_weights_<number> as the contents of a scratch file."""
-    name = f"lpc_weights_{number}"
-    source = str(folder / f"weights{number}").replace("\\", "\\\\").replace('"', '\\"')
-    assembly = (
-        '.section .rodata.lpc_weights,"a",@progbits',
-        f".balign {WEIGHTS_ALIGNMENT}",
-        f".globl {name}",
-        f".hidden {name}",
-        f"{name}:",
-        f'.incbin "{source}"',
-        ".text",
-    )
-    lines = [f"@{name} = external hidden constant [0 x i8]"]
-    for line in assembly:
-        escaped = line.replace("\\", "\\5C").replace('"', "\\22")
-        lines.append(f'module asm "{escaped}"')
-    return "\n".join(lines)
+        known = (name for name, other in distinct.items() if np.array_equal(blob, other))
+        symbol = next(known, f"lpc.weights.{len(distinct)}")
+        if symbol not in distinct:
+            distinct[symbol] = blob
+            paths.append(folder / f"{symbol}.o")
+            write_blob_object(paths[-1], symbol, blob, WEIGHTS_ALIGNMENT)
+        symbols.append(symbol)
+    return symbols, paths
 
 
 def write_header(path: Path, programs: Sequence[TargetProgram], info: LibraryInfo) -> None:

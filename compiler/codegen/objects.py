@@ -14,7 +14,7 @@ TRIPLE = "x86_64-unknown-linux-gnu"
 def _initialize() -> None:
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
-    llvm.initialize_native_asmparser()  # for `.incbin`, `cpuid`, `xgetbv`
+    llvm.initialize_native_asmparser()  # for `cpuid` and `xgetbv`
 
 
 def baseline_machine() -> llvm.TargetMachine:

@@ -1,4 +1,4 @@
-"""The tables of one library as LLVM IR text: programs, steps, arguments, metadata, weights.
+"""The tables of one library as LLVM IR text: programs, steps, arguments, metadata.
 
 `support/types.ll` defines the structures.  Weights are handed in as LLVM constants, because a
 library holds them in its read-only pages while the JIT leaves them where they are in the process.
@@ -12,17 +12,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from ..errors import LpcError
 from .features import FEATURES, WORDS, feature_mask
+from .objects import emit_object
 from .program import Argument, LibraryInfo, Step, TargetProgram, TensorInfo, as_array
 from .targets import TARGETS, by_name
 
 ABI_VERSION = 1
 MAX_ARGUMENTS = 64  # size of the array in @run_steps of execute.ll
-SUPPORT = ("types.ll", "cpu.ll", "pool.ll", "execute.ll", "abi.ll")
+TYPES = "types.ll"
+CODE = ("externals.ll", "cpu.ll", "pool.ll", "execute.ll", "abi.ll")
 EXPORTS = (
     "lpc_abi_version", "lpc_metadata", "lpc_error_message", "lpc_select", "lpc_target_count",
     "lpc_target_name", "lpc_workspace_size", "lpc_step_count", "lpc_input_count",
@@ -36,9 +39,14 @@ _ITEM_SIZES = {
 _KINDS = {"input": 0, "output": 1, "workspace": 2, "weights": 3}
 
 
-def support_text() -> str:
-    folder = files(__package__) / "support"
-    return "\n".join((folder / name).read_text() for name in SUPPORT)
+@cache
+def support_object() -> bytes:
+    """Executor, thread pool, CPU check and ABI: the same for every model."""
+    return emit_object("\n".join([*map(_support, (TYPES, *CODE)), *_feature_rows()]))
+
+
+def _support(name: str) -> str:
+    return (files(__package__) / "support" / name).read_text()
 
 
 def sorted_programs(programs: Sequence[TargetProgram]) -> list[TargetProgram]:
@@ -106,18 +114,20 @@ def metadata(programs: Sequence[TargetProgram], info: LibraryInfo, version: str)
 def tables_text(
     programs: Sequence[TargetProgram], info: LibraryInfo, version: str, weights: Sequence[str]
 ) -> str:
-    """IR of all generated definitions; `weights[i]` is the LLVM constant for programs[i]'s blob."""
+    """A complete module; `weights[i]` is the LLVM constant for the address of a program's blob."""
     description = json.dumps(metadata(programs, info, version), separators=(",", ":"))
     lines = [
-        _string("metadata", description),
+        _support(TYPES),
+        "declare hidden i32 @lpc.execute(ptr, ptr, ptr, ptr, i32, ptr)",
+        _shared(_string("lpc.metadata", description)),
         *_sizes("input", info.inputs),
         *_sizes("output", info.outputs),
-        *_feature_rows(),
-        f"@program_count = internal constant i32 {len(programs)}",
+        f"@lpc.program_count = hidden constant i32 {len(programs)}",
     ]
     for index, (program, blob) in enumerate(zip(programs, weights, strict=True)):
         lines += _program(index, program, blob)
-    lines.append(_array("programs", "ptr", [f"ptr @program.{i}" for i in range(len(programs))]))
+    table = [f"ptr @program.{i}" for i in range(len(programs))]
+    lines.append(_shared(_array("lpc.programs", "ptr", table)))
     return "\n".join(lines) + "\n"
 
 
@@ -139,7 +149,7 @@ def _program(index: int, program: TargetProgram, weights: str) -> list[str]:
         f"ptr @steps.{index}, i64 {len(rows)}, i64 {program.workspace_size}, ptr {weights} }}",
         f"define i32 @lpc_run_{program.target}(ptr %inputs, ptr %outputs, ptr %workspace, "
         "i32 %threads) {",
-        f"  %status = call i32 @execute(ptr @program.{index}, ptr %inputs, ptr %outputs, "
+        f"  %status = call i32 @lpc.execute(ptr @program.{index}, ptr %inputs, ptr %outputs, "
         "ptr %workspace, i32 %threads, ptr null)",
         "  ret i32 %status",
         "}",
@@ -158,8 +168,8 @@ def _argument(argument: Argument) -> str:
 
 def _sizes(side: str, tensors: Sequence[TensorInfo]) -> list[str]:
     return [
-        f"@{side}_count = internal constant i32 {len(tensors)}",
-        _array(f"{side}_bytes", "i64", [f"i64 {tensor_bytes(tensor)}" for tensor in tensors]),
+        f"@lpc.{side}_count = hidden constant i32 {len(tensors)}",
+        _shared(_array(f"lpc.{side}_bytes", "i64", [f"i64 {tensor_bytes(t)}" for t in tensors])),
     ]
 
 
@@ -175,6 +185,11 @@ def _feature_rows() -> list[str]:
 def _array(name: str, element: str, items: Sequence[str]) -> str:
     body = f"[{', '.join(items)}]" if items else "zeroinitializer"
     return f"@{name} = internal constant [{len(items)} x {element}] {body}"
+
+
+def _shared(definition: str) -> str:
+    """A definition that the support code sees."""
+    return definition.replace(" = internal ", " = hidden ", 1)
 
 
 def _string(name: str, text: str) -> str:

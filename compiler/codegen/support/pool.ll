@@ -1,20 +1,23 @@
-; Fork-join thread pool, one per library, created at the first run that asks for more than one thread.
+; Fork-join thread pool, one per library, created at the first run that asks for more than one
+; thread.
 ;
-; The caller of a run is thread 0 and the workers are threads 1, 2, ...  A worker watches the `ticket`
-; of its own slot: the leader fills @job, sets @pending to the number of workers it needs, increments
-; their tickets, computes its own share, and waits until @pending is zero.  Only workers that take part
-; in a region read @job, so the leader may refill it as soon as @pending is zero.
+; The caller of a run is thread 0 and the workers are threads 1, 2, ... A worker watches the
+; `ticket` of its own slot: the leader fills @job, sets @pending to the number of workers it
+; needs, increments their tickets, computes its own share, and waits until @pending is zero. Only
+; workers that take part in a region read @job, so the leader may refill it as soon as @pending is
+; zero.
 ;
-; Both sides spin for a while (@spin_cycles) before they sleep on a futex.  Neither can miss a wake-up:
-; the sleeper announces itself and then looks at the watched word again, the waker changes the word and
-; then looks for the announcement, all sequentially consistent.
+; Both sides spin for a while (@spin_cycles) before they sleep on a futex. Neither can miss a
+; wake-up: the sleeper announces itself and then looks at the watched word again, the waker
+; changes the word and then looks for the announcement, all sequentially consistent.
 ;
-; @pool_owner is 0 or the process id of the run that holds the pool; a second concurrent run does not
-; wait, it runs alone.  After fork() the child's process id differs from @pool_process: the workers
-; exist only in the parent, and the child starts its own.  Libraries are linked with -z nodelete, so
-; that sleeping workers never lose their code to dlclose().
+; @pool_owner is 0 or the process id of the run that holds the pool; a second concurrent run does
+; not wait, it runs alone. After fork() the child's process id differs from @pool_process: the
+; workers exist only in the parent, and the child starts its own. Libraries are linked with -z
+; nodelete, so that sleeping workers never lose their code to dlclose().
 
-; ticket, asleep; 128 bytes, so that no two workers share a cache line (or a prefetched pair of them)
+; ticket, asleep; 128 bytes, so that no two workers share a cache line (or a prefetched pair of
+; them)
 %worker = type { i32, i32, [120 x i8] }
 
 ; kernel, buffers, units, participating threads, whether to time the shares, busy nanoseconds
@@ -164,7 +167,8 @@ done:
   ret void
 }
 
-; Run the job on `threads` threads (two or more, all of them in the pool); return when it is finished.
+; Run the job on `threads` threads (two or more, all of them in the pool); return when it is
+; finished.
 define internal void @fork_join(i64 %threads) {
 entry:
   %helpers = sub i64 %threads, 1
