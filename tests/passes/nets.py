@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from xdsl.context import Context
-from xdsl.dialects.builtin import FunctionType, ModuleOp
-from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Block, Operation, Region, SSAValue
-
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array, element_type_of, si8, tensor_type, ui8, value_dtype
 from lpc.compiler.interpreters.graph import run_graph
 from lpc.compiler.passes import load_pass
+from xdsl.context import Context
+from xdsl.dialects.builtin import FunctionType, ModuleOp
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Block, Operation, Region, SSAValue
 
 __all__ = ["Net", "codes", "operations", "outputs", "run_passes", "si8", "ui8"]
 
