@@ -1,8 +1,9 @@
-"""Small ONNX models built in code, and the comparison of their import with independent evaluators."""
+"""Small ONNX models built in code, and their import against independent evaluators."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def single_node(
     domain: str = "",
     **attributes: Any,
 ) -> tuple[ModelProto, dict[str, Array]]:
-    """A model of one node and its inputs; None is an absent argument, `constant` lists initializers."""
+    """A model of one node, and its inputs: None is absent, `constant` lists the initializers."""
     names = ["" if a is None else f"x{i}" for i, a in enumerate(arguments)]
     results = [f"y{i}" for i in range(outputs)]
     node = helper.make_node(op_type, names, results, "the_node", domain=domain, **attributes)
@@ -106,8 +107,7 @@ def run_reference(model: ModelProto, feeds: Mapping[str, Array]) -> list[Array]:
 
 def run_onnxruntime(model: ModelProto | Path, feeds: Mapping[str, Array]) -> list[Array]:
     """ONNX Runtime on one thread, without any graph optimization."""
-    import onnxruntime
-
+    onnxruntime = import_module("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1
@@ -125,7 +125,7 @@ def check(
     by_reference: bool = True,
     by_runtime: bool = True,
 ) -> None:
-    """The import computes what ONNX's reference evaluator and ONNX Runtime (where installed) compute.
+    """The import computes what ONNX's reference evaluator and (if installed) ONNX Runtime compute.
 
     Either can be left out where it does not follow the standard for a case."""
     actual = run_imported(model, feeds, folder)

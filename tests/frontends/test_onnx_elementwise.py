@@ -16,7 +16,7 @@ UNARY = (
     *("Relu", "Sigmoid", "Tanh", "HardSwish", "HardSigmoid", "LeakyRelu", "Elu", "Selu", "Erf"),
     *("Exp", "Neg", "Abs", "Reciprocal", "Floor", "Ceil", "Round", "Sign", "Softplus", "Softsign"),
 )
-PARAMETERS: dict[str, dict[str, float]] = {
+PARAMETERS: dict[str, dict[str, Any]] = {
     "LeakyRelu": {"alpha": 0.3},
     "Elu": {"alpha": 1.7},
     "Selu": {"alpha": 1.2, "gamma": 0.7},
@@ -45,7 +45,7 @@ def test_mish(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("attributes", [{}, {"approximate": "none"}, {"approximate": "tanh"}])
-def test_gelu(attributes: dict[str, str], tmp_path: Path) -> None:
+def test_gelu(attributes: dict[str, Any], tmp_path: Path) -> None:
     check(*single_node("Gelu", real(2, 9), opset=20, **attributes), tmp_path)
 
 
@@ -114,7 +114,7 @@ def test_prelu(slope: tuple[int, ...], tmp_path: Path) -> None:
     ],
 )
 def test_cast(x: Array, to: int, tmp_path: Path) -> None:
-    dtype = {TensorProto.INT32: "int32", TensorProto.FLOAT: "float32"}[to]
+    dtype = "int32" if to == TensorProto.INT32 else "float32"
     check(*single_node("Cast", x, to=to, dtype=dtype), tmp_path)
 
 

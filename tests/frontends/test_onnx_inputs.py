@@ -1,4 +1,4 @@
-"""Model inputs: symbolic dimensions, --input-shape, old-style initializers, names, external data."""
+"""Model inputs: symbolic dimensions, --input-shape, old-style initializers; names; payloads."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def test_local_functions_are_inlined(tmp_path: Path) -> None:
 
 
 def test_raw_and_typed_payloads_agree(tmp_path: Path) -> None:
-    """Initializers stored in typed fields (int32_data, int64_data, float_data) instead of raw bytes."""
+    """Initializers may be stored in typed fields (here int32_data) instead of raw bytes."""
     weights = codes(3, 2, dtype=np.int8)
     model, _ = single_node("Gather", weights, longs(2, 0), constant=(0, 1), dtype="int8")
     tensors = [

@@ -50,9 +50,9 @@ def test_movement(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])
 def test_movement_of_codes(dtype: str, tmp_path: Path) -> None:
     x = codes(1, 4, 4, 4, dtype=dtype)
-    for op_type, attributes in (("Transpose", {}), ("Flatten", {}), ("Concat", {"axis": 1})):
-        arguments = [x, x] if op_type == "Concat" else [x]
-        check(*single_node(op_type, *arguments, dtype=dtype, **attributes), tmp_path)
+    for op_type in ("Transpose", "Flatten"):
+        check(*single_node(op_type, x, dtype=dtype), tmp_path)
+    check(*single_node("Concat", x, x, dtype=dtype, axis=1), tmp_path)
 
 
 def test_pad_of_selected_axes(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_pad_of_selected_axes(tmp_path: Path) -> None:
     [(13, [1, 3], {}), (13, None, {}), (18, None, {"num_outputs": 2})],
 )
 def test_split(
-    opset: int, sizes: list[int] | None, attributes: dict[str, int], tmp_path: Path
+    opset: int, sizes: list[int] | None, attributes: dict[str, Any], tmp_path: Path
 ) -> None:
     arguments = [X] + ([] if sizes is None else [longs(*sizes)])
     model = single_node(
@@ -86,7 +86,7 @@ def test_gather_with_computed_indices(tmp_path: Path) -> None:
         check(*single_node("Gather", real(3, 5), indices, constant=(0,)), tmp_path)
 
 
-RESIZES: dict[str, dict[str, str]] = {
+RESIZES: dict[str, dict[str, Any]] = {
     "asymmetric_floor": {
         "coordinate_transformation_mode": "asymmetric",
         "nearest_mode": "floor",

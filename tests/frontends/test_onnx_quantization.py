@@ -1,4 +1,4 @@
-"""QuantizeLinear, DequantizeLinear and FakeQuantize: values, and the ops that must survive the import."""
+"""QuantizeLinear, DequantizeLinear and FakeQuantize: values, and ops that survive the import."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_int32_bias_stays_a_dequantized_constant(count: int, tmp_path: Path) -> 
         helper.make_node("DequantizeLinear", ["b", "s", "z"], ["bias"], axis=0),
         helper.make_node("Add", ["x", "bias"], ["y"]),
     ]
-    constants = {"b": bias, "s": scale, "z": np.zeros(count, np.int32)}
+    constants: dict[str, Array] = {"b": bias, "s": scale, "z": np.zeros(count, np.int32)}
     feeds = {"x": real(2, 5)}
     model = model_of(nodes, feeds, constants, {"y": "float32"}, opset=21)
     check(model, feeds, tmp_path)

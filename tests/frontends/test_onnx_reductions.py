@@ -43,7 +43,7 @@ def test_spatial_mean_becomes_a_pool(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("op_type", ["Softmax", "LogSoftmax"])
 @pytest.mark.parametrize("attributes", [{}, {"axis": 1}, {"axis": -2}, {"axis": 0}])
-def test_softmax(op_type: str, attributes: dict[str, int], tmp_path: Path) -> None:
+def test_softmax(op_type: str, attributes: dict[str, Any], tmp_path: Path) -> None:
     check(*single_node(op_type, real(2, 3, 21), **attributes), tmp_path)
 
 
