@@ -1,28 +1,36 @@
-"""The numeric contract of quantized inference in numpy: the reference that every pass and every kernel must match.
+"""The numeric contract of quantized inference in numpy: the reference that every pass and every
+kernel must match.
 
-All real arithmetic is float32 and every operation rounds once, to nearest, ties to even; nothing is contracted to a
-fused multiply-add. `rint` is half to even. Numbers in brackets are the clauses of the contract.
+All real arithmetic is float32 and every operation rounds once, to nearest, ties to even; nothing is
+contracted to a fused multiply-add. `rint` is half to even. Numbers in brackets are the clauses of
+the contract.
 
-    quantize(x; s, z)     = clamp(rint(x / s) + z, qmin, qmax)            [1]  a division, not a product with 1/s:
-                                                                               x = 0.15, s = 0.1: 0.15/0.1 = 1.5 → 2
-    dequantize(q; s, z)   = float32(q − z) · s                            [2]
-    requantize(acc; m, z) = clamp(rint(float32(acc) · m) + z, qmin, qmax) [4]  m = (s_x · s_w) / s_y in that order
+    quantize(x; s, z)     = clamp(rint(x / s) + z, qmin, qmax)                 [1]
+    dequantize(q; s, z)   = float32(q − z) · s                                 [2]
+    requantize(acc; m, z) = clamp(rint(float32(acc) · m) + z, qmin, qmax)      [4]
+                            with m = (s_x · s_w) / s_y, in that order
 
-The zero point is added after rounding. It matters on ties when z is odd: x / s = 2.5, z = 1 gives rint(2.5) + 1 = 3, while
-rint(2.5 + 1) = 4. Rounding is not "half away from zero" either: 0.5 → 0, 1.5 → 2, 2.5 → 2. A NaN becomes the code qmin,
-infinities the nearer end of the code range: that is what `max(r, low)` then `min(r, high)` give on x86.
+Quantization divides: it is not a product with 1/s. x = 0.09, s = 0.02 gives x / s = 4.5000005 → 5,
+while x · (1/s) = 4.5 → 4.
+The zero point is added after rounding. It matters on ties when z is odd: x / s = 2.5, z = 1 gives
+rint(2.5) + 1 = 3, while rint(2.5 + 1) = 4. Rounding is not "half away from zero" either: 0.5 → 0,
+1.5 → 2, 2.5 → 2. A NaN becomes the code qmin, infinities the nearer end of the code range: that is
+what `max(r, low)` then `min(r, high)` give on x86.
 
-`maximum(a, b)` is `a > b ? a : b` and `minimum(a, b)` is `a < b ? a : b` (x86 maxps, minps): b wins when either is NaN and
-when both are zeros.
+`maximum(a, b)` is `a > b ? a : b` and `minimum(a, b)` is `a < b ? a : b` (x86 maxps, minps): b wins
+when either is NaN and when both are zeros.
 
-Canonical reduction order [6], so that small float islands between integer layers have the same bits on every target:
+Canonical reduction order [6], so that small float islands between integer layers have the same bits
+on every target:
 
-- Over the last axis alone: 16 lanes. Lane j starts at the identity (+0.0 for sums, −inf for maxima, +inf for minima) and takes
-  elements j, j + 16, j + 32, … in order, `lane = combine(lane, element)`; missing elements of the last block are the
-  identity. Then the tree `lanes[0:8] ∘ lanes[8:16]`, `[0:4] ∘ [4:8]`, `[0:2] ∘ [2:4]`, `[0] ∘ [1]`.
-- Over any other set of axes: one accumulator per result, starting at the first element, over the reduced axes in row-major order.
-- Pool windows: one accumulator per result, starting at the first tap inside the input, taps in row-major (ky, kx) order;
-  taps in the padding are skipped.
+- Over the last axis alone: 16 lanes. Lane j starts at the identity (+0.0 for sums, −inf for maxima,
+  +inf for minima) and takes elements j, j + 16, j + 32, … in order, `lane = combine(lane,
+  element)`; missing elements of the last block are the identity. Then the tree `lanes[0:8] ∘
+  lanes[8:16]`, `[0:4] ∘ [4:8]`, `[0:2] ∘ [2:4]`, `[0] ∘ [1]`.
+- Over any other set of axes: one accumulator per result, starting at the first element, over the
+  reduced axes in row-major order.
+- Pool windows: one accumulator per result, starting at the first tap inside the input, taps in
+  row-major (ky, kx) order; taps in the padding are skipped.
 - Means divide the sum by float32(count): a true division.
 """
 
@@ -56,11 +64,12 @@ def along_axis(values: Array, axis: int, rank: int) -> Array:
 
 
 def round_to_codes(
-    real: Array, zero_point: Array, qmin: int, qmax: int, dtype: npt.DTypeLike
+    real: Array, zero_point: Array | np.int32, qmin: int, qmax: int, dtype: npt.DTypeLike
 ) -> Array:
     """clamp(rint(real) + zero_point, qmin, qmax); a NaN gives qmin. `real` is overwritten."""
     np.rint(real, out=real)
-    # Clamping before adding z keeps every value in range of int32; fmax and fmin prefer the number to the NaN.
+    # Clamping before adding z keeps every value in range of int32; fmax and fmin prefer the number
+    # to the NaN.
     np.fmax(real, (qmin - zero_point).astype(np.float32), out=real)
     np.fmin(real, (qmax - zero_point).astype(np.float32), out=real)
     codes = real.astype(np.int32)
@@ -77,7 +86,8 @@ def quantize(
     qmax: int,
     dtype: npt.DTypeLike,
 ) -> Array:
-    """Contract 1: float32 `x` → codes of `dtype`; scale and zero point: one, or one per index of `axis`."""
+    """Contract 1: float32 `x` → codes of `dtype`; scale and zero point: one, or one per index of
+    `axis`."""
     with np.errstate(all="ignore"):
         real = np.asarray(x / along_axis(scale, axis, x.ndim))
     return round_to_codes(real, along_axis(zero_point, axis, x.ndim), qmin, qmax, dtype)
@@ -98,7 +108,8 @@ def requantize(
     qmax: int,
     dtype: npt.DTypeLike,
 ) -> Array:
-    """Contract 4: int32 accumulators → codes of `dtype`; one float32 multiplier, or one per index of `axis`."""
+    """Contract 4: int32 accumulators → codes of `dtype`; one float32 multiplier, or one per index
+    of `axis`."""
     with np.errstate(all="ignore"):
         real = accumulator.astype(np.float32) * along_axis(multiplier, axis, accumulator.ndim)
     return round_to_codes(np.asarray(real), np.int32(zero_point), qmin, qmax, dtype)
@@ -132,10 +143,11 @@ def fake_quantize(
 
 
 def nudge(low: Array, high: Array, qmin: int, qmax: int) -> tuple[Array, Array]:
-    """(scale, zero point) of the grid on [low, high] moved so that 0 is a code (specification §1.2).
+    """(scale, zero point) of the grid on [low, high] moved so that 0 is a code (specification
+    §1.2).
 
-    scale = (high − low) / (qmax − qmin); the real zero point qmin − low / scale is clamped to [qmin, qmax] and rounded
-    half away from zero. Needs low ≤ 0 ≤ high and low < high."""
+    scale = (high − low) / (qmax − qmin); the real zero point qmin − low / scale is clamped to
+    [qmin, qmax] and rounded half away from zero. Needs low ≤ 0 ≤ high and low < high."""
     low, high = np.asarray(low, np.float32), np.asarray(high, np.float32)
     scale = (high - low) / np.float32(qmax - qmin)
     real = np.clip(np.float32(qmin) - low / scale, qmin, qmax)
@@ -143,7 +155,8 @@ def nudge(low: Array, high: Array, qmin: int, qmax: int) -> tuple[Array, Array]:
 
 
 def cast(x: Array, dtype: npt.DTypeLike) -> Array:
-    """Numeric conversion; reals truncate towards zero and wrap into narrower integers, any non-zero value is true."""
+    """Numeric conversion; reals truncate towards zero and wrap into narrower integers, any non-zero
+    value is true."""
     if x.dtype.kind == "f" and np.dtype(dtype).kind in "iu":
         with np.errstate(all="ignore"):
             x = np.trunc(x).astype(np.int64)
@@ -159,7 +172,8 @@ _REDUCTIONS: dict[str, tuple[Combine, float]] = {
 
 
 def reduce_lanes(kind: str, x: Array) -> Array:
-    """`kind` ∈ {sum, max, min} over the last axis, which is dropped, in the canonical 16-lane order."""
+    """`kind` ∈ {sum, max, min} over the last axis, which is dropped, in the canonical 16-lane
+    order."""
     combine, identity = _REDUCTIONS[kind]
     blocks = -(-x.shape[-1] // LANES)
     padded = np.full((*x.shape[:-1], blocks * LANES), identity, np.float32)
@@ -176,11 +190,12 @@ def reduce_lanes(kind: str, x: Array) -> Array:
 
 
 def reduce_sequential(kind: str, x: Array) -> Array:
-    """`kind` ∈ {sum, max, min} over the first axis, which is dropped, one element after the other."""
+    """`kind` ∈ {sum, max, min} over the first axis, which is dropped, one element after the
+    other."""
     combine, identity = _REDUCTIONS[kind]
     if not len(x):
         return np.full(x.shape[1:], identity, np.float32)
-    total = x[0]
+    total: Array = x[0]
     with np.errstate(all="ignore"):
         for element in x[1:]:
             total = combine(total, element)

@@ -1,17 +1,19 @@
 """Convolution, matrix product and pooling windows in numpy, fast enough to be used everywhere.
 
-Integer contractions run in floating-point BLAS, which is exact while every partial sum, in whatever order, is an integer
-below the precision of the type: with B = max|a − za| · max_column Σ|w − zw|, float32 is exact for B < 2^24 and float64 for
-B < 2^53. The same bound tells whether int32 holds the result; where it does not decide, the result itself is checked, since a
-wrapped accumulator would be an error of the model (contract 3).
+Integer contractions run in floating-point BLAS, which is exact while every partial sum, in whatever
+order, is an integer below the precision of the type: with B = max|a − za| · max_column Σ|w − zw|,
+float32 is exact for B < 2^24 and float64 for B < 2^53. The same bound tells whether int32 holds the
+result; where it does not decide, the result itself is checked, since a wrapped accumulator would be
+an error of the model (contract 3).
 
-Real contractions accumulate in float64, bias included, and round to float32 once: the reference that float kernels are
-measured against.
+Real contractions accumulate in float64, bias included, and round to float32 once: the reference
+that float kernels are measured against.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -65,7 +67,8 @@ def windows(padded: Array, window: Window) -> Array:
 
 
 def correlate(x: Array, weight: Array, window: Window, groups: int) -> Array:
-    """Σ x·w over zero-padded NHWC images; weight [O, I/groups, kh, kw] of x's dtype, result [N, OH, OW, O]."""
+    """Σ x·w over zero-padded NHWC images; weight [O, I/groups, kh, kw] of x's dtype, result [N, OH,
+    OW, O]."""
     taps = windows(pad_images(x, window.pads, 0), window)
     n, rows, cols, kh, kw, c = taps.shape
     o, depth = weight.shape[0], weight.shape[1]
@@ -87,7 +90,8 @@ def _by_taps(weight: Array, groups: int) -> bool:
 
 
 def _correlate_depthwise(taps: Array, weight: Array) -> Array:
-    """One input channel per group, o / c outputs from each: a loop over taps, vectorised over everything else."""
+    """One input channel per group, o / c outputs from each: a loop over taps, vectorised over
+    everything else."""
     n, rows, cols, kh, kw, c = taps.shape
     multiplier = weight.shape[0] // c
     columns = np.ascontiguousarray(weight.reshape(c, multiplier, kh, kw).transpose(2, 3, 0, 1))
@@ -124,9 +128,7 @@ def qconv2d(
     centred = weight.astype(np.int32) - weight_zero_point.reshape(-1, 1, 1, 1)
     bound = _code_bound(x, x_zero_point) * _largest_sum(centred, (1, 2, 3))
     dtype = _integer_dtype(bound) if _by_taps(weight, groups) else exact_dtype(bound)
-    images = to_nhwc(x, layout).astype(dtype)
-    if x_zero_point:
-        images -= dtype.type(x_zero_point)
+    images = centre(to_nhwc(x, layout), x_zero_point, dtype)
     result = correlate(images, centred.astype(dtype), window, groups)
     return from_nhwc(to_int32(result, bias, bound), layout)
 
@@ -147,9 +149,15 @@ def qmatmul(
     centred = b.astype(np.int32) - b_zero_point
     bound = _code_bound(a, a_zero_point) * _largest_sum(centred, (-2,))
     dtype = exact_dtype(bound)
-    left = a.astype(dtype)
-    left -= dtype.type(a_zero_point)
-    return to_int32(left @ centred.astype(dtype), bias, bound)
+    return to_int32(centre(a, a_zero_point, dtype) @ centred.astype(dtype), bias, bound)
+
+
+def centre(codes: Array, zero_point: int, dtype: np.dtype[Any]) -> Array:
+    """codes − zero_point in `dtype`"""
+    result: Array = codes.astype(dtype)
+    if zero_point:
+        result -= dtype.type(zero_point)
+    return result
 
 
 def exact_dtype(bound: int) -> np.dtype[np.float32] | np.dtype[np.float64]:
@@ -167,7 +175,7 @@ def to_int32(exact: Array, bias: Array | None, bound: int) -> Array:
     """The accumulators plus bias in int32; OverflowError when one does not fit."""
     largest_bias = 0 if bias is None else int(np.abs(bias.astype(np.int64)).max(initial=0))
     safe = bound + largest_bias < 2**31
-    result = exact.astype(np.int32 if safe else np.int64)
+    result: Array = exact.astype(np.int32 if safe else np.int64)
     if bias is not None:
         result += bias
     limits = np.iinfo(np.int32)
@@ -187,7 +195,8 @@ def _largest_sum(centred: Array, axes: tuple[int, ...]) -> int:
 
 
 def max_pool(x: Array, window: Window, layout: str) -> Array:
-    """Maximum over each window, float32 or codes; padding never wins. Order and ties: `numerics`."""
+    """Maximum over each window, float32 or codes; padding never wins. Order and ties:
+    `numerics`."""
     real = x.dtype == np.float32
     lowest = -np.inf if real else np.iinfo(x.dtype).min
     taps = windows(pad_images(to_nhwc(x, layout), window.pads, lowest), window)
@@ -199,9 +208,11 @@ def max_pool(x: Array, window: Window, layout: str) -> Array:
 
 
 def avg_pool(x: Array, window: Window, count_include_pad: bool, layout: str) -> Array:
-    """float32 mean over each window, taps added one by one in row-major order, then divided by float32(count)."""
+    """float32 mean over each window, taps added one by one in row-major order, then divided by
+    float32(count)."""
     images = to_nhwc(x, layout)
-    # −0.0 is the identity of IEEE addition, signed zeros included: adding it is the same as skipping the tap.
+    # −0.0 is the identity of IEEE addition, signed zeros included: adding it is the same as
+    # skipping the tap.
     taps = windows(pad_images(images, window.pads, -0.0), window)
     total = taps[:, :, :, 0, 0]
     with np.errstate(all="ignore"):

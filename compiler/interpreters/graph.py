@@ -1,11 +1,14 @@
-"""Executable semantics of the graph dialect in numpy: the oracle for every pass and every compiled library.
+"""Executable semantics of the graph dialect in numpy: the oracle for every pass and every compiled
+library.
 
     outputs = run_graph(module, [x])                      # list in, list out
-    outputs = run_graph(module, {"input": x})             # dict in, dict out, by @main's input_names and output_names
-    run_graph(module, [x], observe=lambda op, results: …)  # every op with its results, kernel bodies included
+    outputs = run_graph(module, {"input": x})             # dict in, dict out, by @main's
+    input_names and output_names run_graph(module, [x], observe=lambda op, results: …)  # every op
+    with its results, kernel bodies included
 
-The arithmetic itself is in `numerics` (quantization, reductions), `functions` (float functions) and `contractions`. A layout
-encoding on a type changes nothing here: values are always the plain logical tensors.
+The arithmetic itself is in `numerics` (quantization, reductions), `functions` (float functions) and
+`contractions`. A layout encoding on a type changes nothing here: values are always the plain
+logical tensors.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, cast, overload
 
 import numpy as np
-from xdsl.dialects.builtin import ArrayAttr, DenseIntOrFPElementsAttr, ModuleOp, StringAttr
+from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr
 from xdsl.dialects.func import FuncOp
 from xdsl.interpreter import (
     Interpreter,
@@ -77,7 +80,7 @@ class QuantizationFunctions(InterpreterFunctions):
         self, _: Interpreter, op: graph.FakeQuantizeOp, args: PythonValues
     ) -> tuple[Array, ...]:
         limits = (op.input_low, op.input_high, op.output_low, op.output_high)
-        arrays = (dense_to_numpy(cast(DenseIntOrFPElementsAttr[Any], limit)) for limit in limits)
+        arrays = (dense_to_numpy(limit) for limit in limits)
         return (numerics.fake_quantize(args[0], _int(op.levels), *arrays),)
 
     @impl(graph.QuantizeOp)
@@ -340,8 +343,8 @@ def run_graph(
     listeners = () if observe is None else (_Observing(observe),)
     interpreter = Interpreter(module, listeners=listeners)
     register_graph_implementations(interpreter)
-    results = interpreter.call_op(main, tuple(inputs))
-    return [np.ascontiguousarray(result).reshape(result.shape) for result in results]
+    values = interpreter.call_op(main, tuple(inputs))
+    return [np.ascontiguousarray(value).reshape(value.shape) for value in values]
 
 
 def _main(module: ModuleOp) -> FuncOp:

@@ -1,11 +1,12 @@
-"""Softmax and the normalizations in float32: sequences of separately rounded operations over canonical reductions.
+"""Softmax and the normalizations in float32: sequences of separately rounded operations over
+canonical reductions.
 
     softmax:     e = exp(x − max);  y = e / Σe
-    layer_norm:  mean = Σx / n;  d = x − mean;  v = Σ(d·d) / n;  y = (d / sqrt(v + ε)) · weight + bias
-    batch_norm:  y = ((x − mean) / sqrt(variance + ε)) · weight + bias
+    layer_norm:  mean = Σx / n;  d = x − mean;  v = Σ(d·d) / n;  y = (d / sqrt(v + ε)) · weight +
+    bias batch_norm:  y = ((x − mean) / sqrt(variance + ε)) · weight + bias
 
-exp is `functions.exp`; the order inside max and Σ is that of `numerics` (16 lanes over the last axis, else sequential);
-every division is a true division.
+exp is `functions.exp`; the order inside max and Σ is that of `numerics` (16 lanes over the last
+axis, else sequential); every division is a true division.
 """
 
 from __future__ import annotations

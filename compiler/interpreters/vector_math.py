@@ -1,4 +1,5 @@
-"""The numpy backend of `functions.VectorMath`: vectors are float32, int32 and bool arrays of one shape, or scalars."""
+"""The numpy backend of `functions.VectorMath`: vectors are float32, int32 and bool arrays of one
+shape, or scalars."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from ..numerics import maximum, minimum
 
 
 class NumpyMath:
-    """Each method is one IEEE float32 or two's complement int32 operation per lane; see `functions.VectorMath`."""
+    """Each method is one IEEE float32 or two's complement int32 operation per lane; see
+    `functions.VectorMath`."""
 
     def constant(self, value: float) -> Array:
         return np.asarray(value, np.float32)
