@@ -26,7 +26,14 @@ from .elf import write_blob_object
 from .linker import find_linker, link_library
 from .objects import emit_object
 from .program import LibraryInfo, ReadableBytes, TargetProgram, TensorInfo, as_array
-from .tables import EXPORTS, sorted_programs, support_object, tables_text, tensor_bytes
+from .tables import (
+    EXPORTS,
+    sorted_programs,
+    support_object,
+    tables_text,
+    tensor_bytes,
+    workspace_bytes,
+)
 
 WEIGHTS_ALIGNMENT = 64
 
@@ -105,7 +112,7 @@ def write_header(path: Path, programs: Sequence[TargetProgram], info: LibraryInf
         size = f"LPC_{prefix}_WORKSPACE_{program.target.upper()}"
         lines += [
             "",
-            f"#define {size} {program.workspace_size}",
+            f"#define {size} {workspace_bytes(program)}",
             "/* Does not check the CPU: see lpc_select. */",
             f"int32_t lpc_run_{program.target}(const void *const *inputs, void *const *outputs, "
             "void *workspace, int32_t threads);",

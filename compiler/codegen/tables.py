@@ -77,6 +77,11 @@ def tensor_bytes(tensor: TensorInfo) -> int:
     return size
 
 
+def workspace_bytes(program: TargetProgram) -> int:
+    """A multiple of 64, as aligned_alloc wants it."""
+    return -(-program.workspace_size // 64) * 64
+
+
 def metadata(programs: Sequence[TargetProgram], info: LibraryInfo, version: str) -> dict[str, Any]:
     """What `lpc_metadata` returns; documented in lpc.h."""
 
@@ -102,7 +107,7 @@ def metadata(programs: Sequence[TargetProgram], info: LibraryInfo, version: str)
         "targets": [
             {
                 "name": program.target,
-                "workspace_size": program.workspace_size,
+                "workspace_size": workspace_bytes(program),
                 "weights_size": as_array(program.weights).nbytes,
                 "steps": [step(s) for s in program.steps],
             }
@@ -146,7 +151,7 @@ def _program(index: int, program: TargetProgram, weights: str) -> list[str]:
         _array(f"steps.{index}", "%step", rows),
         _string(f"name.{index}", program.target),
         f"@program.{index} = internal constant %program {{ ptr @name.{index}, i64 {features}, "
-        f"ptr @steps.{index}, i64 {len(rows)}, i64 {program.workspace_size}, ptr {weights} }}",
+        f"ptr @steps.{index}, i64 {len(rows)}, i64 {workspace_bytes(program)}, ptr {weights} }}",
         f"define i32 @lpc_run_{program.target}(ptr %inputs, ptr %outputs, ptr %workspace, "
         "i32 %threads) {",
         f"  %status = call i32 @lpc.execute(ptr @program.{index}, ptr %inputs, ptr %outputs, "

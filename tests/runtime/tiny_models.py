@@ -12,10 +12,15 @@ from lpc.compiler.codegen.program import (
     TensorInfo,
 )
 
+# Every target adds another constant, so that a result tells which one has run. The kernels
+# themselves are plain x86-64 code.
+BIAS = {"sse42": 5, "avx2": 7, "avx512": 9, "avx512_vnni": 11}
+
 UNITS = 37
 LENGTH = 4 * UNITS
 
-# Each unit is four i32: `scale` multiplies by weights, `bias` adds a constant, `slow` counts.
+# Each unit is four i32: `scale` multiplies by weights, `bias` adds a constant, `slow` counts,
+# `trace` stores the first unit of its share and the floating-point control word.
 _KERNELS = """
 define void @scale_{t}(ptr %buffers, i64 %begin, i64 %end) {{
 entry:
@@ -69,6 +74,31 @@ done:
   ret void
 }}
 
+declare void @llvm.x86.sse.stmxcsr(ptr)
+
+define void @trace_{t}(ptr %buffers, i64 %begin, i64 %end) {{
+entry:
+  %out = load ptr, ptr %buffers
+  %begin.i32 = trunc i64 %begin to i32
+  %end.i32 = trunc i64 %end to i32
+  br label %check
+check:
+  %i = phi i64 [ %begin, %entry ], [ %next, %body ]
+  %more = icmp ult i64 %i, %end
+  br i1 %more, label %body, label %done
+body:
+  %row = getelementptr [4 x i32], ptr %out, i64 %i
+  %end.at = getelementptr [4 x i32], ptr %row, i64 0, i64 1
+  %mxcsr.at = getelementptr [4 x i32], ptr %row, i64 0, i64 2
+  store i32 %begin.i32, ptr %row
+  store i32 %end.i32, ptr %end.at
+  call void @llvm.x86.sse.stmxcsr(ptr %mxcsr.at)
+  %next = add i64 %i, 1
+  br label %check
+done:
+  ret void
+}}
+
 define void @slow_{t}(ptr %buffers, i64 %begin, i64 %end) {{
 entry:
   %units = sub i64 %end, %begin
@@ -98,23 +128,35 @@ def weights() -> np.ndarray:
     return np.arange(LENGTH, dtype=np.int32) - 50
 
 
-def program(target: str, bias: int, slow: bool = False, repeat: int = 1) -> TargetProgram:
+def program(target: str, bias: int) -> TargetProgram:
     """y = x * weights + bias; the product passes through the workspace."""
     source, sink = Argument("input", 0, 0), Argument("output", 0, 0)
     middle, blob = Argument("workspace", 0, 128), Argument("weights", 0, 64)
-    exec_type = f"jit_{target}_I8"
-    scale = Step(f"scale_{target}", UNITS, 8, (source, middle, blob), "scale", "Mul", exec_type)
-    add = Step(f"bias_{target}", UNITS, 3, (middle, sink), "bias", "Add", exec_type)
-    steps = (scale, add) * repeat
-    if slow:
-        steps += (Step(f"slow_{target}", 100, 8, (), "slow", "Loop", exec_type),)
+    kind = f"jit_{target}_I8"
+    scale = Step(f"scale_{target}", UNITS, 8, (source, middle, blob), "scale", "Mul", kind)
+    add = Step(f"bias_{target}", UNITS, 3, (middle, sink), "bias", "Add", kind)
+    return program_of(target, (scale, add), bias)
+
+
+def program_of(target: str, steps: tuple[Step, ...], bias: int = 0) -> TargetProgram:
     return TargetProgram(
         target=target,
         steps=steps,
-        workspace_size=128 + 4 * LENGTH + 48,
+        workspace_size=128 + 4 * LENGTH,
         weights=bytes(64) + weights().tobytes(),
         object_code=emit_object(_KERNELS.format(t=target, bias=bias)),
     )
+
+
+def slow_step(target: str, layer: str = "slow") -> Step:
+    """About a millisecond of counting."""
+    return Step(f"slow_{target}", 100, 8, (), layer, "Loop", f"jit_{target}_FP32")
+
+
+def trace_step(target: str, max_threads: int) -> Step:
+    """The output gets, for each unit: begin, end, MXCSR, 0."""
+    sink = Argument("output", 0, 0)
+    return Step(f"trace_{target}", UNITS, max_threads, (sink,), "scale", "Mul", "trace")
 
 
 def x(seed: int = 0) -> np.ndarray:
