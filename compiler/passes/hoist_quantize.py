@@ -112,7 +112,7 @@ class HoistAboveMovement(RewritePattern):
             properties=properties,
             attributes=dict(mover.attributes),
         )
-        rewriter.replace_op(op, [*hoisted, on_codes])
+        rewriter.replace(op, [*hoisted, on_codes])
 
 
 class AbsorbClamp(RewritePattern):

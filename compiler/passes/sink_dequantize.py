@@ -158,7 +158,7 @@ def _replace_with_sunk(
 ) -> None:
     sunk = graph.DequantizeOp(on_codes.results[0], grid.scales, grid.zero_points, grid.axis)
     inherit_layer(sunk, old)
-    rewriter.replace_op(op, [on_codes, sunk])
+    rewriter.replace(op, [on_codes, sunk])
 
 
 class SinkBelowMovement(RewritePattern):
