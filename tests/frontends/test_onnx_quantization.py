@@ -105,7 +105,7 @@ def test_scale_may_be_computed_from_constants(tmp_path: Path) -> None:
         helper.make_node("Div", ["s", "two"], ["half"]),
         helper.make_node("QuantizeLinear", ["x", "half", "z"], ["y"]),
     ]
-    constants = {"s": SCALE, "z": np.asarray(3, np.int8)}
+    constants: dict[str, Array] = {"s": SCALE, "z": np.asarray(3, np.int8)}
     model = model_of(nodes, {"x": X}, constants, {"y": "int8"}, opset=21)
     check(model, {"x": X}, tmp_path)
 

@@ -48,9 +48,14 @@ def evaluate(node: Node) -> Sequence[Value]:
     from onnx.reference import ReferenceEvaluator
 
     inputs = {name: node.scope.lookup(name) for name in node.proto.input if name}
-    evaluator = ReferenceEvaluator(node.proto, opsets={"": node.opset})
-    with np.errstate(all="ignore"):
-        return [np.asarray(v) for v in evaluator.run(None, inputs)]
+    try:
+        evaluator = ReferenceEvaluator(node.proto, opsets={"": node.opset})
+        with np.errstate(all="ignore"):
+            return [np.asarray(v) for v in evaluator.run(None, inputs)]
+    except Exception as error:
+        raise NodeError(
+            f"cannot be evaluated at compile time ({error}); export the model again"
+        ) from error
 
 
 def _convert_constant(node: Node) -> Array:

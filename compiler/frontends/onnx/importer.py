@@ -16,6 +16,7 @@ from onnx import ModelProto, NodeProto
 from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Region, SSAValue
+from xdsl.utils.exceptions import VerifyException
 
 from ...dialects.tensors import shape_of, tensor_type, value_dtype
 from ...errors import LpcError
@@ -47,6 +48,7 @@ _DOMAINS: dict[str, dict[str, Converter]] = {
     **dict.fromkeys(DEFAULT_DOMAINS, _DEFAULT),
     "org.openvinotoolkit": quantization.OPENVINO_CONVERTERS,
 }
+_SHAPE_REMEDY = "correct the model, or pass the --input-shape it was made for"
 
 
 def load_onnx(
@@ -119,9 +121,13 @@ class _Importer:
             self._define(proto, results)
         except NodeError as error:
             raise LpcError(f"{where}: {error}") from error
+        except (ValueError, VerifyException) as error:
+            raise LpcError(f"{where}: shape mismatch: {error}; {_SHAPE_REMEDY}") from error
         except Exception as error:
-            # Shape functions and verifiers say what does not fit; the rest are malformed nodes.
-            raise LpcError(f"{where}: {error or type(error).__name__}; check the node") from error
+            message = (
+                f"{where}: malformed ({type(error).__name__}: {error}); export the model again"
+            )
+            raise LpcError(message) from error
         for output in proto.output:
             self._check_declared(where, output)
 
@@ -135,7 +141,7 @@ class _Importer:
             proto.domain in DEFAULT_DOMAINS and proto.op_type in folding.FOLD_ONLY
         )
         if not is_known:
-            raise NodeError("unsupported operator; replace it by supported ones (see README)")
+            raise NodeError("unsupported operator; export the model without it")
         node = Node(self.scope, proto, name)
         if folding.is_foldable(node):
             return folding.evaluate(node)
@@ -164,8 +170,7 @@ class _Importer:
         if declared is not None and not self._fits(declared, shape_of(value)):
             raise LpcError(
                 f"{self.path}: output '{name}': shape mismatch: the model declares "
-                f"{_text(declared)} but computes {_text(shape_of(value))}; correct the model or "
-                "pass the matching --input-shape"
+                f"{_text(declared)} but computes {_text(shape_of(value))}; {_SHAPE_REMEDY}"
             )
         if dtype is not None and dtype != value_dtype(value):
             raise LpcError(
