@@ -146,7 +146,7 @@ REFUSED: dict[str, tuple[Callable[[], tuple[ModelProto, object]], str]] = {
     ),
     "broadcast": (
         lambda: single_node("Add", real(2, 3), real(2, 4)),
-        "(Add): shapes (2, 3), (2, 4) do not broadcast",
+        "(Add): shape mismatch: shapes (2, 3), (2, 4) do not broadcast",
     ),
     "reshape": (
         lambda: single_node("Reshape", real(2, 3), longs(4, -1), constant=(1,)),
