@@ -57,7 +57,8 @@ TARGETS: tuple[Target, ...] = (
         name="avx2",
         title="AVX2",
         implies="sse42",
-        requires=("avx2", "fma", "bmi1", "bmi2"),
+        # all that `llvm_cpu` lets LLVM use
+        requires=("avx2", "fma", "bmi1", "bmi2", "abm", "movbe", "f16c"),
         vector_bytes=32,
         registers=16,
         llvm_cpu="haswell",

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from xdsl.dialects.builtin import IntegerType
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import SSAValue
 
 from ...dialects import graph
 from ...dialects.layout import Layout
+from ...dialects.loop import vector_of
 from ...dialects.tensors import Array, dtype_of, type_of
-from ..builder import Index, KernelBuilder
+from ..builder import Index, KernelBuilder, i8
 
 #: Bytes a kernel may read past a tensor's last element (never write): the planner reserves them.
 SLACK = 64
@@ -121,7 +121,7 @@ def fill_halo(
     row, pixel = layout.row_stride * item, layout.channel_stride * item
     between = (left + right) * pixel
     with b.branch(b.compare("eq", b.begin, 0)):
-        value = b.load(parameters, value_offset, _bytes16())
+        value = b.load(parameters, value_offset, vector_of(i8, 16))
         with b.loop(0, layout.n) as images:
             image = b.mul(images.variable, layout.image_stride * item)
             # Head: the rows above and the first left margin. Tail: the last right margin and below.
@@ -134,9 +134,3 @@ def fill_halo(
                 with b.loop(0, layout.h - 1) as rows:
                     offset = b.add(image, b.add(first, b.mul(rows.variable, row)))
                     fill(b, tensor.base, offset, between, value)
-
-
-def _bytes16():  # type: ignore[no-untyped-def]
-    from ...dialects.loop import vector_of
-
-    return vector_of(IntegerType(8), 16)

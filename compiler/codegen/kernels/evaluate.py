@@ -21,9 +21,9 @@ from xdsl.ir import BlockArgument, Operation, OpResult, SSAValue
 
 from ...dialects import graph
 from ...dialects.layout import Layout
-from ...dialects.loop import element_of, lanes_of, vector_of
-from ...dialects.tensors import Array, array_to_numpy, dense_to_numpy, shape_of, ui8, value_dtype
-from ...functions import apply_unary
+from ...dialects.loop import LookupOp, element_of, lanes_of, vector_of
+from ...dialects.tensors import Array, dense_to_numpy, shape_of, value_dtype
+from ...functions import apply_unary, power
 from ..builder import Index, KernelBuilder, i8
 from .common import Parameters, TensorBuffer
 from .vector_math import LoopMath
@@ -146,6 +146,15 @@ class Evaluator:
         return code if not z.any() else self.emit(arith.AddiOp, code, self.parameter(z, at))
 
 
+def store_lanes(b: KernelBuilder, output: TensorBuffer, value: SSAValue, at: Position) -> None:
+    """Stores lanes at the position's pixel and channel, narrowing codes to bytes."""
+    pixel = at.pixel(output.layout)
+    offset = b.mul(b.add(pixel, at.channel), output.item)
+    if output.item == 1:
+        value = b.convert("trunc", value, i8)
+    b.store(value, output.base, offset, None if output.padded else at.count)
+
+
 # --- one function per op ----------------------------------------------------------------------------
 
 
@@ -193,27 +202,23 @@ def _unary(e: Evaluator, op: Any, at: Position) -> SSAValue:
     return apply_unary(math, op.kind.data, e.value(op.input, at), *op.parameters)
 
 
+def _pow(e: Evaluator, op: Any, at: Position) -> SSAValue:
+    exponent = op.rhs.owner
+    assert isinstance(exponent, graph.ConstantOp)
+    return power(LoopMath(e.b, at.lanes), e.value(op.lhs, at), float(exponent.array.reshape(-1)[0]))
+
+
 def _lut(e: Evaluator, op: Any, at: Position) -> SSAValue:
     table = dense_to_numpy(op.table)
     base = e.b.address(e.parameter_base, e.parameters.add(table.view(np.uint8)))
     index = e.b.convert("trunc", e.value(op.input, at), i8)
-    looked_up = e.b.emit(graph_lookup(base, index))
+    looked_up = e.b.emit(LookupOp(base, index))
     return e.b.convert("zext" if table.dtype == np.uint8 else "sext", looked_up, i32)
 
 
-def graph_lookup(table: SSAValue, index: SSAValue) -> Operation:
-    from ...dialects.loop import LookupOp
-
-    return LookupOp(table, index)
-
-
 def _recode(e: Evaluator, op: Any, at: Position) -> SSAValue:
-    shift = 128 if shape_element_is_unsigned(op.result) else -128
+    shift = 128 if value_dtype(op.result) == np.uint8 else -128
     return e.emit(arith.AddiOp, e.value(op.input, at), e.scalar(shift, np.int32, at))
-
-
-def shape_element_is_unsigned(value: SSAValue) -> bool:
-    return value_dtype(value) == np.uint8
 
 
 def _same(e: Evaluator, op: Any, at: Position) -> SSAValue:
@@ -240,6 +245,7 @@ _EVALUATE: dict[type[Operation], Callable[[Evaluator, Any, Position], SSAValue]]
     graph.ReshapeOp: _same,
     graph.UnaryOp: _unary,
     graph.PReluOp: _prelu,
+    graph.PowOp: _pow,
     graph.AddOp: _binary("add"),
     graph.SubOp: _binary("sub"),
     graph.MulOp: _binary("mul"),
@@ -247,8 +253,3 @@ _EVALUATE: dict[type[Operation], Callable[[Evaluator, Any, Position], SSAValue]]
     graph.MaximumOp: _binary("maximum"),
     graph.MinimumOp: _binary("minimum"),
 }
-
-#: Ops that an epilogue or prologue may contain.
-ELEMENTWISE: tuple[type[Operation], ...] = tuple(
-    kind for kind in _EVALUATE if kind not in (graph.ConstantOp, graph.ReshapeOp)
-)

@@ -26,7 +26,7 @@ from ..builder import Index, KernelBuilder, i8
 from ..targets import Target
 from .common import LANES, LoweredKernel, Parameters, TensorBuffer, buffers_of, fill_halo
 from .contraction import Contraction, Runs, block_inputs, matrix_of, runs_of
-from .evaluate import Evaluator, Position
+from .evaluate import Evaluator, Position, store_lanes
 from .tile import Tile
 
 
@@ -336,7 +336,7 @@ class GemmGenerator:
                 count if count is None or count < lanes * size else None,
                 cache,
             )
-            self.store(self.evaluator.value(self.kernel.yielded, at), at)
+            store_lanes(b, self.output, self.evaluator.value(self.kernel.yielded, at), at)
             j += size
 
     def _join(self, vectors: list[SSAValue]) -> SSAValue:
@@ -349,12 +349,3 @@ class GemmGenerator:
 
     def store(self, value: SSAValue, at: Position) -> None:
         store_lanes(self.b, self.output, value, at)
-
-
-def store_lanes(b: KernelBuilder, output: TensorBuffer, value: SSAValue, at: Position) -> None:
-    """Stores lanes at the position's pixel and channel, narrowing codes to bytes."""
-    pixel = at.pixel(output.layout)
-    offset = b.mul(b.add(pixel, at.channel), output.item)
-    if output.item == 1:
-        value = b.convert("trunc", value, i8)
-    b.store(value, output.base, offset, None if output.padded else at.count)

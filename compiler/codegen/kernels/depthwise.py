@@ -1,0 +1,280 @@
+"""Depthwise int8 convolution: channels in lanes, four taps per dot product.
+
+A dot product wants the four taps of a channel side by side, memory has the channels of a tap side by
+side. Two rounds of byte interleaving inside 128-bit lanes transpose 4 taps × 4·L channels into four
+vectors v0…v3 of L lanes; lane 4g + e of v_i then holds channel 16g + 4i + e. Constants are packed in
+that order, and one byte shuffle at the end restores the natural one.
+
+Taps are grouped by kernel column, so that the interleaved column serves every output pixel of the
+tile that it is a tap of; kernels of one or two rows are grouped along the row instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from xdsl.dialects import arith
+from xdsl.dialects.builtin import i32
+from xdsl.ir import SSAValue
+
+from ...dialects import graph
+from ...dialects.loop import Dot4Op, vector_of
+from ...dialects.tensors import Array
+from ..builder import Index, KernelBuilder, i8
+from ..targets import Target
+from .common import LANES, LoweredKernel, Parameters, buffers_of, fill_halo
+from .contraction import Contraction
+from .elementwise import pixel_at
+from .evaluate import Evaluator, Position
+
+Tap = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Channels cut into blocks of 4·lanes: (first channel, lanes, how many such blocks)."""
+
+    pieces: tuple[tuple[int, int, int], ...]
+
+    @staticmethod
+    def of(channels: int, lanes: int) -> Blocks:
+        padded = -(-channels // LANES) * LANES
+        pieces, first = [], 0
+        while lanes >= 4:
+            count = (padded - first) // (4 * lanes)
+            if count:
+                pieces.append((first, lanes, count))
+                first += count * 4 * lanes
+            lanes //= 2
+        return Blocks(tuple(pieces))
+
+    def order(self) -> Array:
+        """Natural channel of every accumulator lane, block after block."""
+        parts = []
+        for first, lanes, count in self.pieces:
+            lane = np.arange(lanes)
+            block = [16 * (lane // 4) + 4 * i + lane % 4 for i in range(4)]
+            for number in range(count):
+                parts.append(first + number * 4 * lanes + np.concatenate(block))
+        return np.concatenate(parts)
+
+
+def tap_groups(c: Contraction) -> tuple[tuple[Tap, ...], ...]:
+    """Taps (dy, dx) in groups of up to four."""
+    kh, kw = c.kernel
+    dy, dx = c.dilations
+    if kh >= 3:
+        columns = [[(y * dy, x * dx) for y in range(kh)] for x in range(kw)]
+    else:
+        columns = [list(c.taps)]
+    return tuple(
+        tuple(column[i : i + 4]) for column in columns for i in range(0, len(column), 4)
+    )
+
+
+def pack_depthwise(c: Contraction, weight: Array, lanes: int) -> Array:
+    """Weights [O, 1, kh, kw] (s8) as [block][group][vector][lane][tap]; missing taps weigh zero."""
+    groups = tap_groups(c)
+    blocks = Blocks.of(c.outputs, lanes)
+    order = blocks.order()
+    padded = np.zeros((len(order), len(groups), 4), np.int8)
+    index = {tap: i for i, tap in enumerate(c.taps)}
+    flat = weight.reshape(c.outputs, -1)
+    for g, group in enumerate(groups):
+        for t, tap in enumerate(group):
+            padded[: c.outputs, g, t] = flat[:, index[tap]]
+    permuted, parts = padded[order], []
+    for first, width, count in blocks.pieces:
+        piece = permuted[first : first + count * 4 * width]
+        piece = piece.reshape(count, 4, width, len(groups), 4)
+        parts.append(np.ascontiguousarray(piece.transpose(0, 3, 1, 2, 4)).reshape(-1))
+    return np.concatenate(parts).view(np.uint8)
+
+
+class DepthwiseGenerator:
+    def __init__(
+        self,
+        name: str,
+        kernel: graph.KernelOp,
+        anchor: SSAValue,
+        contraction: Contraction,
+        weights: Array,
+        bias: Array,
+        target: Target,
+        pairs_fit: bool,
+        halo_value: int,
+    ):
+        self.kernel, self.anchor, self.c = kernel, anchor, contraction
+        self.weights, self.pairs_fit = weights, pairs_fit
+        self.b = KernelBuilder(name, len(kernel.inputs) + 3)
+        self.inputs, self.output = buffers_of(kernel, self.b)
+        self.x = self.inputs[0]
+        self.parameter_base, self.weight_base = self.b.buffers[-2:]
+        self.blocks = Blocks.of(contraction.outputs, target.lanes)
+        self.groups = tap_groups(contraction)
+        self.tile = 4 if target.registers == 32 else 2
+        order = self.blocks.order()
+        self.parameters = Parameters()
+        padded = np.zeros(len(order), np.int32)
+        padded[: len(bias)] = bias
+        self.bias = self.parameters.add(padded[order])
+        self.halo = self.parameters.add(np.full(16, halo_value & 255, np.uint8))
+        self.evaluator = Evaluator(
+            self.b, kernel, self.inputs, self.parameters, self.parameter_base, len(order), order
+        )
+
+    def generate(self, exec_type: str) -> LoweredKernel:
+        b, c = self.b, self.c
+        fill_halo(b, self.output, self.parameter_base, self.halo)
+        with b.unit_loop() as unit:
+            image, y = b.div(unit, c.rows), b.rem(unit, c.rows)
+            offset = 0
+            for first, lanes, count in self.blocks.pieces:
+                block_bytes = len(self.groups) * 16 * lanes
+                with b.loop(0, count) as blocks:
+                    channel = b.add(b.mul(blocks.variable, 4 * lanes), first)
+                    panel = b.add(b.mul(blocks.variable, block_bytes), offset)
+                    self._row(image, y, channel, b.address(self.weight_base, panel), lanes, first)
+                offset += count * block_bytes
+        return LoweredKernel(
+            b.finish(), (self.parameters.blob(), self.weights), c.images * c.rows, exec_type
+        )
+
+    def _row(
+        self, image: Index, y: Index, channel: Index, weights: SSAValue, lanes: int, first: int
+    ) -> None:
+        """All pixels of one output row, for one block of channels."""
+        b, tile = self.b, self.tile
+        whole = self.c.columns // tile * tile
+        if whole:
+            with b.loop(0, whole, tile) as xs:
+                self._pixels(image, y, xs.variable, tile, channel, weights, lanes, first)
+        if self.c.columns > whole:
+            rest = self.c.columns - whole
+            self._pixels(image, y, whole, rest, channel, weights, lanes, first)
+
+    def _pixels(
+        self,
+        image: Index,
+        y: Index,
+        x: Index,
+        count: int,
+        channel: Index,
+        weights: SSAValue,
+        lanes: int,
+        first: int,
+    ) -> None:
+        """`count` neighbouring output pixels: 4·count accumulators."""
+        b, c, layout = self.b, self.c, self.x.layout
+        (sy, sx), (oy, ox) = c.strides, c.origin
+        start = b.mul(image, layout.image_stride)
+        start = b.add(start, b.mul(y, sy * layout.row_stride))
+        start = b.add(start, b.mul(x, sx * layout.channel_stride))
+        start = b.add(b.add(start, channel), layout.offset(0, oy, ox))
+        base = b.address(self.x.base, start)
+        kind = vector_of(i32, lanes)
+        bias = b.add(b.mul(channel, 4), self.bias)
+        initial = [b.load(self.parameter_base, b.add(bias, 4 * lanes * i), kind) for i in range(4)]
+        sums = [list(initial) for _ in range(count)]
+        for taps, uses in self._uses(count):
+            columns = self._interleave(base, taps, lanes)
+            for pixel, group in uses:
+                for i in range(4):
+                    offset = (group * 4 + i) * lanes * 4
+                    w = b.load(weights, offset, kind, align=16)
+                    dot = Dot4Op(sums[pixel][i], columns[i], w, self.pairs_fit)
+                    sums[pixel][i] = b.emit(dot)
+        for pixel in range(count):
+            self._finish(sums[pixel], image, y, b.add(x, pixel), channel, lanes, first)
+
+    def _uses(self, count: int) -> list[tuple[tuple[int, ...], list[tuple[int, int]]]]:
+        """Byte offsets of four taps → the (pixel, group)s that they serve, left to right."""
+        layout, (_, sx) = self.x.layout, self.c.strides
+        uses: dict[tuple[int, ...], list[tuple[int, int]]] = {}
+        for pixel in range(count):
+            for number, group in enumerate(self.groups):
+                offsets = [
+                    dy * layout.row_stride + (pixel * sx + dx) * layout.channel_stride
+                    for dy, dx in group
+                ]
+                # Missing taps weigh zero, so any byte will do.
+                offsets += [offsets[-1]] * (4 - len(offsets))
+                uses.setdefault(tuple(offsets), []).append((pixel, number))
+        return sorted(uses.items())
+
+    def _interleave(self, base: SSAValue, taps: tuple[int, ...], lanes: int) -> list[SSAValue]:
+        """Four taps of 4·lanes channels → four vectors with the taps of a channel in one lane."""
+        b, size = self.b, 4 * lanes
+        loaded: dict[int, SSAValue] = {}
+        for tap in taps:
+            if tap not in loaded:
+                loaded[tap] = b.load(base, tap, vector_of(i8, size))
+        t = [loaded[tap] for tap in taps]
+        low = [_unpack(size, 1, high=False), _unpack(size, 1, high=True)]
+        pairs = [b.shuffle(t[0], t[1], m) for m in low], [b.shuffle(t[2], t[3], m) for m in low]
+        result = []
+        for a, c in zip(*pairs, strict=True):
+            for high in (False, True):
+                merged = b.shuffle(a, c, _unpack(size, 2, high=high))
+                result.append(b.bitcast(merged, i32, lanes))
+        return result
+
+    def _finish(
+        self,
+        sums: list[SSAValue],
+        image: Index,
+        y: Index,
+        x: Index,
+        channel: Index,
+        lanes: int,
+        first: int,
+    ) -> None:
+        """Epilogue, and back to the natural channel order."""
+        b, pixel = self.b, pixel_at(self.b, image, y, x)
+        values = []
+        for i, total in enumerate(sums):
+            place = b.add(channel, i * lanes)
+            at = Position(lanes, place, pixel, {self.anchor: total})
+            values.append(self.evaluator.value(self.kernel.yielded, at))
+        offset = b.mul(b.add(pixel(self.output.layout), channel), self.output.item)
+        room = None if self.output.padded else self.c.outputs - first
+        if self.output.item == 1:
+            codes = self._natural_codes(values, lanes)
+            b.store(codes, self.output.base, offset, self._count(room, 4 * lanes))
+            return
+        for number in range(lanes // 4):
+            for i, value in enumerate(values):
+                four = b.shuffle(value, value, range(4 * number, 4 * number + 4))
+                place = 16 * number + 4 * i
+                left = None if room is None else max(0, min(4, room - place))
+                if left != 0:
+                    b.store(four, self.output.base, b.add(offset, 4 * place), left)
+
+    @staticmethod
+    def _count(room: int | None, size: int) -> int | None:
+        return None if room is None or room >= size else room
+
+    def _natural_codes(self, values: list[SSAValue], lanes: int) -> SSAValue:
+        """Byte i of lane 4g + e is channel 16g + 4i + e; transpose bytes within 128-bit lanes."""
+        b = self.b
+        byte = b.constant(255, i32, lanes)
+        merged = b.binary(arith.AndIOp, values[0], byte)
+        for i, value in enumerate(values[1:], 1):
+            masked = b.binary(arith.AndIOp, value, byte)
+            shifted = b.binary(arith.ShLIOp, masked, b.constant(8 * i, i32, lanes))
+            merged = b.binary(arith.OrIOp, merged, shifted)
+        bytes_ = b.bitcast(merged, i8, 4 * lanes)
+        mask = [16 * g + 4 * e + i for g in range(lanes // 4) for i in range(4) for e in range(4)]
+        return b.shuffle(bytes_, bytes_, mask)
+
+
+def _unpack(size: int, width: int, high: bool) -> list[int]:
+    """Mask of punpckl/h: interleave `width`-byte elements of the low or high half of each 16 bytes."""
+    mask = []
+    for lane in range(0, size, 16):
+        for element in range(8 // width):
+            start = lane + (8 if high else 0) + element * width
+            mask += [start + i for i in range(width)]
+            mask += [size + start + i for i in range(width)]
+    return mask

@@ -1,0 +1,81 @@
+"""Kernels without an anchor: elementwise ops over whole tensors, row by row.
+
+Where every tensor is dense along a row and every constant is one value, a row is one run of W·C
+elements; otherwise the channels of each pixel are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ...dialects import graph
+from ...dialects.layout import Layout
+from ..builder import Index, KernelBuilder
+from .common import LANES, LoweredKernel, Parameters, TensorBuffer, buffers_of, fill_halo
+from .evaluate import Evaluator, Position, store_lanes
+
+
+def pixel_at(
+    b: KernelBuilder, image: Index, y: Index, x: Index
+) -> Callable[[Layout], Index]:
+    """Locates pixel (image, y, x) in any layout; axes of length one are broadcast."""
+
+    def offset(layout: Layout) -> Index:
+        total = b.mul(image, layout.image_stride if layout.n > 1 else 0)
+        total = b.add(total, b.mul(y, layout.row_stride if layout.h > 1 else 0))
+        total = b.add(total, b.mul(x, layout.channel_stride if layout.w > 1 else 0))
+        return b.add(total, layout.origin)
+
+    return offset
+
+
+def flat_row(kernel: graph.KernelOp, tensors: list[TensorBuffer]) -> bool:
+    """Whether a row can be treated as W·C equal elements."""
+    last = tensors[-1].layout
+    same = all(
+        (t.layout.w, t.layout.c) == (last.w, last.c) and t.layout.channel_stride == last.c
+        for t in tensors
+    )
+    constants = [op for op in kernel.block.ops if isinstance(op, graph.ConstantOp)]
+    scalar = all(op.array.size == 1 for op in constants) and all(
+        all(v.size == 1 for v in (op.scales, op.zero_points))
+        for op in kernel.block.ops
+        if isinstance(op, graph.QuantizeOp | graph.DequantizeOp)
+    )
+    return same and scalar
+
+
+def lower_elementwise(
+    name: str, kernel: graph.KernelOp, exec_type: str, halo_value: int
+) -> LoweredKernel:
+    b = KernelBuilder(name, len(kernel.inputs) + 2)
+    inputs, output = buffers_of(kernel, b)
+    parameters, base = Parameters(), b.buffers[-1]
+    fill_halo(b, output, base, parameters.add(np.full(16, halo_value & 255, np.uint8)))
+    layout = output.layout
+    flat = flat_row(kernel, [*inputs, output])
+    pixels, channels = (1, layout.w * layout.c) if flat else (layout.w, layout.c)
+    padded = -(-channels // LANES) * LANES
+    evaluator = Evaluator(b, kernel, inputs, parameters, base, padded)
+
+    def block(pixel: Callable[[Layout], Index], channel: Index, count: int | None) -> None:
+        at = Position(LANES, channel, pixel, count=count)
+        store_lanes(b, output, evaluator.value(kernel.yielded, at), at)
+
+    with b.unit_loop() as unit:
+        image, y = b.div(unit, layout.h), b.rem(unit, layout.h)
+        with b.loop(0, pixels) as xs:
+            pixel = pixel_at(b, image, y, xs.variable)
+            whole = padded if not flat and _roomy([*inputs, output]) else channels // LANES * LANES
+            with b.loop(0, whole, LANES) as blocks:
+                block(pixel, blocks.variable, None)
+            if whole < channels:
+                block(pixel, whole, channels - whole)
+    return LoweredKernel(b.finish(), (parameters.blob(),), layout.n * layout.h, exec_type)
+
+
+def _roomy(tensors: list[TensorBuffer]) -> bool:
+    """Whether whole vectors stay inside every tensor's pixel."""
+    return all(t.padded or t.layout.c == 1 for t in tensors)

@@ -1,0 +1,329 @@
+"""Kernels that move elements: every such op is a few affine copies between strided tensors.
+
+A copy is a list of axes (size, input stride, output stride) and two bases, in elements. Axes of size
+one vanish, axes that are contiguous on both sides merge; what is contiguous then moves in vectors,
+planes that interleave (NCHW → NHWC with few channels) in shuffles, anything else element by element.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from xdsl.dialects.builtin import i32, i64
+from xdsl.ir import Attribute, Operation, SSAValue
+
+from ...dialects import graph, shapes
+from ...dialects.graph import ints
+from ...dialects.layout import Layout
+from ...dialects.loop import vector_of
+from ...dialects.shapes import Shape
+from ...dialects.tensors import shape_of
+from ..builder import Index, KernelBuilder, i8
+from .common import LANES, LoweredKernel, Parameters, TensorBuffer, buffers_of, fill_halo
+
+_ELEMENTS: dict[int, Attribute] = {1: i8, 4: i32, 8: i64}
+
+
+@dataclass(frozen=True)
+class Axis:
+    """`table`: offsets of the input positions in the parameter blob, instead of a stride."""
+
+    size: int
+    source: int
+    target: int
+    table: int | None = None
+
+
+@dataclass(frozen=True)
+class Copy:
+    operand: int
+    axes: tuple[Axis, ...]
+    source_base: int
+    target_base: int
+
+    def simplified(self) -> Copy:
+        axes = [a for a in self.axes if a.size != 1 or a.table is not None]
+        merged: list[Axis] = []
+        for axis in axes:
+            if merged and _contiguous(merged[-1], axis):
+                outer = merged.pop()
+                axis = Axis(outer.size * axis.size, axis.source, axis.target)
+            merged.append(axis)
+        return replace(self, axes=tuple(merged) or (Axis(1, 1, 1),))
+
+
+def _contiguous(outer: Axis, inner: Axis) -> bool:
+    return (
+        outer.table is None
+        and inner.table is None
+        and outer.source == inner.source * inner.size
+        and outer.target == inner.target * inner.size
+    )
+
+
+def axis_strides(shape: Shape, layout: Layout) -> tuple[int, ...]:
+    """Element stride of every logical axis."""
+    inner = [layout.image_stride, layout.row_stride, layout.channel_stride, 1]
+    strides = inner[max(0, 4 - len(shape)) :]
+    if len(shape) > 4:
+        for d in reversed(shape[1:-3]):
+            strides.insert(0, strides[0] * d)
+    return tuple(strides)
+
+
+def copies_of(
+    op: Operation, inputs: list[TensorBuffer], output: TensorBuffer, parameters: Parameters
+) -> list[Copy]:
+    """The copies that make up a movement op."""
+    target = axis_strides(output.shape, output.layout)
+    if isinstance(op, graph.ConcatOp):
+        copies, start = [], 0
+        for index, value in enumerate(op.inputs):
+            axis, shape = op.axis.value.data, shape_of(value)
+            source = axis_strides(shape, inputs[index].layout)
+            axes = tuple(map(Axis, shape, source, target))
+            base = output.layout.origin + start * target[axis]
+            copies.append(Copy(index, axes, inputs[index].layout.origin, base))
+            start += shape[axis]
+        return copies
+    axes, base, target_base = _axes(op, inputs[0], output, target, parameters)
+    origin = output.layout.origin + target_base
+    return [Copy(0, tuple(axes), inputs[0].layout.origin + base, origin)]
+
+
+def _axes(
+    op: Any,
+    source: TensorBuffer,
+    output: TensorBuffer,
+    target: tuple[int, ...],
+    parameters: Parameters,
+) -> tuple[list[Axis], int, int]:
+    """(axes, extra input base, extra output base) of the ops with one moving operand."""
+    shape, strides = source.shape, axis_strides(source.shape, source.layout)
+    if isinstance(op, graph.TransposeOp):
+        moved = [strides[p] for p in ints(op.permutation)]
+        return list(map(Axis, output.shape, moved, target)), 0, 0
+    if isinstance(op, graph.SliceOp):
+        steps = [s * k for s, k in zip(strides, ints(op.steps), strict=True)]
+        base = sum(s * k for s, k in zip(strides, ints(op.starts), strict=True))
+        return list(map(Axis, output.shape, steps, target)), base, 0
+    if isinstance(op, graph.PadOp):
+        base = sum(t * k for t, k in zip(target, ints(op.low), strict=True))
+        return list(map(Axis, shape, strides, target)), 0, base
+    if isinstance(op, graph.BroadcastOp):
+        missing = len(output.shape) - len(shape)
+        wide = (0,) * missing + tuple(s if d > 1 else 0 for d, s in zip(shape, strides, strict=True))
+        return list(map(Axis, output.shape, wide, target)), 0, 0
+    if isinstance(op, graph.ResizeNearestOp):
+        axes: list[Axis] = []
+        factors = dict(zip(shapes.spatial_axes(op.layout.data), ints(op.factors), strict=True))
+        for i, d in enumerate(shape):
+            f = factors.get(i, 1)
+            axes += [Axis(d, strides[i], target[i] * f), Axis(f, 0, target[i])]
+        return axes, 0, 0
+    if isinstance(op, graph.GatherOp):
+        return _gather_axes(op, shape, strides, target, parameters), 0, 0
+    assert isinstance(op, graph.ReshapeOp)
+    return _reshape_axes(source, output), 0, 0
+
+
+def _gather_axes(
+    op: graph.GatherOp,
+    shape: Shape,
+    strides: tuple[int, ...],
+    target: tuple[int, ...],
+    parameters: Parameters,
+) -> list[Axis]:
+    """Constant indices: a table of input offsets along the gathered axis."""
+    axis, constant = op.axis.value.data, op.indices.owner
+    assert isinstance(constant, graph.ConstantOp)
+    indices = constant.array.reshape(-1).astype(np.int64) % shape[axis]
+    table = parameters.add((indices * strides[axis]).astype(np.int64))
+    rank = len(shape_of(op.indices))
+    step = target[axis + rank - 1] if rank else 1
+    axes = list(map(Axis, shape[:axis], strides[:axis], target[:axis]))
+    axes.append(Axis(indices.size, 0, step, table))
+    rest = shape[axis + 1 :]
+    return axes + list(map(Axis, rest, strides[axis + 1 :], target[axis + rank :]))
+
+
+def _reshape_axes(source: TensorBuffer, output: TensorBuffer) -> list[Axis]:
+    """Both shapes cut at every boundary of either; the planner only keeps reshapes that allow it."""
+    sizes = refine(source.shape, output.shape)
+    assert sizes is not None
+    inward = _refined_strides(source.shape, axis_strides(source.shape, source.layout), sizes)
+    outward = _refined_strides(output.shape, axis_strides(output.shape, output.layout), sizes)
+    return list(map(Axis, sizes, inward, outward))
+
+
+def refine(a: Shape, b: Shape) -> tuple[int, ...] | None:
+    """The coarsest shape of which both are groupings of neighbouring axes; None if there is none."""
+    cuts = sorted({int(np.prod(s[i:])) for s in (a, b) for i in range(len(s))})
+    sizes, below = [], 1
+    for cut in cuts:
+        if cut % below:
+            return None
+        sizes.append(cut // below)
+        below = cut
+    return tuple(reversed(sizes))
+
+
+def _refined_strides(
+    shape: Shape, strides: tuple[int, ...], sizes: tuple[int, ...]
+) -> list[int]:
+    result: list[int] = []
+    pieces = list(sizes)
+    for size, stride in zip(reversed(shape), reversed(strides), strict=True):
+        while size > 1:
+            piece = pieces.pop()
+            result.append(stride)
+            stride *= piece
+            size //= piece
+    result += [0] * len(pieces)
+    return list(reversed(result))
+
+
+def lower_movement(
+    name: str, kernel: graph.KernelOp, anchor: Operation, exec_type: str, halo_value: int
+) -> LoweredKernel:
+    b = KernelBuilder(name, len(kernel.inputs) + 2)
+    inputs, output = buffers_of(kernel, b)
+    parameters, base = Parameters(), b.buffers[-1]
+    fill_halo(b, output, base, parameters.add(np.full(16, halo_value & 255, np.uint8)))
+    copies = [c.simplified() for c in copies_of(anchor, inputs, output, parameters)]
+    mover = _Mover(b, output, base)
+    serial = isinstance(anchor, graph.PadOp) or len({c.axes[0].size for c in copies}) > 1
+    serial = serial or any(len(c.axes) < 2 for c in copies)
+    units = 1 if serial else copies[0].axes[0].size
+    with b.unit_loop() as unit:
+        if isinstance(anchor, graph.PadOp):
+            mover.fill(anchor.value.value.data)
+        for copy in copies:
+            mover.copy(copy, inputs[copy.operand].base, None if serial else unit)
+    return LoweredKernel(b.finish(), (parameters.blob(),), units, exec_type)
+
+
+class _Mover:
+    def __init__(self, b: KernelBuilder, output: TensorBuffer, parameters: SSAValue):
+        self.b, self.output, self.parameters = b, output, parameters
+        self.element = _ELEMENTS[output.item]
+
+    def fill(self, value: float) -> None:
+        """The whole output, row by row (padding is overwritten where the copy goes)."""
+        b, layout, item = self.b, self.output.layout, self.output.item
+        bits = int(np.asarray(value, self.output.dtype).view(f"u{item}"))
+        signed = bits - (1 << 8 * item) if bits >> (8 * item - 1) else bits
+        element = b.constant(signed, self.element)
+        vector = b.splat(element, LANES)
+        with b.loop(0, layout.n * layout.h) as rows:
+            image, y = b.div(rows.variable, layout.h), b.rem(rows.variable, layout.h)
+            with b.loop(0, layout.w) as xs:
+                start = b.add(b.mul(image, layout.image_stride), b.mul(y, layout.row_stride))
+                start = b.add(b.add(start, layout.origin), b.mul(xs.variable, layout.channel_stride))
+                self._run(layout.c, lambda o, n: b.store(vector, self.output.base, o, n), start)
+
+    def _run(self, size: int, store: Any, start: Index) -> None:
+        """`store(byte offset, lanes)` for `size` contiguous elements."""
+        b, item = self.b, self.output.item
+        whole = size // LANES * LANES
+        if whole:
+            with b.loop(0, whole, LANES) as blocks:
+                store(b.mul(b.add(start, blocks.variable), item), None)
+        if size > whole:
+            store(b.mul(b.add(start, whole), item), size - whole)
+
+    def copy(self, copy: Copy, source: SSAValue, unit: SSAValue | None) -> None:
+        axes = list(copy.axes)
+        from_, to = copy.source_base, copy.target_base
+        if unit is None:
+            self._axes(axes, source, from_, to)
+            return
+        outer = axes.pop(0)
+        self._axes(axes, source, self._advance(outer, from_, unit), self._target(outer, to, unit))
+
+    def _advance(self, axis: Axis, start: Index, position: SSAValue) -> Index:
+        b = self.b
+        if axis.table is None:
+            return b.add(start, b.mul(position, axis.source))
+        entry = b.load(self.parameters, b.add(b.mul(position, 8), axis.table), b.index(0).type)
+        return b.add(start, entry)
+
+    def _target(self, axis: Axis, start: Index, position: SSAValue) -> Index:
+        return self.b.add(start, self.b.mul(position, axis.target))
+
+    def _axes(self, axes: list[Axis], source: SSAValue, from_: Index, to: Index) -> None:
+        b, item = self.b, self.output.item
+        last = axes[-1]
+        if len(axes) == 1 and last.table is None and (last.source, last.target) == (1, 1):
+            self._contiguous(last.size, source, from_, to)
+        elif len(axes) == 2 and self._interleaves(axes):
+            self._interleave(axes, source, from_, to)
+        else:
+            with b.loop(0, axes[0].size) as positions:
+                inner_from = self._advance(axes[0], from_, positions.variable)
+                inner_to = self._target(axes[0], to, positions.variable)
+                if len(axes) > 1:
+                    self._axes(axes[1:], source, inner_from, inner_to)
+                else:
+                    value = b.load(source, b.mul(inner_from, item), self.element)
+                    b.store(value, self.output.base, b.mul(inner_to, item))
+
+    def _contiguous(self, size: int, source: SSAValue, from_: Index, to: Index) -> None:
+        b, item = self.b, self.output.item
+        kind = vector_of(self.element, LANES)
+
+        def move(offset: Index, lanes: int | None) -> None:
+            shift = b.mul(b.sub(from_, to), item)
+            value = b.load_part(source, b.add(offset, shift), kind, lanes or LANES)
+            b.store(value, self.output.base, offset, lanes)
+
+        self._run(size, move, to)
+
+    # --- planes → pixels ----------------------------------------------------------------------------
+
+    def _interleaves(self, axes: list[Axis]) -> bool:
+        """Pixels of 2 to 4 channels, each channel a contiguous plane."""
+        pixels, channels = axes
+        return (
+            self.output.item == 1
+            and pixels.table is None
+            and channels.table is None
+            and 2 <= channels.size <= 4
+            and pixels.source == 1
+            and channels.target == 1
+            and pixels.target == channels.size
+        )
+
+    def _interleave(self, axes: list[Axis], source: SSAValue, from_: Index, to: Index) -> None:
+        """16 pixels at a time: one vector per plane, shuffled into pixel order."""
+        b, (pixels, channels) = self.b, axes
+        c, kind = channels.size, vector_of(self.element, LANES)
+
+        def group(start: Index, count: int | None) -> None:
+            place = b.add(from_, start)
+            planes = [
+                b.load_part(source, b.add(place, i * channels.source), kind, count or LANES)
+                for i in range(c)
+            ]
+            planes += [planes[-1]] * (4 - c)
+            low = b.shuffle(planes[0], planes[1], range(2 * LANES))
+            high = b.shuffle(planes[2], planes[3], range(2 * LANES))
+            mask = [i * LANES + p for p in range(LANES) for i in range(c)]
+            mixed = b.shuffle(low, high, mask)
+            self._store_pixels(mixed, b.add(to, b.mul(start, c)), (count or LANES) * c)
+
+        whole = pixels.size // LANES * LANES
+        with b.loop(0, whole, LANES) as blocks:
+            group(blocks.variable, None)
+        if pixels.size > whole:
+            group(whole, pixels.size - whole)
+
+    def _store_pixels(self, mixed: SSAValue, offset: Index, count: int) -> None:
+        """The first `count` bytes, in vectors of 16."""
+        b = self.b
+        for start in range(0, count, LANES):
+            piece = b.shuffle(mixed, mixed, range(start, start + LANES))
+            left = count - start
+            b.store(piece, self.output.base, b.add(offset, start), None if left >= LANES else left)

@@ -1,0 +1,155 @@
+"""packed graph → loop: one kernel function per `graph.kernel`, and the program that calls them.
+
+Kernels whose code is equal share one function: what differs between layers of equal shape (weights,
+multipliers, zero points) is in their constants. All constants lie in one blob, equal ones once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from xdsl.dialects.builtin import ArrayAttr, IntegerAttr, ModuleOp, StringAttr, i64
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import BlockArgument, OpResult, SSAValue
+
+from ..dialects import graph
+from ..dialects.loop import StepOp
+from ..dialects.tensors import Array
+from ..passes.assign_layouts import anchor_of
+from ..passes.plan_memory import view_source
+from .generate import generate_kernel
+from .kernels.common import LoweredKernel
+from .program import Argument, Step
+from .targets import Target
+
+ALIGNMENT = 64
+#: Work (rough cycles) below which waking a second thread costs more than it saves.
+_SERIAL_BELOW = 20_000
+
+
+class Blob:
+    """Read-only bytes, 64-byte aligned pieces, each content once."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._offsets: dict[bytes, int] = {}
+        self._size = 0
+
+    def add(self, data: Array) -> int:
+        content = np.ascontiguousarray(data).tobytes()
+        if content not in self._offsets:
+            self._offsets[content] = self._size
+            padding = -len(content) % ALIGNMENT
+            self._pieces += [content, bytes(padding)]
+            self._size += len(content) + padding
+        return self._offsets[content]
+
+    def bytes(self) -> bytes:
+        return b"".join(self._pieces) + bytes(ALIGNMENT)
+
+
+@dataclass
+class LoweredProgram:
+    """`module`: the loop-level kernels, preceded by one `loop.step` per step."""
+
+    target: Target
+    module: ModuleOp
+    steps: list[Step]
+    workspace_size: int
+    weights: bytes
+
+
+@dataclass
+class _Lowering:
+    target: Target
+    layer_types: dict[str, str]
+    blob: Blob = field(default_factory=Blob)
+    functions: dict[str, FuncOp] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
+
+    def kernel(self, kernel: graph.KernelOp) -> None:
+        lowered = generate_kernel(kernel, self.target)
+        arguments = [self.argument(v) for v in (*kernel.inputs, kernel.outputs[0])]
+        arguments += [Argument("weights", 0, self.blob.add(c)) for c in lowered.constants]
+        layer = kernel.attributes.get("layer")
+        name = layer.data if isinstance(layer, StringAttr) else ""
+        self.steps.append(
+            Step(
+                self._shared(lowered.func),
+                lowered.units,
+                1 if _work(kernel, lowered) < _SERIAL_BELOW else 1 << 20,
+                tuple(arguments),
+                name,
+                self.layer_types.get(name, ""),
+                lowered.exec_type,
+            )
+        )
+
+    def _shared(self, func: FuncOp) -> str:
+        """Symbol of the function with this code."""
+        text = str(func)
+        if text not in self.functions:
+            symbol = f"lpc_kernel{len(self.functions)}_{self.target.name}"
+            func.properties["sym_name"] = StringAttr(symbol)
+            self.functions[text] = func
+        return self.functions[text].sym_name.data
+
+    def argument(self, value: SSAValue) -> Argument:
+        source = view_source(value)
+        if isinstance(source, BlockArgument):
+            return Argument("input", source.index, 0)
+        assert isinstance(source, OpResult)
+        producer: Any = source.op
+        if isinstance(producer, graph.ConstantOp):
+            return Argument("weights", 0, self.blob.add(producer.array))
+        place, offset = producer.attributes["placement"].data, producer.attributes["offset"].value.data
+        if place == "output":
+            return Argument("output", offset, 0)
+        return Argument("workspace", 0, offset)
+
+
+def _work(kernel: graph.KernelOp, lowered: LoweredKernel) -> float:
+    """Rough cycles of one call."""
+    from .kernels.contraction import ANCHORS, contraction_of
+
+    if not lowered.parallel:
+        return 0.0
+    elements = sum(int(np.prod(v.type.get_shape())) for v in (*kernel.inputs, *kernel.outputs))  # type: ignore[attr-defined]
+    anchor = anchor_of(kernel)
+    macs = contraction_of(anchor).macs if isinstance(anchor, ANCHORS) and _matrix(anchor) else 0
+    return elements / 4 + macs / 32
+
+
+def _matrix(anchor: Any) -> bool:
+    return len(anchor.operands[1].type.get_shape()) in (2, 4)
+
+
+def lower_to_loop(module: ModuleOp, target: Target) -> LoweredProgram:
+    """Generates all kernels of a packed module."""
+    func = next(op for op in module.body.block.ops if isinstance(op, FuncOp))
+    layers: Any = func.attributes.get("layers", ArrayAttr([]))
+    lowering = _Lowering(target, {row.data[0].data: row.data[1].data for row in layers})
+    for op in func.body.block.ops:
+        if isinstance(op, graph.KernelOp):
+            lowering.kernel(op)
+    size: Any = func.attributes["workspace_size"]
+    steps = [_step_op(step) for step in lowering.steps]
+    result = ModuleOp([*steps, *lowering.functions.values()])
+    return LoweredProgram(
+        target, result, lowering.steps, size.value.data, lowering.blob.bytes()
+    )
+
+
+def _step_op(step: Step) -> StepOp:
+    buffers = [StringAttr(f"{a.kind}[{a.index}] + {a.offset}") for a in step.arguments]
+    return StepOp(
+        step.symbol,
+        {
+            "buffers": ArrayAttr(buffers),
+            "units": IntegerAttr(step.units, i64),
+            "layer": StringAttr(step.layer),
+            "exec_type": StringAttr(step.exec_type),
+        },
+    )

@@ -1,0 +1,236 @@
+"""assign-layouts: every tensor between kernels gets a memory layout as its type's encoding.
+
+    tensor<1x56x56x64xui8>  ⇒  tensor<1x56x56x64xui8, #graph.layout<array<i64: 64, 1, 1, 1, 1>>>
+
+- Model inputs and outputs are dense: their layout is the caller's.
+- Tensors with at least 16 channels, and all results of contractions, have room for whole vectors of
+  16 channels, so that no kernel needs tails.
+- A tensor that convolutions read has the largest halo that they need, filled by its producer with
+  the zero point (attribute `halo_value` of the producing kernel), so that no window branches.
+- A reshape is a view of the same memory where both sides can have one layout (equal as [N, H, W, C],
+  or both dense); where they cannot, it becomes a copy kernel.
+
+Where one tensor cannot serve two readers (a model input that a padded convolution reads, two halo
+values), a copy kernel is inserted before the more demanding one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import IntegerAttr, ModuleOp, TensorType, i64
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Attribute, Block, Operation, OpResult, Region, SSAValue
+from xdsl.passes import ModulePass
+from xdsl.rewriter import Rewriter
+
+from ..dialects import graph
+from ..dialects.graph import ints
+from ..dialects.layout import Layout, LayoutAttr, as_nhwc
+from ..dialects.shapes import Shape
+from ..dialects.tensors import shape_of, type_of
+from .kernel_classes import CONVOLUTIONS, MATMULS, has_constant_weight
+from .rewriting import defining
+
+LANES = 16
+_NO_HALO = (0, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What one kernel operand must offer: a halo with this code in it, and slack to over-read."""
+
+    halo: tuple[int, int, int, int] = _NO_HALO
+    value: int = 0
+    whole_steps: bool = False  # channels are read four at a time, past the end if need be
+
+
+def anchor_of(kernel: graph.KernelOp) -> Operation:
+    """The op that decides which generator builds the kernel: the last non-elementwise one."""
+    from .kernel_classes import is_elementwise
+
+    body = [op for op in kernel.block.ops if not isinstance(op, graph.ConstantOp | graph.YieldOp)]
+    return next((op for op in body if not is_elementwise(op)), body[0])
+
+
+def demand_of(use_op: Operation, index: int) -> Demand:
+    """Demand of operand `index` of a kernel (nothing special for anything else)."""
+    if not isinstance(use_op, graph.KernelOp):
+        return Demand()
+    anchor, argument = anchor_of(use_op), use_op.block.args[index]
+    if anchor.operands[:1] != (argument,) or not has_constant_weight(anchor):
+        return Demand()
+    quantized = isinstance(anchor, graph.QConv2dOp | graph.QMatMulOp)
+    if isinstance(anchor, MATMULS):
+        return Demand(whole_steps=quantized)
+    assert isinstance(anchor, CONVOLUTIONS)
+    op = cast(Any, anchor)
+    top, left, bottom, right = ints(op.pads)
+    # A strided window may end before the padding does; the halo only needs what is read.
+    value = op.input_zero_point.value.data if quantized else 0
+    return Demand((top, left, bottom, right), value, whole_steps=quantized)
+
+
+def join(a: Demand, b: Demand) -> Demand | None:
+    """The demand that satisfies both; None if their halos hold different codes."""
+    if a.halo != _NO_HALO and b.halo != _NO_HALO and a.value != b.value:
+        return None
+    halo = cast(Any, tuple(max(p) for p in zip(a.halo, b.halo, strict=True)))
+    value = a.value if a.halo != _NO_HALO else b.value
+    return Demand(halo, value, a.whole_steps or b.whole_steps)
+
+
+def viewable(source: Shape, target: Shape) -> bool:
+    """Whether the two shapes are one [N, H, W, C] tensor."""
+    return as_nhwc(source) == as_nhwc(target)
+
+
+class _Assigner:
+    def __init__(self, func: FuncOp):
+        self.func, self.block = func, func.body.block
+
+    def run(self) -> None:
+        self._separate_results()
+        self._separate_readers()
+        returned = {self._root(v) for v in self._terminator().arguments}
+        for op in list(self.block.ops):
+            if isinstance(op, graph.KernelOp):
+                self._assign(op, op.outputs[0], op.outputs[0] in returned)
+            elif isinstance(op, graph.ConstantOp):
+                self._assign_constant(op)
+            elif isinstance(op, graph.ReshapeOp):
+                self._assign_view(op)
+
+    def _terminator(self) -> ReturnOp:
+        terminator = self.block.last_op
+        assert isinstance(terminator, ReturnOp)
+        return terminator
+
+    def _root(self, value: SSAValue) -> SSAValue:
+        while (reshape := defining(value, graph.ReshapeOp)) is not None:
+            value = reshape.input
+        return value
+
+    # --- copies -----------------------------------------------------------------------------------
+
+    def copy_before(self, op: Operation, value: SSAValue, layer_of: Operation) -> SSAValue:
+        """A kernel that copies `value`, inserted before `op`."""
+        body = Block(arg_types=[value.type])
+        copy = graph.ReshapeOp(body.args[0], shape_of(value))
+        body.add_ops([copy, graph.YieldOp(copy.result)])
+        kernel = graph.KernelOp([value], [value.type], Region(body))
+        if "layer" in layer_of.attributes:
+            kernel.attributes["layer"] = layer_of.attributes["layer"]
+        self.block.insert_op_before(kernel, op)
+        return kernel.outputs[0]
+
+    def _separate_results(self) -> None:
+        """Each model output has a kernel of its own that can write to the caller's buffer."""
+        seen: set[SSAValue] = set()
+        terminator = self._terminator()
+        for index, value in enumerate(terminator.arguments):
+            root = self._root(value)
+            produced = isinstance(root, OpResult) and isinstance(root.op, graph.KernelOp)
+            if root in seen or not produced or not self._dense_suffices(root):
+                layer = root.op if isinstance(root, OpResult) else terminator
+                terminator.operands[index] = self.copy_before(terminator, value, layer)
+                root = terminator.operands[index]
+            seen.add(root)
+
+    def _dense_suffices(self, root: SSAValue) -> bool:
+        """Whether all readers of `root` and its views are content with a dense tensor."""
+        return all(d == Demand() for d in self._demands(root))
+
+    def _demands(self, value: SSAValue) -> list[Demand]:
+        demands = []
+        for use in value.uses:
+            if isinstance(use.operation, graph.ReshapeOp):
+                demands += self._demands(use.operation.result)
+            else:
+                demands.append(demand_of(use.operation, use.index))
+        return demands
+
+    def _separate_readers(self) -> None:
+        """Copies for readers whose demands the tensor itself cannot meet."""
+        for op in list(self.block.ops):
+            if not isinstance(op, graph.KernelOp):
+                continue
+            for index, operand in enumerate(list(op.operands)):
+                demand = demand_of(op, index)
+                if demand != Demand() and not self._can_offer(operand, demand):
+                    op.operands[index] = self.copy_before(op, operand, op)
+
+    def _can_offer(self, value: SSAValue, demand: Demand) -> bool:
+        root = self._root(value)
+        produced = isinstance(root, OpResult) and isinstance(root.op, graph.KernelOp)
+        if not produced:
+            c = as_nhwc(shape_of(value))[-1]
+            return demand.halo == _NO_HALO and (not demand.whole_steps or c % 4 == 0)
+        if root is not value and demand.halo != _NO_HALO:
+            return False  # a view has the halo of its source, which is another shape's
+        if isinstance(value, OpResult) and self._has_dense_view(root):
+            return demand.halo == _NO_HALO
+        joined: Demand | None = Demand()
+        for other in self._demands(root):
+            joined = join(joined, other) if joined is not None else None
+        return joined is not None
+
+    # --- layouts ----------------------------------------------------------------------------------
+
+    def _has_dense_view(self, root: SSAValue) -> bool:
+        return any(
+            isinstance(use.operation, graph.ReshapeOp)
+            and not viewable(shape_of(root), shape_of(use.operation.result))
+            for use in root.uses
+        )
+
+    def _assign(self, kernel: graph.KernelOp, value: SSAValue, returned: bool) -> None:
+        demand = Demand()
+        for other in self._demands(value):
+            demand = join(demand, other) or demand
+        n, h, w, c = as_nhwc(shape_of(value))
+        dense = returned or self._has_dense_view(value)
+        stride = c if dense or self._stays_narrow(kernel, c) else -(-c // LANES) * LANES
+        layout = Layout(n, h, w, c, stride, demand.halo)
+        if demand.halo != _NO_HALO:
+            kernel.attributes["halo_value"] = IntegerAttr(demand.value, i64)
+        self._set(value, layout)
+
+    @staticmethod
+    def _stays_narrow(kernel: graph.KernelOp, c: int) -> bool:
+        """Few channels stay dense, so that a kernel row of the next convolution is one run."""
+        return c < LANES and not has_constant_weight(anchor_of(kernel))
+
+    def _assign_constant(self, op: graph.ConstantOp) -> None:
+        """Constant operands in memory are dense."""
+
+    def _assign_view(self, op: graph.ReshapeOp) -> None:
+        source = Layout.of_type(type_of(op.input))
+        if viewable(shape_of(op.input), shape_of(op.result)):
+            n, h, w, c = as_nhwc(shape_of(op.result))
+            self._set(op.result, Layout(n, h, w, c, source.channel_stride, source.halo))
+
+    @staticmethod
+    def _set(value: SSAValue, layout: Layout) -> None:
+        if layout.is_dense:
+            return
+        old = type_of(value)
+        new: Attribute = TensorType(
+            cast(Any, old.element_type), old.get_shape(), LayoutAttr.of(layout)
+        )
+        Rewriter.replace_value_with_new_type(value, cast(Any, new))
+
+
+@dataclass(frozen=True)
+class AssignLayouts(ModulePass):
+    name: ClassVar[str] = "assign-layouts"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        for func in op.body.block.ops:
+            if isinstance(func, FuncOp):
+                _Assigner(func).run()
+
+
+

@@ -1,0 +1,45 @@
+"""What each graph op is to the code generator: an anchor of some kind, or elementwise."""
+
+from __future__ import annotations
+
+from xdsl.ir import Operation, SSAValue
+
+from ..dialects import graph
+from ..dialects.tensors import shape_of
+from .rewriting import constant_of
+
+#: One result element from the operand elements at the same place: rides in any kernel.
+ELEMENTWISE: tuple[type[Operation], ...] = (
+    graph.RequantizeOp, graph.QuantizeOp, graph.DequantizeOp, graph.LutOp, graph.RecodeOp,
+    graph.CastOp, graph.UnaryOp, graph.PReluOp, graph.PowOp, graph.AddOp, graph.SubOp,
+    graph.MulOp, graph.DivOp, graph.MaximumOp, graph.MinimumOp,
+)  # fmt: skip
+CONVOLUTIONS: tuple[type[Operation], ...] = (graph.QConv2dOp, graph.Conv2dOp)
+MATMULS: tuple[type[Operation], ...] = (graph.QMatMulOp, graph.MatMulOp)
+POOLS: tuple[type[Operation], ...] = (graph.MaxPoolOp, graph.AvgPoolOp, graph.QSumPoolOp)
+#: Ops that need a whole row of the last axis at once.
+ROWS: tuple[type[Operation], ...] = (graph.SoftmaxOp, graph.LayerNormOp, graph.ReduceOp)
+#: Ops that move elements and compute nothing.
+MOVEMENT: tuple[type[Operation], ...] = (
+    graph.TransposeOp, graph.ConcatOp, graph.SliceOp, graph.PadOp, graph.BroadcastOp,
+    graph.GatherOp, graph.ResizeNearestOp, graph.ReshapeOp,
+)  # fmt: skip
+ANCHORS = (*CONVOLUTIONS, *MATMULS, *POOLS, *ROWS, *MOVEMENT)
+
+
+def is_elementwise(op: object) -> bool:
+    return isinstance(op, ELEMENTWISE)
+
+
+def is_channel_constant(value: SSAValue) -> bool:
+    """A constant with one value, or one per index of the last axis: kernels embed those."""
+    array = constant_of(value)
+    return array is not None and (array.size == 1 or array.size == array.shape[-1])
+
+
+def has_constant_weight(op: Operation) -> bool:
+    """A convolution or matmul whose weight is a constant matrix (so that it can be packed)."""
+    if isinstance(op, MATMULS):
+        weight = op.operands[1]
+        return constant_of(weight) is not None and len(shape_of(weight)) == 2
+    return isinstance(op, CONVOLUTIONS) and constant_of(op.operands[1]) is not None
