@@ -69,7 +69,7 @@ class Model:
         self._index = self._select(target)
         self._plan: dict[str, Any] = self.metadata["targets"][self._index]
         self._entry = address(f"lpc_run_{self.target}")
-        self._workspaces: deque[Array] = deque()
+        self._workspaces: deque[tuple[int, Array]] = deque()
 
     @property
     def target(self) -> str:
@@ -170,10 +170,9 @@ class Model:
         """Outputs by name, and the pointer tables with the arrays that they point into."""
         self._check_names("input", inputs, self.inputs, complete=True)
         self._check_names("output", out, self.outputs, complete=False)
-        sources = [
-            np.require(self._checked("input", spec, inputs[spec.name]), requirements=["C", "A"])
-            for spec in self.inputs
-        ]
+        sources = [self._checked("input", spec, inputs[spec.name]) for spec in self.inputs]
+        # A read-only array is as good as any, so not `carray`.
+        sources = [a if a.flags.c_contiguous and a.flags.aligned else a.copy() for a in sources]
         results = {}
         for spec in self.outputs:
             if spec.name in out:
@@ -211,33 +210,32 @@ class Model:
         return given
 
     def _call(
-        self, tables: tuple[Any, Any, list[Array]], workspace: Array, records: Array | None = None
+        self, tables: tuple[Any, Any, list[Array]], workspace: int, records: Array | None = None
     ) -> None:
-        sources, results, _ = tables
-        scratch, threads = workspace.ctypes.data, self.num_threads
+        (sources, results, _), threads = tables, self.num_threads
         if self._invoke is not None:
             addresses = ctypes.addressof(sources), ctypes.addressof(results)
-            status = self._invoke(self._entry, *addresses, scratch, threads)
+            status = self._invoke(self._entry, *addresses, workspace, threads)
             status = ctypes.c_int32(status).value
         elif records is None:
-            status = self._functions["lpc_run"](self._index, sources, results, scratch, threads)
+            status = self._functions["lpc_run"](self._index, sources, results, workspace, threads)
         else:
             profile, times = self._functions["lpc_profile"], records.ctypes.data
-            status = profile(self._index, sources, results, scratch, threads, times)
+            status = profile(self._index, sources, results, workspace, threads, times)
         if status:
             raise LpcRuntimeError(f"{self._source}: {self._message(status)}")
 
     @contextmanager
-    def _workspace(self) -> Iterator[Array]:
-        """A workspace that no other call uses; kept for the next call."""
+    def _workspace(self) -> Iterator[int]:
+        """The address of a workspace that no other call uses; kept for the next call."""
         try:
             workspace = self._workspaces.pop()
         except IndexError:
-            size = int(self._plan["workspace_size"])
-            room = np.empty(size + 64, np.uint8)
-            workspace = room[-room.ctypes.data % 64 :][: max(size, 1)]
+            memory = np.empty(int(self._plan["workspace_size"]) + 64, np.uint8)
+            start = memory.ctypes.data
+            workspace = (start + -start % 64, memory)
         try:
-            yield workspace
+            yield workspace[0]
         finally:
             self._workspaces.append(workspace)
 

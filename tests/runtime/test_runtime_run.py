@@ -65,6 +65,19 @@ def test_outputs_go_to_the_given_array(library: Path) -> None:
     np.testing.assert_array_equal(out, expected(x(), BIAS["sse42"]))
 
 
+def test_read_only_inputs_are_not_copied(library: Path) -> None:
+    seen = []
+
+    def invoke(pointer: int, inputs: int, *rest: int) -> int:
+        seen.append(ctypes.c_void_p.from_address(inputs).value)
+        return 0
+
+    given = x()
+    given.flags.writeable = False
+    lpr.load(library, target="sse42", invoke=invoke).run({"x": given})
+    assert seen == [given.ctypes.data]
+
+
 def test_strided_inputs_are_copied(library: Path) -> None:
     model = lpr.load(library, num_threads=1, target="sse42")
     strided = np.repeat(x(), 2, axis=1)[:, ::2]
