@@ -305,11 +305,22 @@ def register_graph_implementations(interpreter: Interpreter) -> None:
 
 
 @dataclass
-class _Observing(Interpreter.Listener):
-    observe: Observer
+class _Trace(Interpreter.Listener):
+    observe: Observer | None
+    current: Operation | None = None
+
+    def will_interpret_op(self, op: Operation, args: PythonValues) -> None:
+        self.current = op
 
     def did_interpret_op(self, op: Operation, results: PythonValues) -> None:
-        self.observe(op, results)
+        if self.observe is not None:
+            self.observe(op, results)
+
+    def describe(self) -> str:
+        assert self.current is not None
+        layer = self.current.attributes.get("layer")
+        suffix = f" of layer '{layer.data}'" if isinstance(layer, StringAttr) else ""
+        return f"in {self.current.name}{suffix}"
 
 
 @overload
@@ -340,10 +351,15 @@ def run_graph(
         results = run_graph(module, [inputs[name] for name in names], observe)
         return dict(zip(_names(main, "output_names"), results, strict=True))
     _check_inputs(main, inputs)
-    listeners = () if observe is None else (_Observing(observe),)
-    interpreter = Interpreter(module, listeners=listeners)
+    trace = _Trace(observe)
+    interpreter = Interpreter(module, listeners=(trace,))
     register_graph_implementations(interpreter)
-    values = interpreter.call_op(main, tuple(inputs))
+    try:
+        values = interpreter.call_op(main, tuple(inputs))
+    except Exception as error:
+        # In place of xDSL's note, which is the whole module with all its weights.
+        error.__notes__ = [trace.describe()]
+        raise
     return [np.ascontiguousarray(value).reshape(value.shape) for value in values]
 
 
