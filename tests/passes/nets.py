@@ -17,15 +17,6 @@ from xdsl.ir import Block, Operation, Region, SSAValue
 
 __all__ = ["Net", "codes", "operations", "outputs", "run_passes", "si8", "ui8"]
 
-TO_INT8 = (
-    "sink-dequantize",
-    "integerize-contractions",
-    "hoist-quantize",
-    "fuse-requantize",
-    "tabulate-unary",
-    "unsign-activations",
-)
-
 
 class Net:
     """@main under construction: calling the net adds an op and gives its result."""
