@@ -95,7 +95,7 @@ class FoldConstants(RewritePattern):
         size = prod(shape_of(op.results[0]))
         if size > _MAY_GROW_TO and size > sum(operand.size for operand in known):
             return
-        rewriter.replace_op(op, graph.ConstantOp(evaluate(op, known)))
+        rewriter.replace(op, graph.ConstantOp(evaluate(op, known)))
 
 
 # --- ops that do nothing --------------------------------------------------------------------------

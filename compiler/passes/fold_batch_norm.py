@@ -114,7 +114,7 @@ class FoldAffine(RewritePattern):
         weight, bias = (graph.ConstantOp(p.astype(np.float32)) for p in parameters)
         folded = with_parameters(target.contraction, weight.result, bias.result)
         forward(rewriter, op, affine.value)
-        rewriter.replace_op(target.contraction, [weight, bias, folded])
+        rewriter.replace(target.contraction, [weight, bias, folded])
 
 
 def _folded(contraction: Contraction, scale: Array, shift: Array) -> tuple[Array, Array] | None:

@@ -46,7 +46,7 @@ class FoldBias(RewritePattern):
                 biased = with_parameters(
                     target.contraction, target.contraction.operands[1], bias[-1].results[0]
                 )
-                rewriter.replace_op(target.contraction, [*bias, biased])
+                rewriter.replace(target.contraction, [*bias, biased])
                 return
 
 

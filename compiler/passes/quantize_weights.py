@@ -46,7 +46,7 @@ class QuantizeConstant(RewritePattern):
             op.qmax.value.data,
             value_dtype(op.result),
         )
-        rewriter.replace_op(op, graph.ConstantOp(codes))
+        rewriter.replace(op, graph.ConstantOp(codes))
 
 
 def _known_reals(value: SSAValue) -> Array | None:

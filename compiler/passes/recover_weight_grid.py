@@ -27,7 +27,6 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.pattern_rewriter import PatternRewriter, RewritePattern
-from xdsl.rewriter import InsertPoint
 
 from ..dialects import graph
 from ..dialects.tensors import Array, is_code
@@ -67,7 +66,7 @@ class RecoverWeightGrid(RewritePattern):
         codes = graph.ConstantOp(grid.codes)
         real = graph.DequantizeOp(codes.result, grid.scales, axis=axis % weight.ndim)
         inherit_layer(real, op)
-        rewriter.insert_op([codes, real], InsertPoint.before(op))
+        rewriter.insert([codes, real])
         op.operands[1] = real.result
         rewriter.notify_op_modified(op)
 

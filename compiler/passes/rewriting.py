@@ -64,12 +64,12 @@ def replace(
     ops = [new] if isinstance(new, Operation) else list(new)
     for op in ops:
         inherit_layer(op, old)
-    rewriter.replace_op(old, ops, results)
+    rewriter.replace(old, ops, results)
 
 
 def forward(rewriter: PatternRewriter, old: Operation, value: SSAValue) -> None:
     """Let the users of `old`'s only result read `value` instead."""
-    rewriter.replace_op(old, [], [value])
+    rewriter.replace(old, [], [value])
 
 
 def rewrite(module: ModuleOp, patterns: Iterable[RewritePattern]) -> bool:

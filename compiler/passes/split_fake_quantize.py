@@ -21,8 +21,9 @@ Declined, so that fake_quantize stays a float op:
                                          as an integer: writers compute it in float32
     z or z' outside [qmin, qmax]         likewise
 
-Where il = −z·s in float32 exactly, both sides round the same quotient and agree; else they may
-differ where x lies within float32 rounding of a tie.
+Both sides give the same level, except where x lies within float32 rounding of a tie: fake_quantize
+counts its half-to-even from il, quantize from zero, so they may be one code apart there. Constants
+are rounded as fake_quantize does it.
 """
 
 from __future__ import annotations
