@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from lpc.compiler.dialects import graph
-from lpc.compiler.dialects.tensors import Array, element_type_of, si8, tensor_type, ui8, value_dtype
+from lpc.compiler.dialects.tensors import Array, element_type_of, si8, tensor_type, ui8
 from lpc.compiler.interpreters.graph import run_graph
 from lpc.compiler.passes import load_pass
 from xdsl.context import Context
@@ -88,8 +88,3 @@ def codes(generator: np.random.Generator, shape: Sequence[int], dtype: Any = np.
     flat = array.reshape(-1)
     flat[:1], flat[-1:] = info.min, info.max
     return array
-
-
-def input_dtypes(module: ModuleOp) -> list[Any]:
-    main = next(op for op in module.ops if isinstance(op, FuncOp))
-    return [value_dtype(argument) for argument in main.body.block.args]

@@ -41,9 +41,9 @@ def _clamp(net: Net, kind: str, low: float, high: float) -> SSAValue:
         case "clip":
             return net(graph.UnaryOp("clip", x, low, high))
         case "maximum":
-            return net(graph.MaximumOp(net.constant(np.float32([low])), x))
+            return net(graph.MaximumOp(net.constant(np.array([low], np.float32)), x))
         case _:
-            return net(graph.MinimumOp(x, net.constant(np.float32([high]))))
+            return net(graph.MinimumOp(x, net.constant(np.array([high], np.float32))))
 
 
 BOUND = st.floats(-30, 30, width=32)

@@ -19,7 +19,9 @@ DTYPES = st.sampled_from([np.uint8, np.int8])
 
 def _zero_point(generator: np.random.Generator, dtype: Any) -> int:
     info = np.iinfo(dtype)
-    return int(generator.choice([info.min, info.max, generator.integers(info.min, info.max)]))
+    return int(
+        generator.choice(np.array([info.min, info.max, generator.integers(info.min, info.max)]))
+    )
 
 
 def _close(module: ModuleOp, *inputs: np.ndarray) -> ModuleOp:
@@ -56,7 +58,7 @@ def test_convolution(
     if bias == "codes":
         operand = net.weights(values, np.float32(0.02) * scales)
     elif bias == "float":
-        operand = net.constant(np.float32(values * 0.02 * scales))
+        operand = net.constant((values * 0.02 * scales).astype(np.float32))
     padding, strides, dilations = (1, 0, 2, 1), (2, 1), (1, 2)
     y = net(
         graph.Conv2dOp(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lpc.compiler.dialects.tensors import shape_of
 from lpc.compiler.driver import TO_INT8, TO_SPLIT
 from lpc.compiler.frontends.onnx import load_onnx
 from lpc.compiler.interpreters.graph import run_graph
@@ -32,8 +33,7 @@ def lowered(name: str) -> ModuleOp:
 
 
 def answers(module: ModuleOp, inputs: np.ndarray) -> np.ndarray:
-    function = next(iter(module.ops))
-    shape = function.regions[0].block.args[0].type.get_shape()  # type: ignore[attr-defined]
+    shape = shape_of(next(iter(module.ops)).regions[0].block.args[0])
     return np.concatenate([run_graph(module, [x.reshape(shape)])[0] for x in inputs])
 
 

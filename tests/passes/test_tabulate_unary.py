@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lpc.compiler.dialects import graph
+from lpc.compiler.dialects.tensors import Array, shape_of
 from nets import Net, operations, outputs, run_passes
 from xdsl.ir import SSAValue
 
@@ -17,8 +18,9 @@ SCALES = st.floats(2.0**-8, 2.0**-2, width=32)
 KINDS = tuple(kind for kind in graph.UNARY_KINDS if kind not in ("log", "sqrt", "reciprocal"))
 
 
-def _all_codes(dtype: Any) -> np.ndarray:
-    return np.arange(256).astype(np.uint8).view(dtype).reshape(2, 128)
+def _all_codes(dtype: Any) -> Array:
+    codes: Array = np.arange(256).astype(np.uint8).view(dtype)
+    return codes.reshape(2, 128)
 
 
 def _function(net: Net, kind: str, x: SSAValue) -> SSAValue:
@@ -64,7 +66,7 @@ def test_random_expressions_of_one_tensor(seed: int, dtype: Any) -> None:
     values = [net.dequantize(net.inputs[0], 0.05, 30)]
     for _ in range(int(generator.integers(1, 8))):
         left = values[generator.integers(len(values))]
-        constant = net.constant(np.float32([generator.normal()]))
+        constant = net.constant(generator.normal(size=1).astype(np.float32))
         right = constant if generator.random() < 0.3 else values[generator.integers(len(values))]
         match generator.integers(4):
             case 0:
@@ -75,5 +77,5 @@ def test_random_expressions_of_one_tensor(seed: int, dtype: Any) -> None:
                 values.append(_function(net, str(generator.choice(["tanh", "elu", "clip"])), left))
             case _:
                 values.append(net.requantized(left, 0.03, 11, dtype))
-    wide = [value for value in values if value.type.get_shape() == (2, 128)]
+    wide = [value for value in values if shape_of(value) == (2, 128)]
     _check(net, net.quantize(wide[-1], 0.04, 12), dtype, ["lut"])

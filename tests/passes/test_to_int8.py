@@ -144,7 +144,7 @@ def test_a_layer_moves_few_codes_by_one(kind: str) -> None:
         before = outputs(module, x)[0].astype(int)
         after = outputs(run_passes(module, *TO_INT8), x)[0].astype(int)
         assert np.abs(before - after).max() <= 1
-        different += np.count_nonzero(before != after)
+        different += int(np.count_nonzero(before != after))
         total += before.size
     assert different <= 1e-3 * total
 
