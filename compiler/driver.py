@@ -13,6 +13,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
@@ -23,11 +24,18 @@ from xdsl.dialects.builtin import Builtin, ModuleOp
 from xdsl.dialects.func import Func
 from xdsl.printer import Printer
 
+from .codegen import machine
+from .codegen.emitter import emit_module
+from .codegen.lower import lower_to_loop
+from .codegen.emitter import emit_module
+from .codegen.lower import lower_to_loop
+from .codegen.machine import assembly, object_code, optimize
 from .codegen.program import TargetProgram
 from .codegen.targets import Target
 from .dialects.graph import Graph
 from .errors import LpcError, LpcWarning
 from .passes import load_pass
+from .passes.select_instructions import SelectInstructions
 
 STOP_POINTS = ("import", "split", "int8", "packed", "loop", "isa", "llvm", "asm", "obj")
 SHARED_LEVELS = frozenset(("import", "split", "int8"))
@@ -71,26 +79,58 @@ TO_INT8 = (
     "canonicalize",
 )
 
+TO_PACKED = (
+    # Pixels with their channels together, so that a pixel's dot product is one run of memory.
+    "channels-last",
+    # While weights still are plain constants of their contraction: which sums fit into 16 bits.
+    "prove-accumulation",
+    # Kernels: an anchor and the elementwise ops around it. From here on, values between ops of one
+    # kernel live in registers.
+    "fuse-epilogue",
+    # What remains between kernels is memory: its layout, then its place.
+    "assign-layouts",
+    "plan-memory",
+)
+
+TO_PACKED = (
+    # Windows and vectors want channels innermost; transposes stay only at the model's border.
+    "channels-last",
+    # Float layers whose weights are stored as codes compute with the floats.
+    "materialize-weights",
+    "canonicalize",
+    # Kernels are formed before layouts, because what rides in a kernel needs no memory.
+    "fuse-epilogue",
+    "assign-layouts",
+    # In the order in which kernels will read their weights, which the layouts decide.
+    "prove-accumulation",
+    "plan-memory",
+)
+
 # Called when work on a level begins, for instance progress("int8", "") or progress("obj", "avx2").
 Progress = Callable[[str, str], None]
 
 
 @dataclass(frozen=True)
 class Level:
-    """One stop point of one target ("" before targets part ways)."""
+    """One stop point of one target ("" before targets part ways); text is made when asked for."""
 
     name: str
     target: str
-    content: ModuleOp | str | TargetProgram
+    content: ModuleOp | TargetProgram | Callable[[], str]
 
     def printed(self) -> str | bytes:
         if isinstance(self.content, TargetProgram):
             return self.content.object_code
-        if isinstance(self.content, str):
-            return self.content
+        if not isinstance(self.content, ModuleOp):
+            return self.content()
         stream = StringIO()
         Printer(stream).print_op(self.content)
         return stream.getvalue() + "\n"
+
+    @property
+    def module(self) -> ModuleOp:
+        assert isinstance(self.content, ModuleOp)
+        return self.content
 
     @property
     def file_name(self) -> str:
@@ -117,6 +157,35 @@ def levels(
     progress("int8", "")
     run_passes(module, context, TO_INT8)
     yield Level("int8", "", module)
+    for number, target in enumerate(targets, start=1):
+        own = module if number == len(targets) else module.clone()
+        yield from _target_levels(own, target, context, progress)
+
+
+def _target_levels(
+    module: ModuleOp, target: Target, context: Context, progress: Progress
+) -> Iterator[Level]:
+    progress("packed", target.name)
+    run_passes(module, context, TO_PACKED)
+    yield Level("packed", target.name, module)
+    progress("loop", target.name)
+    program = lower_to_loop(module, target)
+    yield Level("loop", target.name, program.module)
+    progress("isa", target.name)
+    SelectInstructions(target.name).apply(context, program.module)
+    yield Level("isa", target.name, program.module)
+    progress("llvm", target.name)
+    text = str(emit_module(program.module, target))
+    yield Level("llvm", target.name, lambda: text)
+    progress("asm", target.name)
+    optimized = machine.optimize(text, target)
+    yield Level("asm", target.name, lambda: machine.assembly(optimized, target))
+    progress("obj", target.name)
+    code = machine.object_code(optimized, target)
+    result = TargetProgram(
+        target.name, tuple(program.steps), program.workspace_size, program.weights, code
+    )
+    yield Level("obj", target.name, result)
 
 
 def load_model(path: Path, input_shapes: Mapping[str, Sequence[int]] | None = None) -> ModuleOp:

@@ -21,7 +21,7 @@ from ..passes.assign_layouts import anchor_of
 from ..passes.plan_memory import view_source
 from .generate import generate_kernel
 from .kernels.common import LoweredKernel
-from .program import Argument, Step
+from .program import Argument, Step, TargetProgram
 from .targets import Target
 
 ALIGNMENT = 64
@@ -59,6 +59,11 @@ class LoweredProgram:
     steps: list[Step]
     workspace_size: int
     weights: bytes
+
+    def compiled(self, code: bytes) -> TargetProgram:
+        """The program with the object code of its kernels."""
+        steps = tuple(self.steps)
+        return TargetProgram(self.target.name, steps, self.workspace_size, self.weights, code)
 
 
 @dataclass

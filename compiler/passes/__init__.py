@@ -18,8 +18,10 @@ PASS_NAMES = (
     "sink-dequantize", "hoist-quantize", "integerize-contractions", "fuse-requantize",
     "tabulate-unary", "unsign-activations",
     # int8 → packed
-    "channels-last", "prove-accumulation", "fuse-epilogue", "assign-layouts", "pack-weights",
-    "plan-memory",
+    "channels-last", "materialize-weights", "fuse-epilogue", "assign-layouts",
+    "prove-accumulation", "plan-memory",
+    # loop → isa
+    "select-instructions",
 )  # fmt: skip
 
 
