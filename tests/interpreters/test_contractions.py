@@ -17,6 +17,10 @@ Array = np.ndarray[Any, Any]
 f32 = np.float32
 
 
+def floats(values: Any) -> Array:
+    return np.asarray(values, f32)
+
+
 @dataclass(frozen=True)
 class Case:
     """A window over an NCHW shape."""
@@ -221,4 +225,4 @@ def test_qmatmul(m: int, k: int, n: int, zero_point: int) -> None:
 def test_matmul_accumulates_in_float64() -> None:
     a = np.array([[1e8, 1.0, -1e8]], f32)
     b = np.ones((3, 2), f32)
-    assert contractions.matmul(a, b, f32([0, 1])).tolist() == [[1, 2]]
+    assert contractions.matmul(a, b, floats([0, 1])).tolist() == [[1, 2]]

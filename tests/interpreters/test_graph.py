@@ -22,6 +22,10 @@ Build = Callable[..., Operation]
 f32 = np.float32
 
 
+def floats(values: Any) -> Array:
+    return np.asarray(values, f32)
+
+
 def module_of(inputs: Sequence[Array], build: Build) -> ModuleOp:
     """@main whose body is what `build(*arguments)` returns with its operands' defining ops."""
     block = Block(arg_types=[tensor_type(x.shape, x.dtype) for x in inputs])
@@ -71,7 +75,7 @@ def test_every_op_has_an_implementation() -> None:
 
 
 def test_quantization_ops() -> None:
-    x = f32([[0.25, -1.0], [0.75, 100.0]])
+    x = floats([[0.25, -1.0], [0.75, 100.0]])
     q = run(lambda v: graph.QuantizeOp(v, [0.5, 0.25], [1, 2], ui8, axis=1), x)
     assert q.tolist() == [[1, 0], [3, 255]]
     back = run(lambda v: graph.DequantizeOp(v, [0.5, 0.25], [1, 2], axis=1), q)
@@ -79,7 +83,7 @@ def test_quantization_ops() -> None:
     accumulators = np.array([[5, 5], [-300, 7]], np.int32)
     r = run(lambda v: graph.RequantizeOp(v, [0.5, 1.0], 1, si8, axis=1, qmax=5), accumulators)
     assert r.tolist() == [[3, 5], [-128, 5]]
-    levels = run(lambda v: graph.FakeQuantizeOp(v, 3, f32(-1), f32(1), f32(-2), f32(2)), x)
+    levels = run(lambda v: graph.FakeQuantizeOp(v, 3, *floats([-1, 1, -2, 2])), x)
     assert levels.tolist() == [[0.0, -2.0], [2.0, 2.0]]
 
 
@@ -129,7 +133,7 @@ def test_pow() -> None:
 
 
 def test_unary_and_cast() -> None:
-    x = f32([-1.5, 0.5, 9.0])
+    x = floats([-1.5, 0.5, 9.0])
     assert run(lambda v: graph.UnaryOp("clip", v, 0.0, 6.0), x).tolist() == [0.0, 0.5, 6.0]
     assert run(lambda v: graph.CastOp(v, i32), x).tolist() == [-1, 0, 9]
     assert run(lambda v: graph.CastOp(v, i64), codes(3)).dtype == np.int64
@@ -204,7 +208,7 @@ def test_contractions_and_pools() -> None:
     a, b = codes(2, 3), codes(3, 2, dtype=np.int8)
     product = run(lambda v: graph.QMatMulOp(v, constant(b, np.int8), a_zero_point=3), a)
     assert np.array_equal(product, (a.astype(int) - 3) @ b.astype(int))
-    assert run(lambda v: graph.MatMulOp(v, constant([[2.0]]), constant([1.0])), f32([[3]])) == 7
+    assert run(lambda v: graph.MatMulOp(v, constant([[2.0]]), constant([1.0])), floats([[3]])) == 7
     assert run(lambda v: graph.MaxPoolOp(v, [4, 4]), x).shape == (1, 2, 1, 1)
     assert run(lambda v: graph.AvgPoolOp(v, [2, 2]), np.ones((1, 1, 2, 2), f32)) == 1
     total = run(lambda v: graph.QSumPoolOp(v, [4, 4], input_zero_point=5), x)
@@ -214,7 +218,7 @@ def test_contractions_and_pools() -> None:
 def kernel_of(x: SSAValue) -> graph.KernelOp:
     """y = max(x + 1, 0), with the constant inside."""
     block = Block(arg_types=[x.type])
-    one = graph.ConstantOp(f32([1]))
+    one = graph.ConstantOp(floats([1]))
     total = graph.AddOp(block.args[0], one.result)
     relu = graph.UnaryOp("relu", total.result)
     block.add_ops([one, total, relu, graph.YieldOp(relu.result)])
@@ -222,7 +226,7 @@ def kernel_of(x: SSAValue) -> graph.KernelOp:
 
 
 def test_kernels_run_their_body() -> None:
-    assert run(kernel_of, f32([-3, 2])).tolist() == [0, 3]
+    assert run(kernel_of, floats([-3, 2])).tolist() == [0, 3]
 
 
 def test_observers_see_every_op() -> None:

@@ -10,7 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lpc.compiler import numerics
 
+Array = np.ndarray[Any, Any]
 f32 = np.float32
+
+
+def floats(values: Any) -> Array:
+    return np.asarray(values, f32)
 
 
 def quantized(x: Any, scale: Any, zero_point: Any, dtype: Any = np.uint8, axis: int = 0) -> Any:
@@ -52,7 +57,7 @@ def test_per_channel_parameters_follow_their_axis() -> None:
     x = np.ones((2, 3), f32)
     codes = quantized(x, [1, 0.5, 0.25], [0, 1, 2], axis=1)
     assert codes.tolist() == [[1, 3, 6]] * 2
-    real = numerics.dequantize(codes, f32([1, 0.5, 0.25]), np.int32([0, 1, 2]), 1)
+    real = numerics.dequantize(codes, floats([1, 0.5, 0.25]), np.arange(3, dtype=np.int32), 1)
     assert real.dtype == f32
     assert np.array_equal(real, x)
 
@@ -71,7 +76,7 @@ def test_narrow_code_range() -> None:
 )
 def test_requantize(accumulator: int, m: float, zero_point: int, qmin: int) -> None:
     codes = numerics.requantize(
-        np.array([accumulator], np.int32), f32([m]), 0, zero_point, qmin, 255, np.uint8
+        np.array([accumulator], np.int32), floats([m]), 0, zero_point, qmin, 255, np.uint8
     )
     rounded = round(float(f32(float(f32(accumulator)) * m)))  # Python rounds half to even
     assert codes[0] == min(max(rounded + zero_point, qmin), 255)
@@ -112,9 +117,9 @@ def test_fake_quantize_with_equal_limits_is_a_threshold() -> None:
 
 
 def test_nudge() -> None:
-    scale, zero_point = numerics.nudge(f32([-2.5, 0, -6]), f32([252.5, 6, 0]), 0, 255)
+    scale, zero_point = numerics.nudge(floats([-2.5, 0, -6]), floats([252.5, 6, 0]), 0, 255)
     assert zero_point.tolist() == [3, 0, 255]  # 2.5 is rounded half away from zero
-    assert np.array_equal(scale, f32([255, 6, 6]) / f32(255))
+    assert np.array_equal(scale, floats([255, 6, 6]) / f32(255))
 
 
 def test_cast_truncates_and_wraps() -> None:
@@ -156,6 +161,6 @@ def test_extrema(axes: list[int]) -> None:
 
 
 def test_comparisons_prefer_the_second_operand() -> None:
-    a, b = f32([np.nan, 1.0, 0.0, -0.0]), f32([1.0, np.nan, -0.0, 0.0])
+    a, b = floats([np.nan, 1.0, 0.0, -0.0]), floats([1.0, np.nan, -0.0, 0.0])
     for function in (numerics.maximum, numerics.minimum):
         assert function(a, b).tobytes() == b.tobytes()
