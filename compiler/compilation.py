@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.utils.exceptions import VerifyException
@@ -107,14 +106,16 @@ def compile_programs(
     return Programs(tuple(recorder.programs), recorder.info)
 
 
-def graph_at(level: str, model: Path, input_shapes: Shapes | None = None) -> ModuleOp:
-    """The verified graph of `model` at a level that all targets share."""
-    assert level in SHARED_LEVELS
-    for stage in levels(model, (), input_shapes, _silent):
-        verify(stage)
-        if stage.name == level:
-            return cast(ModuleOp, stage.content)
-    raise AssertionError(f"the pipeline has no level {level}")
+def shared_levels(model: Path, input_shapes: Shapes | None = None) -> Iterator[Level]:
+    """The levels that all targets share, verified. A module changes when the next is asked for."""
+    for level in levels(model, (), input_shapes, _silent):
+        verify(level)
+        yield level
+
+
+def graph_at(name: str, model: Path, input_shapes: Shapes | None = None) -> ModuleOp:
+    """The graph of `model` at a level that all targets share."""
+    return next(level.module for level in shared_levels(model, input_shapes) if level.name == name)
 
 
 def verify(level: Level) -> None:
@@ -143,7 +144,7 @@ class _Recorder:
             verify(level)
             self._add_time(level.name, time.perf_counter() - begin)
             if level.name == "import":
-                self.info = library_info(cast(ModuleOp, level.content))
+                self.info = library_info(level.module)
             if isinstance(level.content, TargetProgram):
                 self.programs.append(level.content)
             if self.dump_dir is not None:

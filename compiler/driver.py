@@ -44,21 +44,20 @@ SHARED_LEVELS = frozenset(("import", "split", "int8"))
 FRONTENDS = {".onnx": ("onnx", "load_onnx")}
 
 TO_SPLIT = (
-    # Identities and dead ops go first, so that patterns see neighbours as neighbours.
+    # Folds shape arithmetic and constant weights, so that what follows meets plain constants.
     "canonicalize",
-    # Float weights take up batch norms while they are float; quantized ones only their biases.
+    # Batch norms before weights are quantized: a fold changes the weights.
     "fold-batch-norm",
-    "fold-bias",
-    # One form for all quantization: fake_quantize becomes quantize and dequantize. After the
-    # folding, because folded weights are what a fake_quantize on weights was trained for.
     "split-fake-quantize",
-    # Q(DQ) chains on constants end as dequantize(codes), reshapes and transposes inside the codes.
+    # Constants through quantize → dequantize become codes before anything asks "is this weight
+    # quantized?", and the transposes above them move into the codes.
     "quantize-weights",
     "fold-weight-movement",
-    # Biases that only now are constants: a dequantized int32 bias behind a reshape, for instance.
     "fold-bias",
-    # Last, when quantized weights are known as such: float weights that lie on an 8-bit grid.
+    # Only now do all weights have one form, so that float weights that lie on an 8-bit grid can be
+    # told from others.
     "recover-weight-grid",
+    "canonicalize",
 )
 
 TO_INT8 = (

@@ -10,18 +10,18 @@ import onnx
 from lpc.compiler import demo
 from onnx import NodeProto, helper, numpy_helper
 
-F32, U8 = onnx.TensorProto.FLOAT, onnx.TensorProto.UINT8
+Constants = dict[str, Any]
 
 
-def _model(
+def model_bytes(
     nodes: Sequence[NodeProto], shape: Sequence[int | str] = (1, 4), **constants: Any
 ) -> bytes:
     """x → y through `nodes`, with the constants as initializers."""
     graph = helper.make_graph(
         list(nodes),
         "bad",
-        [helper.make_tensor_value_info("x", F32, list(shape))],
-        [helper.make_tensor_value_info("y", F32, None)],
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, list(shape))],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)],
         [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
@@ -35,7 +35,7 @@ def _quantized(scale: Any, zero_point: Any, zero_point_back: Any | None = None) 
         helper.make_node("DequantizeLinear", ["q", "s", "back"], ["y"], name="dequantize_x"),
     ]
     back = zero_point if zero_point_back is None else zero_point_back
-    return _model(nodes, s=np.float32(scale), z=zero_point, back=back)
+    return model_bytes(nodes, s=np.float32(scale), z=zero_point, back=back)
 
 
 def _digits() -> bytes:
@@ -44,21 +44,21 @@ def _digits() -> bytes:
 
 
 def _unknown_op() -> bytes:
-    return _model([helper.make_node("Frobnicate", ["x"], ["y"], name="strange_node")])
+    return model_bytes([helper.make_node("Frobnicate", ["x"], ["y"], name="strange_node")])
 
 
 def _open_shape() -> bytes:
-    return _model([helper.make_node("Relu", ["x"], ["y"], name="relu")], shape=(1, "width"))
+    return model_bytes([helper.make_node("Relu", ["x"], ["y"], name="relu")], shape=(1, "width"))
 
 
 def _mismatch() -> bytes:
     node = helper.make_node("MatMul", ["x", "w"], ["y"], name="product")
-    return _model([node], w=np.zeros((5, 3), np.float32))
+    return model_bytes([node], w=np.zeros((5, 3), np.float32))
 
 
 def _conv_mismatch() -> bytes:
     node = helper.make_node("Conv", ["x", "w"], ["y"], name="convolution")
-    return _model([node], shape=(1, 3, 8, 8), w=np.zeros((4, 2, 3, 3), np.float32))
+    return model_bytes([node], shape=(1, 3, 8, 8), w=np.zeros((4, 2, 3, 3), np.float32))
 
 
 BAD: dict[str, tuple[Callable[[], bytes], tuple[str, ...]]] = {
