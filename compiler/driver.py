@@ -13,7 +13,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
@@ -27,9 +26,6 @@ from xdsl.printer import Printer
 from .codegen import machine
 from .codegen.emitter import emit_module
 from .codegen.lower import lower_to_loop
-from .codegen.emitter import emit_module
-from .codegen.lower import lower_to_loop
-from .codegen.machine import assembly, object_code, optimize
 from .codegen.program import TargetProgram
 from .codegen.targets import Target
 from .dialects.graph import Graph
@@ -76,19 +72,6 @@ TO_INT8 = (
     # When it is settled which values are codes: all of them unsigned, as u8 × s8 dot products want.
     "unsign-activations",
     "canonicalize",
-)
-
-TO_PACKED = (
-    # Pixels with their channels together, so that a pixel's dot product is one run of memory.
-    "channels-last",
-    # While weights still are plain constants of their contraction: which sums fit into 16 bits.
-    "prove-accumulation",
-    # Kernels: an anchor and the elementwise ops around it. From here on, values between ops of one
-    # kernel live in registers.
-    "fuse-epilogue",
-    # What remains between kernels is memory: its layout, then its place.
-    "assign-layouts",
-    "plan-memory",
 )
 
 TO_PACKED = (
