@@ -12,10 +12,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from xdsl.ir import Dialect
-from xdsl.utils.exceptions import ParseError, PassFailedException, VerifyException
+from xdsl.utils.exceptions import (
+    ArgSpecParseError,
+    ParseError,
+    PassFailedException,
+    VerifyException,
+)
 from xdsl.utils.target import Target
 from xdsl.xdsl_opt_main import xDSLOptMain
 
+from .errors import LpcError
 from .passes import PASS_NAMES, load_pass
 
 
@@ -73,14 +79,21 @@ class OptMain(xDSLOptMain):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the tool; the exit code. A file that does not parse or verify is reported in one line."""
+    """Run the tool; the exit code: 1 for a file that does not parse or verify, 2 for misuse."""
     try:
         tool = OptMain("Run passes over IR in our dialects.", arguments)
+    except (ValueError, ArgSpecParseError) as error:
+        return _report(error, 2)
+    try:
         tool.run()  # type: ignore[no-untyped-call]
-    except (ParseError, VerifyException, PassFailedException, OSError) as error:
-        print(f"lpc opt: {error}", file=sys.stderr)
-        return 1
+    except (ParseError, VerifyException, PassFailedException, LpcError, OSError) as error:
+        return _report(error, 1)
     return 0
+
+
+def _report(error: BaseException, code: int) -> int:
+    print(f"lpc opt: {error}", file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":

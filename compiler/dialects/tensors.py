@@ -1,7 +1,7 @@
 """numpy ↔ xDSL: element types, tensor types and constant payloads.
 
-Constants of tens of megabytes cross this boundary, so nothing here goes through Python lists: an attribute is a
-view of bytes (`DenseIntOrFPElementsAttr` over `BytesAttr`).
+Constants of tens of megabytes cross this boundary, so nothing here goes through Python lists: an
+attribute is a view of bytes (`DenseIntOrFPElementsAttr` over `BytesAttr`).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _DTYPES = {attribute: dtype for dtype, attribute in _ELEMENT_TYPES.items()}
 
 
 def element_type_of(dtype: npt.DTypeLike) -> Attribute:
-    """The element type that stores numpy's `dtype`; KeyError for a dtype the graph dialect does not have."""
+    """The element type that stores numpy's `dtype`; KeyError where the graph dialect has none."""
     return _ELEMENT_TYPES[np.dtype(dtype)]
 
 
@@ -57,7 +57,7 @@ def tensor_type(shape: Sequence[int], dtype: npt.DTypeLike) -> TensorType[Any]:
 
 def type_of(value: SSAValue) -> TensorType[Any]:
     assert isinstance(value.type, TensorType), value.type
-    return cast(TensorType[Any], value.type)
+    return value.type
 
 
 def shape_of(value: SSAValue) -> tuple[int, ...]:
@@ -74,15 +74,20 @@ def is_code(value: SSAValue) -> bool:
 
 
 def dense(array: Array) -> DenseIntOrFPElementsAttr[Any]:
-    """A constant payload with the bytes of `array` (row-major)."""
+    """A constant payload: the elements of `array`, row-major. xDSL's true is a byte of ones."""
+    stored = np.where(array, np.uint8(0xFF), np.uint8(0)) if array.dtype == np.bool_ else array
     return DenseIntOrFPElementsAttr(
-        cast(Any, tensor_type(array.shape, array.dtype)), BytesAttr(array.tobytes())
+        cast(Any, tensor_type(array.shape, array.dtype)), BytesAttr(stored.tobytes())
     )
 
 
 def dense_to_numpy(attribute: DenseIntOrFPElementsAttr[Any]) -> Array:
-    """A read-only view of the payload."""
+    """The elements: a read-only view of the payload, but for truth values."""
     dtype = dtype_of(attribute.get_element_type())
+    if dtype == np.bool_:
+        return np.asarray(
+            np.frombuffer(attribute.data.data, np.uint8).reshape(attribute.get_shape()) != 0
+        )
     return np.frombuffer(attribute.data.data, dtype).reshape(attribute.get_shape())
 
 
@@ -100,7 +105,6 @@ def i64_array(values: Sequence[int]) -> DenseArrayBase[Any]:
 
 def array_to_numpy(attribute: DenseArrayBase[Any]) -> Array:
     """The values of an `array<…>` attribute as a one-dimensional, read-only view."""
-    dtype = np.dtype(np.float32) if isinstance(attribute.elt_type, Float32Type) else None
-    if dtype is None:
-        dtype = np.dtype(np.int32) if attribute.elt_type == i32 else np.dtype(np.int64)
-    return np.frombuffer(attribute.data.data, dtype)
+    if isinstance(attribute.elt_type, Float32Type):
+        return np.frombuffer(attribute.data.data, np.float32)
+    return np.frombuffer(attribute.data.data, np.int32 if attribute.elt_type == i32 else np.int64)
