@@ -251,7 +251,7 @@ class KernelBuilder:
 
     def extract(self, value: SSAValue, lane: int) -> SSAValue:
         element = loop.element_of(value)
-        return self.emit(vector.ExtractOp(value, [lane], element, []))
+        return self.emit(vector.ExtractOp(value, [lane], element))
 
     def select(self, condition: SSAValue, a: SSAValue, b: SSAValue) -> SSAValue:
         return self.emit(loop.SelectOp(condition, a, b))

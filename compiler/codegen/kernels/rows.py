@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from xdsl.dialects import arith, vector
-from xdsl.dialects.builtin import f32, i32
+from xdsl.dialects import arith
+from xdsl.dialects.builtin import i32
 from xdsl.ir import SSAValue
 
 from ...dialects import graph
@@ -167,4 +167,4 @@ class RowGenerator:
         at = Position(LANES, channel, pixel_at(b, image, y, x), {self.anchor.result: value}, 1)
         result = self.evaluator.value(self.kernel.yielded, at)
         offset = b.mul(b.add(at.pixel(layout), channel), 4)
-        b.store(b.emit(vector.ExtractOp(result, [0], f32, [])), self.output.base, offset)
+        b.store(b.extract(result, 0), self.output.base, offset)
