@@ -45,7 +45,7 @@ def test_round_trip(shape: tuple[int, ...], dtype: type, splat: bool) -> None:
 
 
 def test_special_values() -> None:
-    array = np.float32([np.nan, np.inf, -np.inf, -0.0, 1e-45, 3.4e38])
+    array = np.array([np.nan, np.inf, -np.inf, -0.0, 1e-45, 3.4e38], np.float32)
     for repeats in (1, 1 << 13):
         parsed, _ = _round_trip(np.tile(array, repeats))
         assert parsed.array.tobytes() == np.tile(array, repeats).tobytes()

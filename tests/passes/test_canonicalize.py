@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -36,7 +38,7 @@ def _neutral(net: Net, x: SSAValue, generator: np.random.Generator) -> SSAValue:
     op, value = [(graph.AddOp, 0), (graph.SubOp, 0), (graph.MulOp, 1), (graph.DivOp, 1)][
         generator.integers(0, 4)
     ]
-    return net(op(x, net.constant(np.float32(value))))
+    return net(op(x, net.constant(np.array(value, np.float32))))
 
 
 def _broadcast(net: Net, x: SSAValue, generator: np.random.Generator) -> SSAValue:
@@ -46,15 +48,16 @@ def _broadcast(net: Net, x: SSAValue, generator: np.random.Generator) -> SSAValu
 
 def _twice(net: Net, x: SSAValue, generator: np.random.Generator) -> SSAValue:
     left, right = (net(graph.UnaryOp("sigmoid", x)) for _ in range(2))
-    return net(graph.SubOp(left, net(graph.MulOp(right, net.constant(np.float32(0.5))))))
+    return net(graph.SubOp(left, net(graph.MulOp(right, net.constant(np.array(0.5, np.float32))))))
 
 
-STEPS = (_reshaped, _transposed, _clamped, _neutral, _broadcast, _twice)
+Step = Callable[[Net, SSAValue, np.random.Generator], SSAValue]
+STEPS: tuple[Step, ...] = (_reshaped, _transposed, _clamped, _neutral, _broadcast, _twice)
 
 
 @settings(max_examples=80, deadline=None)
 @given(seed=SEEDS, steps=st.lists(st.sampled_from(STEPS), min_size=1, max_size=8))
-def test_random_chains_keep_their_value(seed: int, steps: list) -> None:
+def test_random_chains_keep_their_value(seed: int, steps: list[Step]) -> None:
     generator = np.random.default_rng(seed)
     net = Net(((1, 3, 2, 4), np.float32))
     value = net.inputs[0]

@@ -54,14 +54,14 @@ def test_ordinary_weights_have_none(seed: int, channels: int, size: int) -> None
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_not_finite(value: float) -> None:
-    assert find_grid(np.float32([[1, value]]), 0) is None
+    assert find_grid(np.array([[1, value]], np.float32), 0) is None
 
 
 def test_all_zero_and_most_negative() -> None:
     zero = find_grid(np.zeros((2, 3), np.float32), 0)
     assert zero is not None
     assert not zero.codes.any()
-    full = find_grid(np.float32([[-128, 127, 3]]), 0)
+    full = find_grid(np.array([[-128, 127, 3]], np.float32), 0)
     assert full is not None
     assert full.codes.tolist() == [[-128, 127, 3]]
 

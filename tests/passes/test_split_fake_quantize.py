@@ -18,9 +18,9 @@ def _limits(
     generator: np.random.Generator, levels: int, scales: np.ndarray, kind: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Limits of grids with a code for zero."""
-    first = {"unsigned": 0, "symmetric": -(levels // 2)}.get(kind)
-    if first is None:
-        first = -generator.integers(0, levels, scales.shape)
+    first = -generator.integers(0, levels, scales.shape)
+    if kind != "asymmetric":
+        first = np.full(scales.shape, 0 if kind == "unsigned" else -(levels // 2))
     low = (first * scales.astype(np.float64)).astype(np.float32)
     return low, ((first + levels - 1) * scales.astype(np.float64)).astype(np.float32)
 
@@ -82,7 +82,7 @@ def test_same_levels(seed: int, levels: int, kind: str, per_channel: bool, weigh
 )
 def test_choice_of_type(levels: int, low: float, high: float, element_type: str) -> None:
     net = Net(((4,), np.float32))
-    limits = [np.float32(v) for v in (low, high, low, high)]
+    limits = [np.array(v, np.float32) for v in (low, high, low, high)]
     module = net.module(net(graph.FakeQuantizeOp(net.inputs[0], levels, *limits)))
     split = run_passes(module, "split-fake-quantize")
     (quantize,) = (op for op in split.walk() if isinstance(op, graph.QuantizeOp))
