@@ -60,7 +60,7 @@ STEPS: tuple[Step, ...] = (_reshaped, _transposed, _clamped, _neutral, _broadcas
 def test_random_chains_keep_their_value(seed: int, steps: list[Step]) -> None:
     generator = np.random.default_rng(seed)
     net = Net(((1, 3, 2, 4), np.float32))
-    value = net.inputs[0]
+    value: SSAValue = net.inputs[0]
     for step in steps:
         value = step(net, value, generator)
     module = net.module(value)
