@@ -23,7 +23,7 @@ from xdsl.pattern_rewriter import PatternRewriter, RewritePattern, op_type_rewri
 
 from ..dialects import graph
 from ..dialects.tensors import Array, type_of
-from .constant_codes import is_usable_scale
+from .accumulators import is_usable_scale
 from .grids import Grid
 from .rewriting import defining, replace, rewrite
 

@@ -1,23 +1,23 @@
 """Turn float contractions of dequantized codes into exact integer ones.
 
     conv2d(dequantize(x; sx, zx), dequantize(w; sw, zw), bias)
-      = dequantize(qconv2d(x, w, bias / (sx·sw); zx, zw); sx·sw, 0)
+      = dequantize(qconv2d(x, w; zx, zw); sx·sw, 0) + bias
     matmul(dequantize(a; sa, za), dequantize(b; sb, zb), bias)
-      = dequantize(qmatmul(a, b, bias / (sa·sb); za, zb); sa·sb, 0)
+      = dequantize(qmatmul(a, b; za, zb); sa·sb, 0) + bias
     avg_pool(dequantize(x; sx, zx)) = dequantize(qsum_pool(x; zx); sx·float32(1/n), 0)
     reduce mean over spatial axes   = reshape(avg_pool over the whole extent)
 
 Equal in real numbers: Σ (x − zx)·sx·(w − zw)·sw has a common factor. Scales multiply in float32.
 This pass and `fuse-requantize` are the only ones that may change a result, and only by the
-roundings of float sums and of a float bias (contract 7).
+roundings of float sums (contract 7). A bias on the grid sx·sw becomes codes in the accumulator
+(`accumulators.py`).
 
 Side conditions, else the op stays float:
   - weights are constant codes, per tensor or per output channel (conv: axis 0, matmul: columns);
     the second operand of matmul may also be an activation with a per-tensor grid;
   - activations have one scale and one zero point, inside their type (it is what padding holds); a
     grouped convolution may have one scale per group, which moves to the group's output channels;
-  - bias is constant, and Σ|w − zw|·max|x − zx| + |b| < 2³¹ for every output channel: no partial sum
-    can overflow;
+  - Σ|w − zw|·max|x − zx| + |b| < 2³¹ for every output channel: no partial sum can overflow;
   - every window of the average holds n elements: no padding, or padding that counts (real zeros).
 Weights with a zero point become plain si8 codes where w − zw fits.
 """
@@ -35,14 +35,8 @@ from xdsl.pattern_rewriter import PatternRewriter, RewritePattern, op_type_rewri
 
 from ..dialects import graph, shapes
 from ..dialects.tensors import Array, shape_of, type_of
-from .constant_codes import (
-    ACCUMULATOR_LIMIT,
-    Weights,
-    constant_weights,
-    integer_bias,
-    is_usable_scale,
-    reach,
-)
+from .accumulators import LIMIT, Accumulator, is_usable_scale
+from .constant_codes import Weights, constant_weights
 from .grids import Grid, dequantized
 from .rewriting import replace, rewrite
 
@@ -60,7 +54,9 @@ class Activation:
 
     @property
     def reach(self) -> int:
-        return reach(self.codes, self.zero_point)
+        """The largest |q − z| of any code of the type."""
+        low, high = graph.code_range(type_of(self.codes).element_type)
+        return max(self.zero_point - low, high - self.zero_point)
 
 
 def activation_of(value: SSAValue) -> Activation | None:
@@ -76,41 +72,27 @@ def activation_of(value: SSAValue) -> Activation | None:
 
 @dataclass(frozen=True)
 class Contraction:
-    """What an integer contraction needs besides the attributes of the float one."""
-
     activation: Activation
     weights: Weights
-    bias: Array | None
-    scales: Array
+    accumulator: Accumulator
 
     @staticmethod
     def of(
+        op: graph.Conv2dOp | graph.MatMulOp,
         activation: Activation,
         weights: Weights,
-        bias: SSAValue | None,
         activation_scales: Array,
     ) -> Contraction | None:
-        """None if the scales, the bias or the range of the accumulator rule it out."""
         scales = activation_scales * weights.scales
-        channels = len(weights.magnitudes)
-        codes = integer_bias(bias, scales, channels) if is_usable_scale(scales) else None
-        if codes is None:
-            return None
-        largest = weights.magnitudes * activation.reach + np.abs(codes)
-        if np.any(largest >= ACCUMULATOR_LIMIT):
-            return None
-        return Contraction(
-            activation, weights, None if bias is None else codes.astype(np.int32), scales
-        )
+        magnitudes = weights.magnitudes * activation.reach
+        accumulator = Accumulator.of(scales, magnitudes, op.bias, op.result)
+        return None if accumulator is None else Contraction(activation, weights, accumulator)
 
-    def constants(self) -> tuple[SSAValue, SSAValue | None, list[Operation]]:
-        """Weight and bias values, and the ops that have to be inserted for them."""
+    def constants(self) -> list[Operation]:
+        """The constants that are not in the graph yet."""
         weight = self.weights.constant
         new: list[Operation] = [] if weight.parent is not None else [weight]
-        if self.bias is None:
-            return weight.result, None, new
-        bias = graph.ConstantOp(self.bias)
-        return weight.result, bias.result, [*new, bias]
+        return [*new, *self.accumulator.constants()]
 
 
 def _scales_per_output(op: graph.Conv2dOp, grid: Grid) -> Array | None:
@@ -132,7 +114,7 @@ def match_convolution(op: graph.Conv2dOp) -> Contraction | None:
     if activation is None or weights is None:
         return None
     scales = _scales_per_output(op, activation.grid)
-    return None if scales is None else Contraction.of(activation, weights, op.bias, scales)
+    return None if scales is None else Contraction.of(op, activation, weights, scales)
 
 
 class IntegerConvolution(RewritePattern):
@@ -141,11 +123,10 @@ class IntegerConvolution(RewritePattern):
         match = match_convolution(op)
         if match is None:
             return
-        weight, bias, constants = match.constants()
-        contraction = graph.QConv2dOp(
+        sums = graph.QConv2dOp(
             match.activation.codes,
-            weight,
-            bias,
+            match.weights.constant.result,
+            match.accumulator.bias_operand,
             input_zero_point=match.activation.zero_point,
             weight_zero_point=match.weights.zero_points,
             strides=graph.ints(op.strides),
@@ -155,8 +136,7 @@ class IntegerConvolution(RewritePattern):
             layout=op.layout.data,
         )
         axis = shapes.channel_axis(op.layout.data)
-        real = graph.DequantizeOp(contraction.result, match.scales, axis=axis)
-        replace(rewriter, op, [*constants, contraction, real])
+        replace(rewriter, op, [*match.constants(), sums, *match.accumulator.to_real(sums, axis)])
 
 
 def match_matmul_by_weights(op: graph.MatMulOp) -> Contraction | None:
@@ -165,7 +145,7 @@ def match_matmul_by_weights(op: graph.MatMulOp) -> Contraction | None:
     weights = constant_weights(op.b, rank - 1, (rank - 2,))
     if activation is None or weights is None or not activation.grid.is_per_tensor:
         return None
-    return Contraction.of(activation, weights, op.bias, activation.grid.scales)
+    return Contraction.of(op, activation, weights, activation.grid.scales)
 
 
 class IntegerMatMul(RewritePattern):
@@ -176,17 +156,15 @@ class IntegerMatMul(RewritePattern):
         match = match_matmul_by_weights(op)
         if match is None:
             return
-        weight, bias, constants = match.constants()
-        contraction = graph.QMatMulOp(
+        sums = graph.QMatMulOp(
             match.activation.codes,
-            weight,
-            bias,
+            match.weights.constant.result,
+            match.accumulator.bias_operand,
             a_zero_point=match.activation.zero_point,
             b_zero_point=match.weights.zero_points,
         )
         axis = len(shape_of(op.result)) - 1
-        real = graph.DequantizeOp(contraction.result, match.scales, axis=axis)
-        replace(rewriter, op, [*constants, contraction, real])
+        replace(rewriter, op, [*match.constants(), sums, *match.accumulator.to_real(sums, axis)])
 
 
 class IntegerActivationMatMul(RewritePattern):
@@ -197,28 +175,26 @@ class IntegerActivationMatMul(RewritePattern):
         a, b = activation_of(op.a), activation_of(op.b)
         if a is None or b is None or not (a.grid.is_per_tensor and b.grid.is_per_tensor):
             return
-        depth, columns = shape_of(op.b)[-2:]
-        scales = a.grid.scales * b.grid.scales
-        bias = integer_bias(op.bias, scales, columns) if is_usable_scale(scales) else None
-        if bias is None or np.any(np.abs(bias) + depth * a.reach * b.reach >= ACCUMULATOR_LIMIT):
+        magnitude = np.asarray(shape_of(op.b)[-2] * a.reach * b.reach)
+        accumulator = Accumulator.of(a.grid.scales * b.grid.scales, magnitude, op.bias, op.result)
+        if accumulator is None:
             return
-        constants = [] if op.bias is None else [graph.ConstantOp(bias.astype(np.int32))]
-        contraction = graph.QMatMulOp(
+        sums = graph.QMatMulOp(
             a.codes,
             b.codes,
-            *(constant.result for constant in constants),
+            accumulator.bias_operand,
             a_zero_point=a.zero_point,
             b_zero_point=b.zero_point,
         )
         axis = len(shape_of(op.result)) - 1
-        real = graph.DequantizeOp(contraction.result, scales, axis=axis)
-        replace(rewriter, op, [*constants, contraction, real])
+        new = [*accumulator.constants(), sums, *accumulator.to_real(sums, axis)]
+        replace(rewriter, op, new)
 
 
 def _summable(value: SSAValue, count: int, axis: int) -> Activation | None:
     """`value` as codes of which `count` can be added up, with scales per tensor or along `axis`."""
     activation = activation_of(value)
-    if activation is None or activation.reach * count >= ACCUMULATOR_LIMIT:
+    if activation is None or activation.reach * count >= LIMIT:
         return None
     grid = activation.grid
     return activation if grid.is_per_tensor or grid.axis == axis else None

@@ -18,7 +18,22 @@ func.func @convolution(%q: tensor<1x1x3x3xui8>) -> tensor<1x2x2x2xf32> {
 
 // -----
 
-// A float bias is rounded to the accumulator's grid: 1.1 / 0.125 = 8.8.
+// 1.125 is 9 steps of the accumulator's scale 0.125.
+func.func @float_bias_on_the_grid(%q: tensor<1x1x2x2xui8>) -> tensor<1x1x2x2xf32> {
+  %x = graph.dequantize %q {scale = array<f32: 0.5>, zero_point = array<i32: 3>, axis = 1 : i64} : (tensor<1x1x2x2xui8>) -> tensor<1x1x2x2xf32>
+  %wq = graph.constant {value = dense<[[[[7]]]]> : tensor<1x1x1x1xsi8>} : tensor<1x1x1x1xsi8>
+  %w = graph.dequantize %wq {scale = array<f32: 0.25>, zero_point = array<i32: 0>, axis = 0 : i64} : (tensor<1x1x1x1xsi8>) -> tensor<1x1x1x1xf32>
+  %b = graph.constant {value = dense<[1.125]> : tensor<1xf32>} : tensor<1xf32>
+  %y = graph.conv2d %x, %w, %b {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, layout = "nchw", groups = 1 : i64} : (tensor<1x1x2x2xf32>, tensor<1x1x1x1xf32>, tensor<1xf32>) -> tensor<1x1x2x2xf32>
+  func.return %y : tensor<1x1x2x2xf32>
+}
+// CHECK-LABEL: func.func @float_bias_on_the_grid
+// CHECK:         graph.constant {value = dense<9> : tensor<1xi32>}
+// CHECK-NEXT:    graph.qconv2d
+
+// -----
+
+// 1.1 is 8.8 steps: nobody says that 9 is near enough.
 func.func @float_bias(%q: tensor<1x1x2x2xui8>) -> tensor<1x1x2x2xf32> {
   %x = graph.dequantize %q {scale = array<f32: 0.5>, zero_point = array<i32: 3>, axis = 1 : i64} : (tensor<1x1x2x2xui8>) -> tensor<1x1x2x2xf32>
   %wq = graph.constant {value = dense<[[[[7]]]]> : tensor<1x1x1x1xsi8>} : tensor<1x1x1x1xsi8>
@@ -28,8 +43,58 @@ func.func @float_bias(%q: tensor<1x1x2x2xui8>) -> tensor<1x1x2x2xf32> {
   func.return %y : tensor<1x1x2x2xf32>
 }
 // CHECK-LABEL: func.func @float_bias
+// CHECK:         [[A:%.*]] = graph.qconv2d
+// CHECK-NEXT:    [[X:%.*]] = graph.dequantize [[A]]
+// CHECK-NEXT:    [[B:%.*]] = graph.constant {value = dense<{{.*}}> : tensor<1x1x1x1xf32>}
+// CHECK-NEXT:    graph.add [[X]], [[B]]
+
+// -----
+
+// The quantize that follows has a scale of 64: 0.2 steps of 0.125 are nothing to it.
+func.func @float_bias_before_a_coarse_grid(%q: tensor<1x1x2x2xui8>) -> tensor<1x1x2x2xui8> {
+  %x = graph.dequantize %q {scale = array<f32: 0.5>, zero_point = array<i32: 3>, axis = 1 : i64} : (tensor<1x1x2x2xui8>) -> tensor<1x1x2x2xf32>
+  %wq = graph.constant {value = dense<[[[[7]]]]> : tensor<1x1x1x1xsi8>} : tensor<1x1x1x1xsi8>
+  %w = graph.dequantize %wq {scale = array<f32: 0.25>, zero_point = array<i32: 0>, axis = 0 : i64} : (tensor<1x1x1x1xsi8>) -> tensor<1x1x1x1xf32>
+  %b = graph.constant {value = dense<[1.1]> : tensor<1xf32>} : tensor<1xf32>
+  %y = graph.conv2d %x, %w, %b {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, layout = "nchw", groups = 1 : i64} : (tensor<1x1x2x2xf32>, tensor<1x1x1x1xf32>, tensor<1xf32>) -> tensor<1x1x2x2xf32>
+  %r = graph.unary %y {kind = "relu"} : (tensor<1x1x2x2xf32>) -> tensor<1x1x2x2xf32>
+  %z = graph.quantize %r {scale = array<f32: 64.0>, zero_point = array<i32: 0>, axis = 1 : i64, qmin = 0 : i64, qmax = 255 : i64} : (tensor<1x1x2x2xf32>) -> tensor<1x1x2x2xui8>
+  func.return %z : tensor<1x1x2x2xui8>
+}
+// CHECK-LABEL: func.func @float_bias_before_a_coarse_grid
 // CHECK:         graph.constant {value = dense<9> : tensor<1xi32>}
 // CHECK-NEXT:    graph.qconv2d
+
+// -----
+
+// With 2147480000 in it the accumulator could overflow: 2147480000 + 127·255 ≥ 2³¹.
+func.func @large_bias(%q: tensor<1x1xui8>) -> tensor<1x1xf32> {
+  %x = graph.dequantize %q {scale = array<f32: 0.5>, zero_point = array<i32: 0>, axis = 1 : i64} : (tensor<1x1xui8>) -> tensor<1x1xf32>
+  %wq = graph.constant {value = dense<127> : tensor<1x1xsi8>} : tensor<1x1xsi8>
+  %w = graph.dequantize %wq {scale = array<f32: 1.0>, zero_point = array<i32: 0>, axis = 1 : i64} : (tensor<1x1xsi8>) -> tensor<1x1xf32>
+  %bq = graph.constant {value = dense<2147480000> : tensor<1xi32>} : tensor<1xi32>
+  %b = graph.dequantize %bq {scale = array<f32: 0.5>, zero_point = array<i32: 0>, axis = 0 : i64} : (tensor<1xi32>) -> tensor<1xf32>
+  %y = graph.matmul %x, %w, %b : (tensor<1x1xf32>, tensor<1x1xf32>, tensor<1xf32>) -> tensor<1x1xf32>
+  func.return %y : tensor<1x1xf32>
+}
+// CHECK-LABEL: func.func @large_bias
+// CHECK:         graph.qmatmul %q, {{%[a-z0-9_]+}} {
+// CHECK:         graph.add
+
+// -----
+
+func.func @variable_bias(%q: tensor<1x1xui8>, %b: tensor<1xf32>) -> tensor<1x1xf32> {
+  %x = graph.dequantize %q {scale = array<f32: 0.5>, zero_point = array<i32: 0>, axis = 1 : i64} : (tensor<1x1xui8>) -> tensor<1x1xf32>
+  %wq = graph.constant {value = dense<127> : tensor<1x1xsi8>} : tensor<1x1xsi8>
+  %w = graph.dequantize %wq {scale = array<f32: 1.0>, zero_point = array<i32: 0>, axis = 1 : i64} : (tensor<1x1xsi8>) -> tensor<1x1xf32>
+  %y = graph.matmul %x, %w, %b : (tensor<1x1xf32>, tensor<1x1xf32>, tensor<1xf32>) -> tensor<1x1xf32>
+  func.return %y : tensor<1x1xf32>
+}
+// CHECK-LABEL: func.func @variable_bias
+// CHECK:         graph.qmatmul
+// CHECK-NEXT:    graph.dequantize
+// CHECK-NEXT:    graph.reshape %b : (tensor<1xf32>) -> tensor<1x1xf32>
+// CHECK-NEXT:    graph.add
 
 // -----
 

@@ -64,36 +64,21 @@ func.func @zero_point_outside_type(%q: tensor<1x1x2x2xui8>) -> tensor<1x1x2x2xf3
 
 // -----
 
-// 2147480000 + 127·255 ≥ 2³¹: the accumulator could overflow.
-func.func @overflow(%q: tensor<1x1xui8>) -> tensor<1x1xf32> {
-  %x = graph.dequantize %q {scale = array<f32: 0.5>, zero_point = array<i32: 0>, axis = 1 : i64} : (tensor<1x1xui8>) -> tensor<1x1xf32>
-  %wq = graph.constant {value = dense<127> : tensor<1x1xsi8>} : tensor<1x1xsi8>
-  %w = graph.dequantize %wq {scale = array<f32: 1.0>, zero_point = array<i32: 0>, axis = 1 : i64} : (tensor<1x1xsi8>) -> tensor<1x1xf32>
-  %bq = graph.constant {value = dense<2147480000> : tensor<1xi32>} : tensor<1xi32>
-  %b = graph.dequantize %bq {scale = array<f32: 0.5>, zero_point = array<i32: 0>, axis = 0 : i64} : (tensor<1xi32>) -> tensor<1xf32>
-  %y = graph.matmul %x, %w, %b : (tensor<1x1xf32>, tensor<1x1xf32>, tensor<1xf32>) -> tensor<1x1xf32>
+// 34000·255·255 ≥ 2³¹: the accumulator could overflow.
+func.func @overflow(%p: tensor<1x34000xui8>, %q: tensor<34000x1xui8>) -> tensor<1x1xf32> {
+  %x = graph.dequantize %p {scale = array<f32: 0.5>, zero_point = array<i32: 0>, axis = 1 : i64} : (tensor<1x34000xui8>) -> tensor<1x34000xf32>
+  %w = graph.dequantize %q {scale = array<f32: 1.0>, zero_point = array<i32: 0>, axis = 1 : i64} : (tensor<34000x1xui8>) -> tensor<34000x1xf32>
+  %y = graph.matmul %x, %w : (tensor<1x34000xf32>, tensor<34000x1xf32>) -> tensor<1x1xf32>
   func.return %y : tensor<1x1xf32>
 }
 
 // -----
 
-// 3·10⁹ steps of bias do not fit into 32 bits.
-func.func @large_bias(%q: tensor<1x1xui8>) -> tensor<1x1xf32> {
-  %x = graph.dequantize %q {scale = array<f32: 0.5>, zero_point = array<i32: 0>, axis = 1 : i64} : (tensor<1x1xui8>) -> tensor<1x1xf32>
-  %wq = graph.constant {value = dense<127> : tensor<1x1xsi8>} : tensor<1x1xsi8>
-  %w = graph.dequantize %wq {scale = array<f32: 1.0>, zero_point = array<i32: 0>, axis = 1 : i64} : (tensor<1x1xsi8>) -> tensor<1x1xf32>
-  %b = graph.constant {value = dense<1.5e9> : tensor<1xf32>} : tensor<1xf32>
-  %y = graph.matmul %x, %w, %b : (tensor<1x1xf32>, tensor<1x1xf32>, tensor<1xf32>) -> tensor<1x1xf32>
-  func.return %y : tensor<1x1xf32>
-}
-
-// -----
-
-func.func @variable_bias(%q: tensor<1x1xui8>, %b: tensor<1xf32>) -> tensor<1x1xf32> {
-  %x = graph.dequantize %q {scale = array<f32: 0.5>, zero_point = array<i32: 0>, axis = 1 : i64} : (tensor<1x1xui8>) -> tensor<1x1xf32>
-  %wq = graph.constant {value = dense<127> : tensor<1x1xsi8>} : tensor<1x1xsi8>
-  %w = graph.dequantize %wq {scale = array<f32: 1.0>, zero_point = array<i32: 0>, axis = 1 : i64} : (tensor<1x1xsi8>) -> tensor<1x1xf32>
-  %y = graph.matmul %x, %w, %b : (tensor<1x1xf32>, tensor<1x1xf32>, tensor<1xf32>) -> tensor<1x1xf32>
+// The product of the scales underflows.
+func.func @tiny_scales(%p: tensor<1x4xui8>, %q: tensor<4x1xui8>) -> tensor<1x1xf32> {
+  %x = graph.dequantize %p {scale = array<f32: 1.0e-20>, zero_point = array<i32: 0>, axis = 1 : i64} : (tensor<1x4xui8>) -> tensor<1x4xf32>
+  %w = graph.dequantize %q {scale = array<f32: 1.0e-20>, zero_point = array<i32: 0>, axis = 1 : i64} : (tensor<4x1xui8>) -> tensor<4x1xf32>
+  %y = graph.matmul %x, %w : (tensor<1x4xf32>, tensor<4x1xf32>) -> tensor<1x1xf32>
   func.return %y : tensor<1x1xf32>
 }
 

@@ -100,11 +100,30 @@ def test_matmul(seed: int, a_dtype: Any, b_dtype: Any, constant: bool, batch: bo
     module = net.module(net(graph.MatMulOp(a, b, bias)))
     x = codes(generator, a_shape, a_dtype)
     integer = run_passes(module, "integerize-contractions")
-    assert operations(integer) == ["qmatmul", "dequantize"]
+    assert operations(integer) == ["qmatmul", "dequantize", "add"]
     inputs = [x] if constant else [x, b_codes]
     (before,), (after,) = outputs(module, *inputs), outputs(integer, *inputs)
-    # A float bias moves to the accumulator's grid: at most half a step of it.
-    np.testing.assert_allclose(after, before, rtol=1e-5, atol=0.5 * 0.02 * 0.1 + 1e-4)
+    np.testing.assert_allclose(after, before, rtol=1e-5, atol=1e-4)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=SEEDS, step=st.sampled_from([0.0, 1.0, 3.0, 20.0]))
+def test_a_float_bias_moves_few_codes(seed: int, step: float) -> None:
+    """The accumulator's scale is 0.01: before a finer grid, a rounded bias would show more."""
+    generator = np.random.default_rng(seed)
+    net = Net(((1, 8, 64, 64), np.uint8))
+    x = net.dequantize(net.inputs[0], 0.1, 128)
+    w = net.weights(codes(generator, (4, 8, 3, 3), np.int8), 0.1)
+    bias = net.constant(generator.normal(0, 1, 4).astype(np.float32))
+    y = net(graph.Conv2dOp(x, w, bias))
+    module = net.module(net.quantize(y, step, 128) if step else y)
+    image = codes(generator, (1, 8, 64, 64))
+    integer = run_passes(module, "integerize-contractions")
+    (before,), (after,) = outputs(module, image), outputs(integer, image)
+    if step:
+        assert np.mean(before != after) <= 1e-3
+    else:
+        np.testing.assert_allclose(after, before, rtol=1e-5, atol=1e-2)
 
 
 def _average(net: Net, x: Any) -> Any:

@@ -27,9 +27,12 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+def imported(name: str) -> ModuleOp:
+    return load_onnx(FOLDER / "onnx" / f"{name}.onnx", warn=lambda _: None)
+
+
 def lowered(name: str) -> ModuleOp:
-    module = load_onnx(FOLDER / "onnx" / f"{name}.onnx", warn=lambda _: None)
-    return run_passes(module, *TO_SPLIT, *TO_INT8)
+    return run_passes(imported(name), *TO_SPLIT, *TO_INT8)
 
 
 def answers(module: ModuleOp, inputs: np.ndarray) -> np.ndarray:
@@ -71,10 +74,13 @@ def test_residual_network() -> None:
 
 
 def test_quantized_activations_and_weights_on_a_grid() -> None:
+    """Float biases, whose rounding to the accumulators' grids would cost 0.3 % of accuracy."""
     module = lowered("kws_fakequant_actqdq")
     counts = Counter(operations(module))
     assert counts["qconv2d"] == 9
     assert counts["conv2d"] == 0
     arrays = np.load(FOLDER / "data" / "kws01.npz")
+    expected = answers(imported("kws_fakequant_actqdq"), arrays["x_float"][:INPUTS])
     ours = answers(module, arrays["x_float"][:INPUTS])
-    assert np.mean(ours.argmax(1) == arrays["label"][:INPUTS]) >= 0.85
+    assert np.mean(ours.argmax(1) == expected.argmax(1)) >= 0.99
+    np.testing.assert_allclose(ours, expected, atol=0.1)
