@@ -105,14 +105,16 @@ class Model:
             raise LpcRuntimeError(f"{self._source}: cannot profile under a custom executor")
         if iterations < 1:
             raise LpcRuntimeError(f"iterations is {iterations}; at least 1 is needed")
-        _, tables = self._bind_arrays(inputs, {})
+        # The tables hold addresses only: `results` keeps the output buffers alive.
+        results, tables = self._bind_arrays(inputs, {})
         records = np.zeros(len(self._plan["steps"]), _RECORD)
         real, busy = (np.zeros(len(records), np.int64) for _ in range(2))
         with self._workspace() as workspace:
-            for _ in range(iterations):
+            for _iteration in range(iterations):
                 self._call(tables, workspace, records)
                 real += records["end_ns"] - records["start_ns"]
                 busy += records["busy_ns"]
+        del results
         return self._rows(real / (1e6 * iterations), busy / (1e6 * iterations))
 
     def _rows(self, real: Array, busy: Array) -> list[LayerCounter]:
