@@ -141,10 +141,10 @@ def levels(
     yield Level("int8", "", module)
     for number, target in enumerate(targets, start=1):
         own = module if number == len(targets) else module.clone()
-        yield from _target_levels(own, target, context, progress)
+        yield from target_levels(own, target, context, progress)
 
 
-def _target_levels(
+def target_levels(
     module: ModuleOp, target: Target, context: Context, progress: Progress
 ) -> Iterator[Level]:
     progress("packed", target.name)

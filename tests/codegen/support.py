@@ -1,0 +1,183 @@
+"""Many small graphs in one module, compiled for every target, run, and compared with the interpreter.
+
+Starting LLVM per case would make these tests slow, so a `Bench` collects cases, each with inputs and
+outputs of its own, and compiles them together. Memory is hostile: inputs, outputs and the workspace
+end (or start) at unmapped pages, and the workspace is full of garbage.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from lpc.compiler import driver
+from lpc.compiler.codegen.host import runs_here
+from lpc.compiler.codegen.jit import JitLibrary
+from lpc.compiler.codegen.program import TargetProgram
+from lpc.compiler.codegen.targets import TARGETS, Target
+from lpc.compiler.dialects import graph
+from lpc.compiler.dialects.tensors import Array, tensor_type
+from lpc.compiler.interpreters.graph import run_graph
+from lpc.compiler.signature import library_info
+from lpc.runtime import Model
+from xdsl.dialects.builtin import ArrayAttr, FunctionType, ModuleOp, StringAttr
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Block, Operation, Region, SSAValue
+
+PAGE = mmap.PAGESIZE
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_KEPT: list[mmap.mmap] = []  # numpy arrays of mapped memory do not keep protected pages alive
+
+Invoke = Callable[..., int]
+
+
+def guarded(shape: Sequence[int], dtype: Any, at_end: bool = True) -> Array:
+    """An array that ends (or starts) at an unmapped page."""
+    dtype = np.dtype(dtype)
+    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    room = -(-size // PAGE) * PAGE
+    memory = mmap.mmap(-1, room + 2 * PAGE)
+    _KEPT.append(memory)
+    whole = np.frombuffer(memory, np.uint8)
+    for start in (0, PAGE + room):
+        status = _LIBC.mprotect(ctypes.c_void_p(whole.ctypes.data + start), PAGE, 0)
+        assert status == 0
+    start = PAGE + (room - size if at_end else 0)
+    return whole[start : start + size].view(dtype).reshape(tuple(shape))
+
+
+def guarded_copy(array: Array, at_end: bool = True) -> Array:
+    result = guarded(array.shape, array.dtype, at_end)
+    result[...] = array
+    return result
+
+
+@dataclass(frozen=True)
+class Check:
+    """How one output is compared: bit for bit, or with an absolute bound per element."""
+
+    label: str
+    bound: Array | None = None
+
+    def compare(self, actual: Array, expected: Array, where: str) -> None:
+        message = f"{self.label} on {where}"
+        assert actual.dtype == expected.dtype, message
+        assert actual.shape == expected.shape, message
+        if self.bound is not None:
+            difference = np.abs(actual.astype(np.float64) - expected.astype(np.float64))
+            worst = (difference - self.bound).max(initial=0.0)
+            assert worst <= 0, f"{message}: {worst} past the bound"
+            return
+        same = (actual == expected) | ((actual != actual) & (expected != expected))
+        if actual.dtype == np.float32:
+            same &= np.signbit(actual) == np.signbit(expected) | (actual != actual)
+        if not same.all():
+            wrong = np.argwhere(~same)
+            first = tuple(wrong[0])
+            raise AssertionError(
+                f"{message}: {len(wrong)} of {same.size} wrong, first at {list(map(int, first))}: "
+                f"{actual[first]} instead of {expected[first]}"
+            )
+
+
+class Bench:
+    """@main under construction: `input`, `constant` and calls add to it, `output` asks for a check."""
+
+    def __init__(self) -> None:
+        self.block = Block()
+        self.arrays: list[Array] = []
+        self.results: list[SSAValue] = []
+        self.checks: list[Check] = []
+
+    def __call__(self, op: Operation) -> SSAValue:
+        self.block.add_op(op)
+        return op.results[0]
+
+    def input(self, array: Array) -> SSAValue:
+        self.arrays.append(np.ascontiguousarray(array))
+        return self.block.insert_arg(
+            tensor_type(array.shape, array.dtype), len(self.block.args)
+        )
+
+    def constant(self, array: Array) -> SSAValue:
+        return self(graph.ConstantOp(np.asarray(array)))
+
+    def output(self, value: SSAValue, label: str, bound: Array | None = None) -> None:
+        self.results.append(value)
+        self.checks.append(Check(label, bound))
+
+    def module(self) -> ModuleOp:
+        self.block.add_op(ReturnOp(*self.results))
+        types = FunctionType.from_lists(
+            [v.type for v in self.block.args], [v.type for v in self.results]
+        )
+        func = FuncOp("main", types, Region(self.block))
+        func.attributes["model_name"] = StringAttr("bench")
+        func.attributes["layers"] = ArrayAttr([])
+        for side, count in (("input", len(self.arrays)), ("output", len(self.results))):
+            names = [StringAttr(f"{side}{i}") for i in range(count)]
+            func.attributes[f"{side}_names"] = ArrayAttr(names)
+        module = ModuleOp([func])
+        module.verify()
+        return module
+
+    def check(self, targets: Sequence[Target] = TARGETS) -> None:
+        """Compiles for every target; every output of every run equals the interpreter's."""
+        module = self.module()
+        expected = run_graph(module, self.arrays)
+        for target in targets:
+            own = module.clone()
+            model = load(own, target)
+            for threads in (1, 2):
+                actual = run(model, self.arrays, threads)
+                for check, value, wanted in zip(self.checks, actual, expected, strict=True):
+                    check.compare(value, wanted, f"{target.name}, {threads} threads")
+
+
+def levels_of(module: ModuleOp, target: Target) -> dict[str, driver.Level]:
+    """The levels from packed on; changes the module."""
+    context = driver.new_context()
+    levels = driver.target_levels(module, target, context, lambda level, name: None)
+    result = {}
+    for level in levels:
+        if isinstance(level.content, ModuleOp):
+            level.content.verify()
+        result[level.name] = level
+    return result
+
+
+def load(module: ModuleOp, target: Target) -> Model:
+    """Compiles a graph module, which changes, and loads it into this process."""
+    info = library_info(module)
+    program = levels_of(module, target)["obj"].content
+    assert isinstance(program, TargetProgram)
+    jit = JitLibrary(program, info)
+    return Model(jit.address, "bench", num_threads=1, target=target.name, invoke=invoke_for(target))
+
+
+def invoke_for(target: Target) -> Invoke | None:
+    """None where this CPU runs the target's code; else an emulator's call."""
+    if runs_here(target) and not os.environ.get("LPC_TEST_EMULATE"):
+        return None
+    raise AssertionError(f"no emulator for {target.name}")
+
+
+def run(model: Model, arrays: Sequence[Array], threads: int) -> list[Array]:
+    """One run in hostile memory; which side the unmapped pages lie on alternates with `threads`."""
+    at_end = threads == 1
+    model.num_threads = threads
+    inputs = {f"input{i}": guarded_copy(a, at_end) for i, a in enumerate(arrays)}
+    out = {s.name: guarded(s.shape, s.dtype, at_end) for s in model.outputs}
+    for array in out.values():
+        array.reshape(-1).view(np.uint8)[...] = 0xA5
+    size = int(model._plan["workspace_size"])
+    workspace = guarded((max(size, 64),), np.uint8, at_end)
+    workspace[...] = np.random.default_rng(threads).integers(0, 256, len(workspace), np.uint8)
+    model._workspaces.clear()
+    model._workspaces.append((workspace.ctypes.data, workspace))
+    return list(model.run(inputs, out).values())
