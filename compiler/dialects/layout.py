@@ -1,11 +1,12 @@
-"""Where a tensor's elements lie in memory: the encoding of tensor types from the `packed` stop point on."""
+"""Where a tensor's elements lie in memory: the encoding of tensor types from `packed` on."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from xdsl.dialects.builtin import DenseArrayBase, IntegerType, TensorType, i64
-from xdsl.irdl import ParametrizedAttribute, irdl_attr_definition, param_def
+from xdsl.ir import ParametrizedAttribute
+from xdsl.irdl import irdl_attr_definition, param_def
 
 from .shapes import Shape
 
@@ -14,9 +15,10 @@ from .shapes import Shape
 class LayoutAttr(ParametrizedAttribute):
     """`#graph.layout<array<i64: channel_stride, top, left, bottom, right>>`
 
-    The tensor is seen as [N, H, W, C] (`as_nhwc`), channels innermost, with `channel_stride` ≥ C elements from one
-    pixel to the next and a halo of so many pixels around each image, filled with the zero point, so that the windows of
-    a consumer never branch. A type without encoding is dense: channel_stride = C, no halo."""
+    The tensor is seen as [N, H, W, C] (`as_nhwc`), channels innermost, with `channel_stride` ≥ C
+    elements from one pixel to the next and a halo of so many pixels around each image, filled with
+    the zero point, so that the windows of a consumer never branch. A type without encoding is
+    dense: channel_stride = C, no halo."""
 
     name = "graph.layout"
     values: DenseArrayBase[IntegerType] = param_def()
@@ -27,7 +29,7 @@ class LayoutAttr(ParametrizedAttribute):
 
 
 def as_nhwc(shape: Shape) -> tuple[int, int, int, int]:
-    """Every tensor as [N, H, W, C]: the last axis is C, missing axes are 1, surplus leading axes fold into N."""
+    """Every tensor as [N, H, W, C]: missing axes are 1, surplus leading ones fold into N."""
     if len(shape) >= 4:
         n = 1
         for d in shape[:-3]:
@@ -55,7 +57,7 @@ class Layout:
         return Layout(n, h, w, c, c)
 
     @staticmethod
-    def of_type(tensor: TensorType) -> Layout:  # type: ignore[type-arg]
+    def of_type(tensor: TensorType) -> Layout:
         if not isinstance(tensor.encoding, LayoutAttr):
             return Layout.dense(tensor.get_shape())
         channel_stride, *halo = tensor.encoding.values.get_values()

@@ -1,4 +1,4 @@
-"""Shape functions of the graph dialect: pure integer arithmetic, shared by op constructors, verifiers and frontends."""
+"""Shape functions of the graph dialect, shared by op constructors, verifiers and frontends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def spatial_axes(layout: str) -> tuple[int, int]:
 def window_extent(
     size: int, kernel: int, stride: int, dilation: int, before: int, after: int
 ) -> int:
-    """Number of window positions along one axis (floor mode); may be ≤ 0 when the window does not fit."""
+    """Number of window positions along one axis (floor mode); ≤ 0 when the window does not fit."""
     return (size + before + after - (dilation * (kernel - 1) + 1)) // stride + 1
 
 
