@@ -93,6 +93,8 @@ class _Fuser:
         for op in list(self.block.ops):
             if op in self.taken or not self._starts_kernel(op):
                 continue
+            if not op.results[0].uses:
+                continue  # all its users took copies
             group = self._grow(op)
             self._outline(group)
         for op in reversed(list(self.block.ops)):
