@@ -25,7 +25,7 @@ def model_bytes(
         [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 def _quantized(scale: Any, zero_point: Any, zero_point_back: Any | None = None) -> bytes:

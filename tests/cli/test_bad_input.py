@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -125,7 +126,7 @@ def test_wrong_arrays(
     invoke: Invoke,
     digits_library: Path,
     tmp_path: Path,
-    arrays: dict[str, np.ndarray],
+    arrays: dict[str, Any],
     words: tuple[str, ...],
 ) -> None:
     source, output = tmp_path / "x.npz", tmp_path / "y.npz"
