@@ -70,14 +70,14 @@ class Affine:
         return None if operand is None else _binary(op, *operand)
 
 
-def _binary(op: Operation, value: SSAValue, constant: Array) -> Affine:
+def _binary(op: Operation, value: SSAValue, constant: Array) -> Affine | None:
     one, zero = np.ones((), np.float64), np.zeros((), np.float64)
     constant = constant.astype(np.float64)
     match op:
         case graph.MulOp():
             return Affine(value, constant, zero)
         case graph.DivOp():
-            return Affine(value, one / constant, zero)
+            return Affine(value, one / constant, zero) if constant.all() else None
         case graph.SubOp():
             return Affine(value, one, -constant)
     return Affine(value, one, constant)

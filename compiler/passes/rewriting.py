@@ -37,16 +37,6 @@ def constant_of(value: SSAValue | None) -> Array | None:
     return None if constant is None else constant.array
 
 
-def is_constant_like(value: SSAValue | None) -> bool:
-    """Whether `value` is a constant or the dequantized codes of one."""
-    dequantize = defining(value, graph.DequantizeOp)
-    return constant_of(value if dequantize is None else dequantize.input) is not None
-
-
-def has_one_use(value: SSAValue) -> bool:
-    return value.has_one_use()
-
-
 def inherit_layer(new: Operation, old: Operation) -> None:
     """Give `new` the source layer of `old`. A constant has none, and one already set stays."""
     if isinstance(new, graph.ConstantOp) or "layer" not in old.attributes:

@@ -86,3 +86,18 @@ func.func @parameters_unknown(%x: tensor<1x2xf32>, %s: tensor<2xf32>) -> tensor<
   %z = graph.batch_norm %x, %s, %s, %s, %s {epsilon = 1.0 : f32} : (tensor<1x2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<1x2xf32>
   func.return %z : tensor<1x2xf32>
 }
+
+// Division by zero gives infinities, which folded weights cannot.
+// CHECK-LABEL: func.func @division_by_zero(
+// CHECK-NEXT:  %w = graph.constant {value = dense<{{\[\[}}1.000000e+00, 2.000000e+00], [3.000000e+00, 4.000000e+00{{\]\]}}> : tensor<2x2xf32>} : tensor<2x2xf32>
+// CHECK-NEXT:  %s = graph.constant {value = dense<[2.000000e+00, 0.000000e+00]> : tensor<2xf32>} : tensor<2xf32>
+// CHECK-NEXT:  %y = graph.matmul %x, %w : (tensor<1x2xf32>, tensor<2x2xf32>) -> tensor<1x2xf32>
+// CHECK-NEXT:  %z = graph.div %y, %s : (tensor<1x2xf32>, tensor<2xf32>) -> tensor<1x2xf32>
+// CHECK-NEXT:  func.return %z : tensor<1x2xf32>
+func.func @division_by_zero(%x: tensor<1x2xf32>) -> tensor<1x2xf32> {
+  %w = graph.constant {value = dense<[[1.0, 2.0], [3.0, 4.0]]> : tensor<2x2xf32>} : tensor<2x2xf32>
+  %s = graph.constant {value = dense<[2.0, 0.0]> : tensor<2xf32>} : tensor<2xf32>
+  %y = graph.matmul %x, %w : (tensor<1x2xf32>, tensor<2x2xf32>) -> tensor<1x2xf32>
+  %z = graph.div %y, %s : (tensor<1x2xf32>, tensor<2xf32>) -> tensor<1x2xf32>
+  func.return %z : tensor<1x2xf32>
+}
