@@ -18,6 +18,7 @@ from xdsl.dialects.builtin import (
     IndexType,
     IntegerAttr,
     IntegerType,
+    StringAttr,
     UnitAttr,
     VectorType,
     f32,
@@ -46,6 +47,21 @@ class Loop:
     results: Sequence[SSAValue] = field(default_factory=tuple)
 
 
+def _content(attribute: Attribute) -> object:
+    """Something that hashes fast and is equal for equal attributes."""
+    if isinstance(attribute, IntegerAttr):
+        return attribute.value.data, _content(attribute.type)
+    if isinstance(attribute, StringAttr):
+        return attribute.data
+    if isinstance(attribute, DenseArrayBase):
+        return attribute.data.data
+    if isinstance(attribute, VectorType):
+        return "vector", attribute.get_shape(), _content(attribute.get_element_type())
+    if isinstance(attribute, IntegerType):
+        return attribute.width.data
+    return attribute
+
+
 class KernelBuilder:
     """One kernel: `buffers` (base addresses) and the unit range [`begin`, `end`)."""
 
@@ -56,14 +72,33 @@ class KernelBuilder:
         *self.buffers, self.begin, self.end = self._entry.args
         self._constants: dict[tuple[float, Attribute], SSAValue] = {}
         self._last_constant: Operation | None = None
+        self._numbers = {value: i for i, value in enumerate(self._entry.args)}
+        self._trace: list[tuple[object, ...]] = []
 
     def finish(self) -> FuncOp:
         self.emit(ReturnOp())
         return self.func
 
+    @property
+    def fingerprint(self) -> tuple[tuple[object, ...], ...]:
+        """Equal for two kernels exactly if their code is (much cheaper than printing both)."""
+        return tuple(self._trace)
+
     def emit(self, op: Operation) -> SSAValue:
         self._block.add_op(op)
+        self._record(op)
         return op.results[0] if op.results else self.begin
+
+    def _record(self, op: Operation) -> None:
+        properties = tuple(map(_content, op.properties.values()))
+        types = tuple(_content(result.type) for result in op.results)
+        operands = tuple(self._numbers[operand] for operand in op.operands)
+        self._trace.append((op.name, operands, properties, types))
+        for result in op.results:
+            self._numbers[result] = len(self._numbers)
+
+    def _mark(self, *what: object) -> None:
+        self._trace.append(what)
 
     # --- constants --------------------------------------------------------------------------------
 
@@ -82,6 +117,7 @@ class KernelBuilder:
                 self._entry.insert_op_after(op, self._last_constant)
             self._last_constant = op
             self._constants[key] = op.result
+            self._record(op)
         return self._constants[key]
 
     def index(self, value: Index) -> SSAValue:
@@ -162,14 +198,20 @@ class KernelBuilder:
         """`for i in range(low, high, step)`; set `.next` inside, read `.results` after."""
         body = Block(arg_types=[index_type, *(v.type for v in carried)])
         inside = Loop(body.args[0], body.args[1:])
+        bounds = (self.index(low), self.index(high), self.index(step))
+        self._mark("for", parallel, *(self._numbers[v] for v in (*bounds, *carried)))
+        for argument in body.args:
+            self._numbers[argument] = len(self._numbers)
         outer, self._block = self._block, body
         yield inside
         following = list(inside.next or ())
         assert len(following) == len(carried)
         body.add_op(scf.YieldOp(*following))
+        self._mark("next", *(self._numbers[v] for v in following))
         self._block = outer
-        bounds = (self.index(low), self.index(high), self.index(step))
         op = scf.ForOp(*bounds, list(carried), Region(body))
+        for result in op.results:
+            self._numbers[result] = len(self._numbers)
         if parallel:
             op.attributes["parallel"] = UnitAttr()
         outer.add_op(op)
@@ -185,9 +227,11 @@ class KernelBuilder:
     def branch(self, condition: SSAValue) -> Iterator[list[Block]]:
         """`if condition:`; the else block follows by `with b.otherwise(blocks)`."""
         then, other = Block(), Block()
+        self._mark("if", self._numbers[condition])
         outer, self._block = self._block, then
         blocks = [other]
         yield blocks
+        self._mark("end")
         then.add_op(scf.YieldOp())
         self._block = outer
         op = scf.IfOp(condition, [], Region(then), Region(other))
@@ -201,7 +245,9 @@ class KernelBuilder:
         terminator = blocks[0].last_op
         assert terminator is not None
         terminator.detach()
+        self._mark("else")
         yield
+        self._mark("end")
         blocks[0].add_op(terminator)
         self._block = outer
 
@@ -218,12 +264,16 @@ class KernelBuilder:
     def load(self, base: SSAValue, offset: Index, kind: Attribute, align: int = 1) -> SSAValue:
         return self.emit(loop.LoadOp(base, self.index(offset), kind, align))
 
-    def load_part(self, base: SSAValue, offset: Index, kind: VectorType[Any], count: int) -> SSAValue:
+    def load_part(
+        self, base: SSAValue, offset: Index, kind: VectorType[Any], count: int
+    ) -> SSAValue:
         if count >= kind.get_shape()[0]:
             return self.load(base, offset, kind)
         return self.emit(loop.LoadPartOp(base, self.index(offset), count, kind))
 
-    def store(self, value: SSAValue, base: SSAValue, offset: Index, count: int | None = None) -> None:
+    def store(
+        self, value: SSAValue, base: SSAValue, offset: Index, count: int | None = None
+    ) -> None:
         """Stores all lanes, or the first `count`."""
         if count is None or count >= lanes_of(value):
             self.emit(loop.StoreOp(value, base, self.index(offset)))

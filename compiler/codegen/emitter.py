@@ -364,7 +364,9 @@ def _instruction(e: _KernelEmitter, op: Any) -> None:
     for value, kind in zip(op.arguments, row.operands, strict=True):
         lanes, element = kind.strip("<>").split(" x i")
         wanted = ir.VectorType(ir.IntType(int(element)), int(lanes))
-        arguments.append(e[value] if e[value].type == wanted else e.builder.bitcast(e[value], wanted))
+        arguments.append(
+            e[value] if e[value].type == wanted else e.builder.bitcast(e[value], wanted)
+        )
     lanes, element = row.result.strip("<>").split(" x i")
     result = ir.VectorType(ir.IntType(int(element)), int(lanes))
     value = e.intrinsic(row.intrinsic, result, arguments)

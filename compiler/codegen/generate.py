@@ -121,9 +121,7 @@ def _tile(
     grid = grid_of(c, [Layout.of_type(type_of(v)) for v in values])
     runs = runs_of(c, layout)
     steps = len(runs.offsets) * -(-k_width(c, runs, Tile(1, 1, target.lanes)) // c.k_step)
-    return choose_tile(
-        target, c.quantized, pairs_fit, grid.rows, grid.columns, c.outputs, steps
-    )
+    return choose_tile(target, c.quantized, pairs_fit, grid.rows, grid.columns, c.outputs, steps)
 
 
 def _depthwise(

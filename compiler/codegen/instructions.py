@@ -69,9 +69,7 @@ def _multiply_rows(target: str, bits: int, maddubs: str, maddwd: str) -> tuple[I
         Instruction(
             f"vpmaddubsw.{bits}", target, maddubs, (bytes_, bytes_), halves, _maddubs, _PAIRS
         ),
-        Instruction(
-            f"vpmaddwd.{bits}", target, maddwd, (halves, halves), words, _maddwd, _HALVES
-        ),
+        Instruction(f"vpmaddwd.{bits}", target, maddwd, (halves, halves), words, _maddwd, _HALVES),
     )
 
 
@@ -89,9 +87,7 @@ def _vnni_row(name: str, semantics: Semantics, element: int) -> Instruction:
 
 
 INSTRUCTIONS: tuple[Instruction, ...] = (
-    *_multiply_rows(
-        "sse42", 128, "llvm.x86.ssse3.pmadd.ub.sw.128", "llvm.x86.sse2.pmadd.wd"
-    ),
+    *_multiply_rows("sse42", 128, "llvm.x86.ssse3.pmadd.ub.sw.128", "llvm.x86.sse2.pmadd.wd"),
     *_multiply_rows("avx2", 256, "llvm.x86.avx2.pmadd.ub.sw", "llvm.x86.avx2.pmadd.wd"),
     *_multiply_rows(
         "avx512", 512, "llvm.x86.avx512.pmaddubs.w.512", "llvm.x86.avx512.pmaddw.d.512"

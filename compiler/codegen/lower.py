@@ -71,7 +71,7 @@ class _Lowering:
     target: Target
     layer_types: dict[str, str]
     blob: Blob = field(default_factory=Blob)
-    functions: dict[str, FuncOp] = field(default_factory=dict)
+    functions: dict[tuple[object, ...], FuncOp] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
 
     def kernel(self, kernel: graph.KernelOp) -> None:
@@ -82,7 +82,7 @@ class _Lowering:
         name = layer.data if isinstance(layer, StringAttr) else ""
         self.steps.append(
             Step(
-                self._shared(lowered.func),
+                self._shared(lowered),
                 lowered.units,
                 1 if _work(kernel, lowered) < _SERIAL_BELOW else 1 << 20,
                 tuple(arguments),
@@ -92,14 +92,14 @@ class _Lowering:
             )
         )
 
-    def _shared(self, func: FuncOp) -> str:
+    def _shared(self, lowered: LoweredKernel) -> str:
         """Symbol of the function with this code."""
-        text = str(func)
-        if text not in self.functions:
+        key = (len(lowered.func.args), *lowered.fingerprint)
+        if key not in self.functions:
             symbol = f"lpc_kernel{len(self.functions)}_{self.target.name}"
-            func.properties["sym_name"] = StringAttr(symbol)
-            self.functions[text] = func
-        return self.functions[text].sym_name.data
+            lowered.func.properties["sym_name"] = StringAttr(symbol)
+            self.functions[key] = lowered.func
+        return self.functions[key].sym_name.data
 
     def argument(self, value: SSAValue) -> Argument:
         source = view_source(value)
@@ -109,7 +109,10 @@ class _Lowering:
         producer: Any = source.op
         if isinstance(producer, graph.ConstantOp):
             return Argument("weights", 0, self.blob.add(producer.array))
-        place, offset = producer.attributes["placement"].data, producer.attributes["offset"].value.data
+        place, offset = (
+            producer.attributes["placement"].data,
+            producer.attributes["offset"].value.data,
+        )
         if place == "output":
             return Argument("output", offset, 0)
         return Argument("workspace", 0, offset)
@@ -142,9 +145,7 @@ def lower_to_loop(module: ModuleOp, target: Target) -> LoweredProgram:
     size: Any = func.attributes["workspace_size"]
     steps = [_step_op(step) for step in lowering.steps]
     result = ModuleOp([*steps, *lowering.functions.values()])
-    return LoweredProgram(
-        target, result, lowering.steps, size.value.data, lowering.blob.bytes()
-    )
+    return LoweredProgram(target, result, lowering.steps, size.value.data, lowering.blob.bytes())
 
 
 def _step_op(step: Step) -> StepOp:

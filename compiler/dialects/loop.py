@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, ClassVar, cast
 
 from xdsl.dialects.builtin import (
@@ -62,6 +63,7 @@ class BufferType(ParametrizedAttribute, TypeAttribute):
 buffer = BufferType()
 
 
+@cache
 def vector_of(element: Attribute, lanes: int) -> VectorType[Any]:
     return VectorType(cast(Any, element), [lanes])
 
@@ -184,9 +186,7 @@ class _Dot(LoopOp, ABC):
     result = result_def(T)
     traits = traits_def(Pure())
 
-    def __init__(
-        self, accumulator: SSAValue, a: SSAValue, b: SSAValue, properties: dict[str, Any]
-    ):
+    def __init__(self, accumulator: SSAValue, a: SSAValue, b: SSAValue, properties: dict[str, Any]):
         super().__init__(
             operands=[accumulator, a, b],
             properties=properties,
@@ -236,9 +236,7 @@ class ConvertOp(LoopOp):
     kind = prop_def(StringAttr)
     result = result_def(AnyAttr())
     traits = traits_def(Pure())
-    assembly_format: ClassVar[str] = (
-        "$kind $input attr-dict `:` type($input) `to` type($result)"
-    )
+    assembly_format: ClassVar[str] = "$kind $input attr-dict `:` type($input) `to` type($result)"
 
     KINDS: ClassVar[tuple[str, ...]] = (
         "zext", "sext", "trunc", "int_to_float", "float_to_int", "round_to_int",
@@ -268,9 +266,7 @@ class SelectOp(LoopOp):
     rhs = operand_def(AnyAttr())
     result = result_def(AnyAttr())
     traits = traits_def(Pure())
-    assembly_format: ClassVar[str] = (
-        "operands attr-dict `:` functional-type(operands, results)"
-    )
+    assembly_format: ClassVar[str] = "operands attr-dict `:` functional-type(operands, results)"
 
     def __init__(self, condition: SSAValue, lhs: SSAValue, rhs: SSAValue):
         super().__init__(operands=[condition, lhs, rhs], result_types=[lhs.type])
@@ -330,9 +326,7 @@ class StepOp(LoopOp):
     assembly_format: ClassVar[str] = "$kernel $step attr-dict"
 
     def __init__(self, kernel: str, step: dict[str, Attribute]):
-        super().__init__(
-            properties={"kernel": StringAttr(kernel), "step": DictionaryAttr(step)}
-        )
+        super().__init__(properties={"kernel": StringAttr(kernel), "step": DictionaryAttr(step)})
 
 
 Loop = Dialect(

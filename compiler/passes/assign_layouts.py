@@ -231,6 +231,3 @@ class AssignLayouts(ModulePass):
         for func in op.body.block.ops:
             if isinstance(func, FuncOp):
                 _Assigner(func).run()
-
-
-

@@ -144,7 +144,9 @@ class _Fuser:
             for operand in op.operands:
                 self._pull(operand, inside, ordered)
             ordered.append(op)
-        inputs = list(dict.fromkeys(v for op in ordered for v in op.operands if self._is_input(v, ordered)))
+        inputs = list(
+            dict.fromkeys(v for op in ordered for v in op.operands if self._is_input(v, ordered))
+        )
         body = Block(arg_types=[v.type for v in inputs])
         kernel = graph.KernelOp(inputs, [result.type], Region(body))
         if "layer" in group.anchor.attributes:

@@ -19,16 +19,9 @@ from typing import ClassVar
 
 from xdsl.context import Context
 from xdsl.dialects import arith, vector
-from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, ModuleOp, VectorType, i32
-from xdsl.ir import SSAValue
+from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, ModuleOp, i32
+from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
-from xdsl.pattern_rewriter import (
-    GreedyRewritePatternApplier,
-    PatternRewriter,
-    PatternRewriteWalker,
-    RewritePattern,
-    op_type_rewrite_pattern,
-)
 
 from ..codegen.builder import i16
 from ..codegen.targets import Target, by_name
@@ -38,70 +31,60 @@ from ..dialects.loop import lanes_of, vector_of
 
 @dataclass
 class _Rows:
-    """Emits into the place of one dot product."""
+    """Emits in front of one dot product."""
 
-    rewriter: PatternRewriter
-    target: Target
-    lanes: int
+    dot: loop.Dot4Op | loop.Dot2Op
+
+    @property
+    def lanes(self) -> int:
+        return lanes_of(self.dot.result)
+
+    def insert(self, op: Operation) -> SSAValue:
+        block = self.dot.parent
+        assert block is not None
+        block.insert_op_before(op, self.dot)
+        return op.results[0]
 
     def halves(self, value: SSAValue) -> SSAValue:
-        return self.rewriter.insert(vector.BitcastOp(value, vector_of(i16, 2 * self.lanes))).result
+        return self.insert(vector.BitcastOp(value, vector_of(i16, 2 * self.lanes)))
 
     def constant(self, value: int) -> SSAValue:
-        kind: VectorType = vector_of(i16, 2 * self.lanes)  # type: ignore[type-arg]
-        attribute = DenseIntOrFPElementsAttr.from_list(kind, [value])
-        return self.rewriter.insert(arith.ConstantOp(attribute)).result
+        kind = vector_of(i16, 2 * self.lanes)
+        return self.insert(arith.ConstantOp(DenseIntOrFPElementsAttr.from_list(kind, [value])))
 
     def row(self, name: str, *arguments: SSAValue, halves: bool = False) -> SSAValue:
-        bits = 32 * self.lanes
         kind = vector_of(i16, 2 * self.lanes) if halves else vector_of(i32, self.lanes)
-        op = loop.InstructionOp(f"{name}.{bits}", arguments, kind)
-        return self.rewriter.insert(op).result
+        return self.insert(loop.InstructionOp(f"{name}.{32 * self.lanes}", arguments, kind))
 
     def add(self, a: SSAValue, b: SSAValue) -> SSAValue:
-        return self.rewriter.insert(arith.AddiOp(a, b)).result
+        return self.insert(arith.AddiOp(a, b))
 
 
-@dataclass
-class _Dot4(RewritePattern):
-    target: Target
-
-    @op_type_rewrite_pattern
-    def match_and_rewrite(self, op: loop.Dot4Op, rewriter: PatternRewriter) -> None:
-        rows = _Rows(rewriter, self.target, lanes_of(op.result))
-        if self.target.dot4 is not None and rows.lanes == self.target.lanes:
-            arguments = (op.accumulator, op.a, op.b)
-            instruction = loop.InstructionOp(self.target.dot4, arguments, op.result.type)
-            rewriter.replace_op(op, instruction)
-            return
-        if op.pairs_fit is not None:
-            pairs = rows.row("vpmaddubsw", op.a, op.b, halves=True)
-            sums = rows.row("vpmaddwd", pairs, rows.constant(1))
-            total = rows.add(op.accumulator, sums)
-        else:
-            total = self._widened(op, rows)
-        rewriter.replace_op(op, [], [total])
-
-    def _widened(self, op: loop.Dot4Op, rows: _Rows) -> SSAValue:
-        insert, eight = rows.rewriter.insert, rows.constant(8)
-        a, b = rows.halves(op.a), rows.halves(op.b)
-        a_even = insert(arith.AndIOp(a, rows.constant(0x00FF))).result
-        a_odd = insert(arith.ShRUIOp(a, eight)).result
-        b_even = insert(arith.ShRSIOp(insert(arith.ShLIOp(b, eight)).result, eight)).result
-        b_odd = insert(arith.ShRSIOp(b, eight)).result
-        even = rows.add(op.accumulator, rows.row("vpmaddwd", a_even, b_even))
-        return rows.add(even, rows.row("vpmaddwd", a_odd, b_odd))
+def dot4(op: loop.Dot4Op, target: Target) -> SSAValue:
+    rows = _Rows(op)
+    if target.dot4 is not None and rows.lanes == target.lanes:
+        arguments = (op.accumulator, op.a, op.b)
+        return rows.insert(loop.InstructionOp(target.dot4, arguments, op.result.type))
+    if op.pairs_fit is not None:
+        pairs = rows.row("vpmaddubsw", op.a, op.b, halves=True)
+        return rows.add(op.accumulator, rows.row("vpmaddwd", pairs, rows.constant(1)))
+    return widened(op, rows)
 
 
-@dataclass
-class _Dot2(RewritePattern):
-    target: Target
+def widened(op: loop.Dot4Op, rows: _Rows) -> SSAValue:
+    """Even and odd bytes apart, as 16-bit halves."""
+    eight, a, b = rows.constant(8), rows.halves(op.a), rows.halves(op.b)
+    a_even = rows.insert(arith.AndIOp(a, rows.constant(0x00FF)))
+    a_odd = rows.insert(arith.ShRUIOp(a, eight))
+    b_even = rows.insert(arith.ShRSIOp(rows.insert(arith.ShLIOp(b, eight)), eight))
+    b_odd = rows.insert(arith.ShRSIOp(b, eight))
+    even = rows.add(op.accumulator, rows.row("vpmaddwd", a_even, b_even))
+    return rows.add(even, rows.row("vpmaddwd", a_odd, b_odd))
 
-    @op_type_rewrite_pattern
-    def match_and_rewrite(self, op: loop.Dot2Op, rewriter: PatternRewriter) -> None:
-        rows = _Rows(rewriter, self.target, lanes_of(op.result))
-        sums = rows.row("vpmaddwd", op.a, op.b)
-        rewriter.replace_op(op, [], [rows.add(op.accumulator, sums)])
+
+def dot2(op: loop.Dot2Op) -> SSAValue:
+    rows = _Rows(op)
+    return rows.add(op.accumulator, rows.row("vpmaddwd", op.a, op.b))
 
 
 @dataclass(frozen=True)
@@ -111,7 +94,10 @@ class SelectInstructions(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         target = by_name(self.target)
-        patterns = GreedyRewritePatternApplier(
-            [_Dot4(target), _Dot2(target)], dce_enabled=False
-        )
-        PatternRewriteWalker(patterns, apply_recursively=False).rewrite_module(op)
+        # One walk and no worklist: nothing that is inserted here matches again.
+        for dot in list(op.walk()):
+            if isinstance(dot, loop.Dot4Op | loop.Dot2Op):
+                result = dot4(dot, target) if isinstance(dot, loop.Dot4Op) else dot2(dot)
+                dot.result.replace_all_uses_with(result)
+                dot.detach()
+                dot.erase()

@@ -27,6 +27,7 @@ class LoweredKernel:
     Buffers, in order: the kernel's inputs, its output, then `constants` (one blob each)."""
 
     func: FuncOp
+    fingerprint: tuple[tuple[object, ...], ...]
     constants: tuple[Array, ...]
     units: int
     exec_type: str

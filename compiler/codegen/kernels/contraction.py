@@ -139,7 +139,9 @@ def block_inputs(c: Contraction, first: int, count: int) -> tuple[int, int]:
     )
 
 
-def matrix_of(c: Contraction, runs: Runs, weight: Array, first: int, count: int, width: int) -> Array:
+def matrix_of(
+    c: Contraction, runs: Runs, weight: Array, first: int, count: int, width: int
+) -> Array:
     """Weights of output channels [first, first + count) as [count, runs, width].
 
     With groups, the block reads all input channels of the groups it touches, and the weights between

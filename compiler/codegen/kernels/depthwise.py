@@ -68,9 +68,7 @@ def tap_groups(c: Contraction) -> tuple[tuple[Tap, ...], ...]:
         columns = [[(y * dy, x * dx) for y in range(kh)] for x in range(kw)]
     else:
         columns = [list(c.taps)]
-    return tuple(
-        tuple(column[i : i + 4]) for column in columns for i in range(0, len(column), 4)
-    )
+    return tuple(tuple(column[i : i + 4]) for column in columns for i in range(0, len(column), 4))
 
 
 def pack_depthwise(c: Contraction, weight: Array, lanes: int) -> Array:
@@ -138,7 +136,11 @@ class DepthwiseGenerator:
                     self._row(image, y, channel, b.address(self.weight_base, panel), lanes, first)
                 offset += count * block_bytes
         return LoweredKernel(
-            b.finish(), (self.parameters.blob(), self.weights), c.images * c.rows, exec_type
+            b.finish(),
+            b.fingerprint,
+            (self.parameters.blob(), self.weights),
+            c.images * c.rows,
+            exec_type,
         )
 
     def _row(

@@ -57,7 +57,7 @@ class FloatDepthwiseGenerator:
             if whole < c.outputs:
                 self._row(image, y, whole, c.outputs - whole)
         units = c.images * c.rows
-        return LoweredKernel(b.finish(), (self.parameters.blob(),), units, exec_type)
+        return LoweredKernel(b.finish(), b.fingerprint, (self.parameters.blob(),), units, exec_type)
 
     def _row(self, image: Index, y: Index, channel: Index, count: int | None) -> None:
         whole = self.c.columns // _TILE * _TILE

@@ -17,9 +17,7 @@ from .common import LANES, LoweredKernel, Parameters, TensorBuffer, buffers_of, 
 from .evaluate import Evaluator, Position, store_lanes
 
 
-def pixel_at(
-    b: KernelBuilder, image: Index, y: Index, x: Index
-) -> Callable[[Layout], Index]:
+def pixel_at(b: KernelBuilder, image: Index, y: Index, x: Index) -> Callable[[Layout], Index]:
     """Locates pixel (image, y, x) in any layout; axes of length one are broadcast."""
 
     def offset(layout: Layout) -> Index:
@@ -73,7 +71,9 @@ def lower_elementwise(
                 block(pixel, blocks.variable, None)
             if whole < channels:
                 block(pixel, whole, channels - whole)
-    return LoweredKernel(b.finish(), (parameters.blob(),), layout.n * layout.h, exec_type)
+    return LoweredKernel(
+        b.finish(), b.fingerprint, (parameters.blob(),), layout.n * layout.h, exec_type
+    )
 
 
 def _roomy(tensors: list[TensorBuffer]) -> bool:

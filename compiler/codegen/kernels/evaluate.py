@@ -231,7 +231,9 @@ def _cast(e: Evaluator, op: Any, at: Position) -> SSAValue:
     real_in, real_out = element_of(value) == f32, value_dtype(op.result) == np.float32
     if real_in == real_out:
         return value
-    return e.b.convert("int_to_float" if real_out else "float_to_int", value, f32 if real_out else i32)
+    return e.b.convert(
+        "int_to_float" if real_out else "float_to_int", value, f32 if real_out else i32
+    )
 
 
 _EVALUATE: dict[type[Operation], Callable[[Evaluator, Any, Position], SSAValue]] = {

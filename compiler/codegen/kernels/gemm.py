@@ -50,8 +50,10 @@ class PackedWeights:
 
 
 def grid_of(c: Contraction, layouts: list[Layout]) -> Grid:
-    linear = c.is_pointwise and c.strides == (1, 1) and all(
-        layout.halo == (0, 0, 0, 0) for layout in layouts
+    linear = (
+        c.is_pointwise
+        and c.strides == (1, 1)
+        and all(layout.halo == (0, 0, 0, 0) for layout in layouts)
     )
     if linear:
         return Grid(1, c.images * c.rows * c.columns, True)
@@ -148,6 +150,7 @@ class GemmGenerator:
             self._ragged_blocks(block, row, column)
         return LoweredKernel(
             b.finish(),
+            b.fingerprint,
             (self.parameters.blob(), self.weights.data),
             self.blocks * tiles,
             exec_type,

@@ -114,7 +114,9 @@ def _axes(
         return list(map(Axis, shape, strides, target)), 0, base
     if isinstance(op, graph.BroadcastOp):
         missing = len(output.shape) - len(shape)
-        wide = (0,) * missing + tuple(s if d > 1 else 0 for d, s in zip(shape, strides, strict=True))
+        wide = (0,) * missing + tuple(
+            s if d > 1 else 0 for d, s in zip(shape, strides, strict=True)
+        )
         return list(map(Axis, output.shape, wide, target)), 0, 0
     if isinstance(op, graph.ResizeNearestOp):
         axes: list[Axis] = []
@@ -170,9 +172,7 @@ def refine(a: Shape, b: Shape) -> tuple[int, ...] | None:
     return tuple(reversed(sizes))
 
 
-def _refined_strides(
-    shape: Shape, strides: tuple[int, ...], sizes: tuple[int, ...]
-) -> list[int]:
+def _refined_strides(shape: Shape, strides: tuple[int, ...], sizes: tuple[int, ...]) -> list[int]:
     result: list[int] = []
     pieces = list(sizes)
     for size, stride in zip(reversed(shape), reversed(strides), strict=True):
@@ -202,7 +202,7 @@ def lower_movement(
             mover.fill(anchor.value.value.data)
         for copy in copies:
             mover.copy(copy, inputs[copy.operand].base, None if serial else unit)
-    return LoweredKernel(b.finish(), (parameters.blob(),), units, exec_type)
+    return LoweredKernel(b.finish(), b.fingerprint, (parameters.blob(),), units, exec_type)
 
 
 class _Mover:
@@ -221,7 +221,9 @@ class _Mover:
             image, y = b.div(rows.variable, layout.h), b.rem(rows.variable, layout.h)
             with b.loop(0, layout.w) as xs:
                 start = b.add(b.mul(image, layout.image_stride), b.mul(y, layout.row_stride))
-                start = b.add(b.add(start, layout.origin), b.mul(xs.variable, layout.channel_stride))
+                start = b.add(
+                    b.add(start, layout.origin), b.mul(xs.variable, layout.channel_stride)
+                )
                 self._run(layout.c, lambda o, n: b.store(vector, self.output.base, o, n), start)
 
     def _run(self, size: int, store: Any, start: Index) -> None:

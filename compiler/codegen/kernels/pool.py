@@ -85,11 +85,9 @@ class PoolGenerator:
                 if whole < layout.c:
                     self._pixel(image, y, xs.variable, whole, layout.c - whole)
         units = layout.n * layout.h
-        return LoweredKernel(b.finish(), (self.parameters.blob(),), units, exec_type)
+        return LoweredKernel(b.finish(), b.fingerprint, (self.parameters.blob(),), units, exec_type)
 
-    def _pixel(
-        self, image: Index, y: Index, x: Index, channel: Index, count: int | None
-    ) -> None:
+    def _pixel(self, image: Index, y: Index, x: Index, channel: Index, count: int | None) -> None:
         """One output pixel, one block of channels."""
         b = self.b
         rows, columns = self.rows.bounds(b, y), self.columns.bounds(b, x)
@@ -105,9 +103,7 @@ class PoolGenerator:
                 kxs.next = [combine(kxs.carried[0], tap(kys.variable, kxs.variable))]
             kys.next = list(kxs.results)
         value = self._finish(kys.results[0], rows, columns)
-        at = Position(
-            LANES, channel, pixel_at(b, image, y, x), {self.anchor.result: value}, count
-        )
+        at = Position(LANES, channel, pixel_at(b, image, y, x), {self.anchor.result: value}, count)
         store_lanes(b, self.output, self.evaluator.value(self.kernel.yielded, at), at)
 
     # --- the three reductions -----------------------------------------------------------------------

@@ -59,11 +59,13 @@ class RowGenerator:
             else:
                 self._reduce(unit, image, y, x)
         units = self.n * self.h * self.w
-        return LoweredKernel(b.finish(), (self.parameters.blob(),), units, exec_type)
+        return LoweredKernel(b.finish(), b.fingerprint, (self.parameters.blob(),), units, exec_type)
 
     # --- walking a row ------------------------------------------------------------------------------
 
-    def _position(self, image: Index, y: Index, x: Index, channel: Index, count: int | None) -> Position:
+    def _position(
+        self, image: Index, y: Index, x: Index, channel: Index, count: int | None
+    ) -> Position:
         return Position(LANES, channel, pixel_at(self.b, image, y, x), count=count)
 
     def _fold(

@@ -77,7 +77,10 @@ def choose_tile(
     for n in range(1, min(vectors, 6) + 1):
         for m in range(1, min(columns, 28) + 1):
             needed = (
-                m * n + n * recipe.registers_per_weight + recipe.registers_per_input + recipe.scratch
+                m * n
+                + n * recipe.registers_per_weight
+                + recipe.registers_per_input
+                + recipe.scratch
             )
             if needed > target.registers:
                 continue
