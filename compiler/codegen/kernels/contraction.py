@@ -105,21 +105,21 @@ def runs_of(c: Contraction, layout: Layout) -> Runs:
 
 
 def signed_terms(op: Anchor, weight: Array) -> list[Array]:
-    """The weights (minus their zero point) as a sum of s8 (or f32) arrays: one term, rarely two.
+    """The weights (minus their zero point) as a sum of s8 (or f32) arrays: one term, rarely more.
 
-    w − zw lies in [−255, 255]; where it does not fit s8 it is split into two s8 terms that read the
-    same inputs, which is exact on every target and needs no other kernel."""
+    w − zw lies in [−255, 255]; where it does not fit s8 it is split into two s8 terms (three for
+    255 = 127 + 127 + 1) that read the same inputs: exact on every target, and no other kernel."""
     if isinstance(op, graph.Conv2dOp | graph.MatMulOp):
         return [weight]
     name = "weight_zero_point" if isinstance(op, graph.QConv2dOp) else "b_zero_point"
     zero_point = array_to_numpy(getattr(op, name))
-    shifted = weight.astype(np.int32) - zero_point.reshape(-1, *(1,) * (weight.ndim - 1))
-    if -128 <= shifted.min(initial=0) and shifted.max(initial=0) <= 127:
-        return [shifted.astype(np.int8)]
-    first = np.clip(shifted, -128, 127)
-    second = shifted - first
-    assert -128 <= second.min() and second.max() <= 127 and weight.ndim == 4
-    return [first.astype(np.int8), second.astype(np.int8)]
+    rest = weight.astype(np.int32) - zero_point.reshape(-1, *(1,) * (weight.ndim - 1))
+    terms = []
+    while not terms or rest.any():
+        term = np.clip(rest, -128, 127)
+        terms.append(term.astype(np.int8))
+        rest = rest - term
+    return terms
 
 
 def as_oihw(op: Anchor, weight: Array) -> Array:
