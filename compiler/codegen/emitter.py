@@ -153,6 +153,11 @@ def _load_part(e: _KernelEmitter, op: Any) -> None:
 
 def _store_part(e: _KernelEmitter, op: Any) -> None:
     kind = llvm_type(op.value.type)
+    if op.count.value.data == 1:
+        # LLVM 22 fuses a one-lane masked store with a truncation into a store of the wide lane.
+        first = e.builder.extract_element(e[op.value], ir.Constant(ir.IntType(32), 0))
+        e.builder.store(first, e.pointer(op.base, op.offset), align=1)
+        return
     arguments = [
         e[op.value],
         e.pointer(op.base, op.offset),
