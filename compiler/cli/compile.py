@@ -51,7 +51,7 @@ def command(
 
     if stop_after == "obj" and output is None:
         raise click.UsageError("--stop-after obj makes a binary file; name it with -o")
-    with progress_display(len(_LEVELS) + 1) as progress:
+    with progress_display(len(target.split(","))) as progress:
         result = compile(
             model,
             output,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import LpcError
 from .common import console, lpc_command, progress_display, target_option
 
 if TYPE_CHECKING:
@@ -45,10 +46,10 @@ def command(save: Path | None, target: str) -> None:
         data = dict(np.load(path))
     images, labels = data["test_x"], data["test_y"]
     out.print("[bold]lpc demo[/]: a quantized CNN reads 450 handwritten digits it never saw\n")
-    quantized, seconds, size = _compiled("digits_int8.onnx", target)
-    out.print(f"compile   int8 network to a library of {size / 1e3:.0f} kB in {seconds:.1f} s")
-    real, seconds, size = _compiled("digits_fp32.onnx", target)
-    out.print(f"          fp32 network to a library of {size / 1e3:.0f} kB in {seconds:.1f} s")
+    quantized, how = _compiled("digits_int8.onnx", target)
+    out.print(f"compile   int8 network {how}")
+    real, how = _compiled("digits_fp32.onnx", target)
+    out.print(f"          fp32 network {how}")
     scores = {"int8": _accuracy(quantized, images, labels), "fp32": _accuracy(real, images, labels)}
     out.print("accuracy  " + ", ".join(f"{name} {score:.2%}" for name, score in scores.items()))
     equal = _equal_to_interpreter(quantized, images[:_COMPARED])
@@ -66,20 +67,28 @@ def command(save: Path | None, target: str) -> None:
         raise click.ClickException("the library differs from the interpreter; please report this")
 
 
-def _compiled(name: str, target: str) -> tuple[Model, float, int]:
-    """The model, the seconds it took to compile and the bytes of the library."""
+def _compiled(name: str, target: str) -> tuple[Model, str]:
+    """The model on one thread, and how it came to be: a library, or code in memory."""
     import lpc.runtime as lpr
 
     from .. import compile, demo
+    from ..codegen.linker import find_linker
+    from .loading import load
 
+    shapes = {demo.INPUT: demo.IMAGE}
     begin = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="lpc-") as folder, demo.resource(name) as path:
+        try:
+            find_linker()
+        except LpcError as error:
+            model = load(path, target, shapes, threads=1)
+            return model, f"in memory in {time.perf_counter() - begin:.1f} s ({error})"
         library = Path(folder) / "digits.so"
-        with progress_display(10) as progress:
-            shapes = {demo.INPUT: demo.IMAGE}
+        with progress_display() as progress:
             compile(path, library, target=target, input_shapes=shapes, progress=progress)
-        seconds = time.perf_counter() - begin
-        return lpr.load(library, num_threads=1), seconds, library.stat().st_size
+        seconds, size = time.perf_counter() - begin, library.stat().st_size
+        model = lpr.load(library, num_threads=1)
+        return model, f"to a library of {size / 1e3:.0f} kB in {seconds:.1f} s ({model.target})"
 
 
 def _logits(model: Model, images: Array) -> Array:

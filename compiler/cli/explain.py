@@ -7,27 +7,47 @@ from pathlib import Path
 
 import click
 
-from .common import console, input_shape_option, lpc_command
+from .common import console, input_shape_option, lpc_command, progress_display
+
+Shapes = dict[str, tuple[int, ...]]
 
 
-@lpc_command("lpc explain model.onnx")
+@lpc_command("lpc explain model.onnx", "lpc explain model.onnx --target avx2")
 @click.argument("model", type=click.Path(path_type=Path))
+@click.option("--target", help="Also compile for this target and name each layer's kernel.")
 @input_shape_option()
-def command(model: Path, input_shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> None:
+def command(
+    model: Path, target: str | None, input_shapes: tuple[tuple[str, tuple[int, ...]], ...]
+) -> None:
     """Show which layers of MODEL are computed in 8 bits, which are not, and why.
 
-    The answer is the same for every target."""
+    Precisions are the same for every target."""
     from rich import box
     from rich.table import Table
 
     from ..explain import explain
 
-    rows = explain(model, dict(input_shapes))
-    table = Table("layer", "type", "asked", "got", "why", box=box.SIMPLE_HEAD)
+    shapes = dict(input_shapes)
+    rows = explain(model, shapes)
+    kernels = {} if target is None else _kernels(model, target, shapes)
+    table = Table("layer", "type", "asked", "got", box=box.SIMPLE_HEAD)
+    if target is not None:
+        table.add_column("kernel")
+    table.add_column("why")
     for row in rows:
         lost = row.asked == "I8" and row.got == "FP32"
         style = "yellow" if lost else "dim" if row.got == "fused" else ""
-        table.add_row(row.layer, row.kind, row.asked, row.got, row.why, style=style)
+        kernel = [] if target is None else [kernels.get(row.layer, "")]
+        table.add_row(row.layer, row.kind, row.asked, row.got, *kernel, row.why, style=style)
     console().print(table)
     counts = Counter(row.got for row in rows)
     console().print(", ".join(f"{counts[got]} {got}" for got in ("I8", "FP32", "fused", "border")))
+
+
+def _kernels(model: Path, target: str, shapes: Shapes) -> dict[str, str]:
+    """Source layer → execType of its kernel, on the newest of the targets."""
+    from ..compilation import compile_programs
+
+    with progress_display() as progress:
+        compiled = compile_programs(model, target, shapes, progress)
+    return {step.layer: step.exec_type for step in compiled.programs[-1].steps}

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from lpc.runtime import Model
 
 _ELF = b"\x7fELF"
-_LEVELS = 10
 Shapes = Mapping[str, Sequence[int]]
 
 
@@ -32,7 +31,7 @@ def load(path: Path, target: str, shapes: Shapes, threads: int | None) -> Model:
     row = resolve_targets(target)[-1]
     if not runs_here(row):
         raise LpcError(f"this CPU does not run target '{row.name}' (see `lpc targets`)")
-    with progress_display(_LEVELS) as progress:
+    with progress_display() as progress:
         compiled = compile_programs(path, row.name, shapes, progress)
     library = JitLibrary(compiled.programs[0], compiled.info)
     return lpr.Model(library.address, str(path), num_threads=threads)

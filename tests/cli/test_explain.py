@@ -79,3 +79,11 @@ def test_the_demo_model_is_all_int8(invoke: Invoke, digits: Path, layer: str, go
     (line,) = [line for line in result.stdout.splitlines() if f" {layer} " in line]
     assert line.split()[3] == got
     assert "13 I8, 0 FP32" in result.stdout
+
+
+def test_a_target_names_the_kernels(invoke: Invoke, digits: Path) -> None:
+    arguments = ("--input-shape", "input:1,1,8,8", "--target", "avx2")
+    result = invoke("explain", digits, *arguments)
+    assert result.exit_code == 0, result.stderr
+    (line,) = [line for line in result.stdout.splitlines() if " /fc/Gemm " in line]
+    assert line.split()[4].endswith("_avx2_I8")

@@ -53,6 +53,15 @@ def test_a_model_runs_as_its_library_does(
     assert np.array_equal(np.load(first)["logits"], np.load(second)["logits"])
 
 
+def test_a_model_runs_without_a_linker(
+    invoke: Invoke, digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LPC_LINKER", "nowhere/ld")
+    result = invoke("run", digits, "--input-shape", "input:1,1,8,8")
+    assert result.exit_code == 0, result.stderr
+    assert " logits " in result.stdout
+
+
 def test_benchmark_prints_what_benchmark_app_prints(invoke: Invoke, digits_library: Path) -> None:
     result = invoke("benchmark", digits_library, "-niter", "20", "-nthreads", "1")
     assert result.exit_code == 0, result.stderr
