@@ -69,10 +69,18 @@ class Commands(click.Group):
 
 @contextmanager
 def _warnings_as_lines() -> Iterator[None]:
+    """Assumptions about the model, each said once, however often a command reads the model."""
+    said: set[str] = set()
+
+    def show(message: Warning | str, *_: object) -> None:
+        if str(message) not in said:
+            said.add(str(message))
+            click.echo(f"warning: {message}", err=True)
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", LpcWarning)
-        warnings.showwarning = lambda message, *_: click.echo(f"warning: {message}", err=True)
+        warnings.showwarning = show
         yield
 
 
