@@ -72,7 +72,7 @@ def _warnings_as_lines() -> Iterator[None]:
     """Assumptions about the model, each said once, however often a command reads the model."""
     said: set[str] = set()
 
-    def show(message: Warning | str, *_: object) -> None:
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
         if str(message) not in said:
             said.add(str(message))
             click.echo(f"warning: {message}", err=True)
