@@ -44,7 +44,7 @@ class Demand:
 
     halo: tuple[int, int, int, int] = _NO_HALO
     value: int = 0
-    whole_steps: bool = False  # channels are read four at a time, past the end if need be
+    multiple: int = 1  # channels are read so many at a time, past the end if need be
 
 
 def anchor_of(kernel: graph.KernelOp) -> Operation:
@@ -63,14 +63,17 @@ def demand_of(use_op: Operation, index: int) -> Demand:
     if anchor.operands[:1] != (argument,) or not has_constant_weight(anchor):
         return Demand()
     quantized = isinstance(anchor, graph.QConv2dOp | graph.QMatMulOp)
+    multiple = 4 if quantized else 1
     if isinstance(anchor, MATMULS):
-        return Demand(whole_steps=quantized)
+        return Demand(multiple=multiple)
     assert isinstance(anchor, CONVOLUTIONS)
     op = cast(Any, anchor)
+    if op.is_depthwise:
+        multiple = LANES
     top, left, bottom, right = ints(op.pads)
     # A strided window may end before the padding does; the halo only needs what is read.
     value = op.input_zero_point.value.data if quantized else 0
-    return Demand((top, left, bottom, right), value, whole_steps=quantized)
+    return Demand((top, left, bottom, right), value, multiple)
 
 
 def join(a: Demand, b: Demand) -> Demand | None:
@@ -79,7 +82,7 @@ def join(a: Demand, b: Demand) -> Demand | None:
         return None
     halo = cast(Any, tuple(max(p) for p in zip(a.halo, b.halo, strict=True)))
     value = a.value if a.halo != _NO_HALO else b.value
-    return Demand(halo, value, a.whole_steps or b.whole_steps)
+    return Demand(halo, value, max(a.multiple, b.multiple))
 
 
 def viewable(source: Shape, target: Shape) -> bool:
@@ -167,7 +170,7 @@ class _Assigner:
         produced = isinstance(root, OpResult) and isinstance(root.op, graph.KernelOp)
         if not produced:
             c = as_nhwc(shape_of(value))[-1]
-            return demand.halo == _NO_HALO and (not demand.whole_steps or c % 4 == 0)
+            return demand.halo == _NO_HALO and c % demand.multiple == 0
         if root is not value and demand.halo != _NO_HALO:
             return False  # a view has the halo of its source, which is another shape's
         if isinstance(value, OpResult) and self._has_dense_view(root):

@@ -61,7 +61,10 @@ def contraction_pairs(op: graph.QConv2dOp | graph.QMatMulOp, layout: Layout) -> 
         low, high = block_inputs(c, 0, c.outputs)
         width = high - low
     width += -width % 4
-    parts = [matrix_of(c, runs, term, 0, c.outputs, width).reshape(-1, 2) for term in terms]
+    matrices = [matrix_of(c, runs, term, 0, c.outputs, width) for term in terms]
+    parts = [matrix.reshape(-1, 2) for matrix in matrices]
+    if c.groups > 1:  # a block may begin at an odd channel
+        parts += [matrix[..., 1:-1].reshape(-1, 2) for matrix in matrices]
     return np.concatenate(parts)
 
 

@@ -139,6 +139,12 @@ def block_inputs(c: Contraction, first: int, count: int) -> tuple[int, int]:
     )
 
 
+def block_base(c: Contraction, first: int, count: int, width: int) -> int:
+    """The first of the `width` input channels that a block reads: all it needs, none past the last."""
+    low, _ = block_inputs(c, first, count)
+    return max(0, min(low, c.groups * c.group_inputs - width))
+
+
 def matrix_of(
     c: Contraction, runs: Runs, weight: Array, first: int, count: int, width: int
 ) -> Array:
@@ -153,7 +159,7 @@ def matrix_of(
         result = np.zeros((count, len(runs.offsets), width), weight.dtype)
         result[:o, :, : runs.length] = block
         return result
-    low, _ = block_inputs(c, first, count)
+    low = block_base(c, first, count, width)
     per_group = c.outputs // c.groups
     result = np.zeros((count, len(runs.offsets), width), weight.dtype)
     flat = weight.reshape(c.outputs, c.group_inputs, -1)

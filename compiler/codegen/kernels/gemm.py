@@ -25,7 +25,7 @@ from ...dialects.tensors import Array
 from ..builder import Index, KernelBuilder, i8
 from ..targets import Target
 from .common import LANES, LoweredKernel, Parameters, TensorBuffer, buffers_of, fill_halo
-from .contraction import Contraction, Runs, block_inputs, matrix_of, runs_of
+from .contraction import Contraction, Runs, block_base, block_inputs, matrix_of, runs_of
 from .evaluate import Evaluator, Position, store_lanes
 from .tile import Tile
 
@@ -82,7 +82,7 @@ def pack(c: Contraction, runs: Runs, terms: list[Array], tile: Tile) -> PackedWe
         )
         shaped = matrix.reshape(n, tile.lanes, -1, steps, c.k_step)
         panels.append(np.ascontiguousarray(shaped.transpose(2, 3, 0, 1, 4)).reshape(-1))
-        bases.append(block_inputs(c, first, count)[0] if c.groups > 1 else 0)
+        bases.append(block_base(c, first, count, width) if c.groups > 1 else 0)
     data = np.concatenate(panels)
     return PackedWeights(data.view(np.uint8), steps, panels[0].nbytes, tuple(bases))
 
