@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from xdsl.ir import Operation
 
 from ...dialects import graph
 from ...dialects.layout import Layout
+from ...dialects.tensors import Array
 from ..builder import Index, KernelBuilder
 from .common import LANES, LoweredKernel, Parameters, TensorBuffer, buffers_of, fill_halo
 from .evaluate import Evaluator, Position, store_lanes
@@ -36,13 +38,20 @@ def flat_row(kernel: graph.KernelOp, tensors: list[TensorBuffer]) -> bool:
         (t.layout.w, t.layout.c) == (last.w, last.c) and t.layout.channel_stride == last.c
         for t in tensors
     )
-    constants = [op for op in kernel.block.ops if isinstance(op, graph.ConstantOp)]
-    scalar = all(op.array.size == 1 for op in constants) and all(
-        all(v.size == 1 for v in (op.scales, op.zero_points))
-        for op in kernel.block.ops
-        if isinstance(op, graph.QuantizeOp | graph.DequantizeOp)
+    return same and all(
+        values.size == 1 for op in kernel.block.ops for values in _channel_values(op)
     )
-    return same and scalar
+
+
+def _channel_values(op: Operation) -> tuple[Array, ...]:
+    """What an op has one of, or one per channel."""
+    if isinstance(op, graph.ConstantOp):
+        return (op.array,)
+    if isinstance(op, graph.RequantizeOp):
+        return (op.multipliers,)
+    if isinstance(op, graph.QuantizeOp | graph.DequantizeOp):
+        return (op.scales, op.zero_points)
+    return ()
 
 
 def lower_elementwise(
