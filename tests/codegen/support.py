@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from emulation import invoke_for, thread_counts
 from lpc.compiler import driver
-from lpc.compiler.codegen.host import runs_here
 from lpc.compiler.codegen.jit import JitLibrary
 from lpc.compiler.codegen.program import TargetProgram
 from lpc.compiler.codegen.targets import TARGETS, Target
@@ -32,8 +31,6 @@ from xdsl.ir import Block, Operation, Region, SSAValue
 PAGE = mmap.PAGESIZE
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _KEPT: list[mmap.mmap] = []  # numpy arrays of mapped memory do not keep protected pages alive
-
-Invoke = Callable[..., int]
 
 
 def guarded(shape: Sequence[int], dtype: Any, at_end: bool = True) -> Array:
@@ -57,6 +54,18 @@ def guarded_copy(array: Array, at_end: bool = True) -> Array:
     return result
 
 
+def pick(generator: np.random.Generator, choices: Sequence[Any]) -> Any:
+    return choices[int(generator.integers(len(choices)))]
+
+
+def extreme_codes(generator: np.random.Generator, shape: Sequence[int], dtype: Any) -> Array:
+    """Random codes, a third of which are one of the ends of the type."""
+    info = np.iinfo(dtype)
+    codes = generator.integers(info.min, info.max + 1, tuple(shape))
+    ends = generator.choice([info.min, info.max], tuple(shape))
+    return np.where(generator.random(tuple(shape)) < 1 / 3, ends, codes).astype(dtype)
+
+
 @dataclass(frozen=True)
 class Check:
     """How one output is compared: bit for bit, or with an absolute bound per element."""
@@ -75,7 +84,7 @@ class Check:
             return
         same = (actual == expected) | ((actual != actual) & (expected != expected))
         if actual.dtype == np.float32:
-            same &= np.signbit(actual) == np.signbit(expected) | (actual != actual)
+            same &= (np.signbit(actual) == np.signbit(expected)) | (actual != actual)
         if not same.all():
             wrong = np.argwhere(~same)
             first = tuple(wrong[0])
@@ -133,7 +142,7 @@ class Bench:
         for target in targets:
             own = module.clone()
             model = load(own, target)
-            for threads in (1, 2):
+            for threads in thread_counts(target.name):
                 actual = run(model, self.arrays, threads)
                 for check, value, wanted in zip(self.checks, actual, expected, strict=True):
                     check.compare(value, wanted, f"{target.name}, {threads} threads")
@@ -157,14 +166,7 @@ def load(module: ModuleOp, target: Target) -> Model:
     program = levels_of(module, target)["obj"].content
     assert isinstance(program, TargetProgram)
     jit = JitLibrary(program, info)
-    return Model(jit.address, "bench", num_threads=1, target=target.name, invoke=invoke_for(target))
-
-
-def invoke_for(target: Target) -> Invoke | None:
-    """None where this CPU runs the target's code; else an emulator's call."""
-    if runs_here(target) and not os.environ.get("LPC_TEST_EMULATE"):
-        return None
-    raise AssertionError(f"no emulator for {target.name}")
+    return Model(jit.address, "bench", num_threads=1, target=target.name, invoke=invoke_for(target.name))
 
 
 def run(model: Model, arrays: Sequence[Array], threads: int) -> list[Array]:
