@@ -23,7 +23,7 @@ from ..passes.kernel_classes import (
 )
 from ..passes.rewriting import constant_of
 from .kernels.common import LoweredKernel
-from .kernels.contraction import (
+from ..contractions.geometry import (
     Contraction,
     as_oihw,
     contraction_of,
@@ -38,7 +38,7 @@ from .kernels.gemm import GemmGenerator, grid_of, k_width, pack
 from .kernels.movement import lower_movement
 from .kernels.pool import PoolGenerator
 from .kernels.rows import RowGenerator
-from .kernels.tile import Tile, choose_tile
+from ..contractions.tile import Tile, choose_tile
 from .targets import Target
 
 _NAME = "kernel"

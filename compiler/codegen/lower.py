@@ -120,7 +120,7 @@ class _Lowering:
 
 def _work(kernel: graph.KernelOp, lowered: LoweredKernel) -> float:
     """Rough cycles of one call."""
-    from .kernels.contraction import ANCHORS, contraction_of
+    from ..contractions.geometry import ANCHORS, contraction_of
 
     if not lowered.parallel:
         return 0.0

@@ -22,7 +22,7 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, UnitAttr
 from xdsl.passes import ModulePass
 
-from ..codegen.kernels.contraction import (
+from ..contractions.geometry import (
     as_oihw,
     block_inputs,
     contraction_of,
@@ -69,7 +69,7 @@ def contraction_pairs(op: graph.QConv2dOp | graph.QMatMulOp, layout: Layout) -> 
 
 
 def _depthwise_pairs(term: Array, c: object) -> Array:
-    from ..codegen.kernels.contraction import Contraction
+    from ..contractions.geometry import Contraction
 
     assert isinstance(c, Contraction)
     flat = term.reshape(c.outputs, -1)

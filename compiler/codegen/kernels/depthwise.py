@@ -24,7 +24,7 @@ from ...dialects.tensors import Array
 from ..builder import Index, KernelBuilder, i8
 from ..targets import Target
 from .common import LANES, LoweredKernel, Parameters, buffers_of, fill_halo
-from .contraction import Contraction
+from ...contractions.geometry import Contraction
 from .elementwise import pixel_at
 from .evaluate import Evaluator, Position
 

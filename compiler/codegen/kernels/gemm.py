@@ -25,9 +25,9 @@ from ...dialects.tensors import Array
 from ..builder import Index, KernelBuilder, i8
 from ..targets import Target
 from .common import LANES, LoweredKernel, Parameters, TensorBuffer, buffers_of, fill_halo
-from .contraction import Contraction, Runs, block_base, block_inputs, matrix_of, runs_of
+from ...contractions.geometry import Contraction, Runs, block_base, block_inputs, matrix_of, runs_of
 from .evaluate import Evaluator, Position, store_lanes
-from .tile import Tile
+from ...contractions.tile import Tile
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ..targets import Target
+from ..codegen.targets import Target
 
 _LOADS_PER_CYCLE = 2.0
 _TILE_OVERHEAD = 30.0  # cycles to set up addresses and start the pipeline

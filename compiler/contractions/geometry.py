@@ -17,10 +17,10 @@ from math import prod
 
 import numpy as np
 
-from ...dialects import graph
-from ...dialects.graph import ints
-from ...dialects.layout import Layout, as_nhwc
-from ...dialects.tensors import Array, array_to_numpy, shape_of
+from ..dialects import graph
+from ..dialects.graph import ints
+from ..dialects.layout import Layout, as_nhwc
+from ..dialects.tensors import Array, array_to_numpy, shape_of
 
 Anchor = graph.QConv2dOp | graph.Conv2dOp | graph.QMatMulOp | graph.MatMulOp
 ANCHORS = (graph.QConv2dOp, graph.Conv2dOp, graph.QMatMulOp, graph.MatMulOp)
