@@ -1,0 +1,23 @@
+"""Settings and fixtures of all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# The same examples in every run: a change is tested, not luck. LPC_TEST_RANDOM=1 looks for others.
+settings.register_profile("lpc", derandomize=not os.environ.get("LPC_TEST_RANDOM"), deadline=None)
+settings.load_profile("lpc")
+
+
+@pytest.fixture(scope="session")
+def models_dir() -> Path:
+    """The folder of real models: LPC_MODELS, or `shared/models` beside the repository."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "models"
+    folder = Path(os.environ.get("LPC_MODELS", beside))
+    if not folder.is_dir():
+        pytest.skip("no real models: neither LPC_MODELS nor ../shared/models exists")
+    return folder
