@@ -83,8 +83,6 @@ TO_PACKED = (
     # Kernels are formed before layouts, because what rides in a kernel needs no memory.
     "fuse-epilogue",
     "assign-layouts",
-    # In the order in which kernels will read their weights, which the layouts decide.
-    "prove-accumulation",
     "plan-memory",
 )
 

@@ -9,8 +9,7 @@ from xdsl.dialects.builtin import IntegerAttr
 from xdsl.ir import Operation
 
 from ..dialects import graph
-from ..dialects.layout import Layout
-from ..dialects.tensors import Array, is_code, shape_of, type_of
+from ..dialects.tensors import Array, is_code, shape_of
 from ..errors import LpcError
 from ..passes.assign_layouts import anchor_of
 from ..passes.kernel_classes import (
@@ -21,24 +20,20 @@ from ..passes.kernel_classes import (
     ROWS,
     has_constant_weight,
 )
+from ..passes.prove_accumulation import constants_of
 from ..passes.rewriting import constant_of
 from .kernels.common import LoweredKernel
-from ..contractions.geometry import (
-    Contraction,
-    as_oihw,
-    contraction_of,
-    folded_bias,
-    runs_of,
-    signed_terms,
-)
-from .kernels.depthwise import DepthwiseGenerator, pack_depthwise
+from ..contractions.forms import FORMS, WIDE
+from ..contractions.geometry import Contraction, as_oihw, contraction_of, folded_bias
+from ..contractions.packing import centred_sums
+from ..contractions.unpack import packed_gemm, unpack
+from .kernels.depthwise import DepthwiseGenerator
 from .kernels.depthwise_float import FloatDepthwiseGenerator
 from .kernels.elementwise import lower_elementwise
-from .kernels.gemm import GemmGenerator, grid_of, k_width, pack
+from .kernels.gemm import GemmGenerator
 from .kernels.movement import lower_movement
 from .kernels.pool import PoolGenerator
 from .kernels.rows import RowGenerator
-from ..contractions.tile import Tile, choose_tile
 from .targets import Target
 
 _NAME = "kernel"
@@ -89,60 +84,53 @@ def _reduces_last_axis(anchor: Operation) -> bool:
 
 
 def _contraction(kernel: graph.KernelOp, anchor: Any, target: Target) -> LoweredKernel:
-    c, layout = contraction_of(anchor), Layout.of_type(type_of(kernel.inputs[0]))
-    weight = constant_of(anchor.operands[1])
-    assert weight is not None
-    terms = signed_terms(anchor, as_oihw(anchor, weight))
-    bias = folded_bias(anchor, terms, _bias(anchor))
+    c = contraction_of(anchor)
     form = "1x1" if c.is_pointwise and isinstance(anchor, CONVOLUTIONS) else ""
-    if isinstance(anchor, CONVOLUTIONS) and anchor.is_depthwise and len(terms) == 1:
-        return _depthwise(kernel, anchor, c, terms[0], bias, target)
-    tile = _tile(kernel, c, layout, "pairs_fit" in anchor.attributes, target)
-    generator = GemmGenerator(
-        _NAME,
-        kernel,
-        anchor.result,
-        c,
-        pack(c, runs_of(c, layout), terms, tile),
-        bias,
-        tile,
-        target,
-        "pairs_fit" in anchor.attributes,
-        halo_value(kernel),
-        len(terms),
+    if isinstance(anchor, graph.Conv2dOp) and anchor.is_depthwise:
+        weight = constant_of(anchor.weight)
+        assert weight is not None
+        bias = folded_bias(anchor, weight, _bias(anchor))
+        generator = FloatDepthwiseGenerator(_NAME, kernel, anchor.result, c, weight, bias, target)
+        return generator.generate(exec_type("conv", target, False, "dw"))
+    packed_op = anchor.operands[1].owner
+    assert isinstance(packed_op, graph.PackedWeightsOp)
+    assert not c.quantized or "proved" in packed_op.attributes
+    data, order = constants_of(packed_op)
+    weight = as_oihw(anchor, unpack(packed_op, data, order))
+    bias = folded_bias(anchor, weight, _bias(anchor))
+    if packed_op.scheme.data == "depthwise":
+        return _depthwise(kernel, anchor, packed_op, c, weight, bias, target)
+    packed = packed_gemm(packed_op, data, order)
+    if c.quantized:
+        bias = wrap(bias + centred_sums(c, packed))
+    generator_ = GemmGenerator(
+        _NAME, kernel, anchor.result, c, packed, bias, target, halo_value(kernel)
     )
-    return generator.generate(exec_type("gemm", target, c.quantized, form))
-
-
-def _tile(
-    kernel: graph.KernelOp, c: Contraction, layout: Layout, pairs_fit: bool, target: Target
-) -> Tile:
-    values = (*kernel.inputs, kernel.outputs[0])
-    grid = grid_of(c, [Layout.of_type(type_of(v)) for v in values])
-    runs = runs_of(c, layout)
-    steps = len(runs.offsets) * -(-k_width(c, runs, Tile(1, 1, target.lanes)) // c.k_step)
-    return choose_tile(target, c.quantized, pairs_fit, grid.rows, grid.columns, c.outputs, steps)
+    return generator_.generate(exec_type("gemm", target, c.quantized, form))
 
 
 def _depthwise(
-    kernel: graph.KernelOp, anchor: Any, c: Contraction, weight: Array, bias: Array, target: Target
+    kernel: graph.KernelOp,
+    anchor: Any,
+    packed: graph.PackedWeightsOp,
+    c: Contraction,
+    weight: Array,
+    bias: Array,
+    target: Target,
 ) -> LoweredKernel:
-    name = exec_type("conv", target, c.quantized, "dw")
-    if not c.quantized:
-        return FloatDepthwiseGenerator(
-            _NAME, kernel, anchor.result, c, weight, bias, target
-        ).generate(name)
-    return DepthwiseGenerator(
-        _NAME,
-        kernel,
-        anchor.result,
-        c,
-        pack_depthwise(c, weight, target.lanes),
-        bias,
-        target,
-        "pairs_fit" in anchor.attributes,
-        halo_value(kernel),
-    ).generate(name)
+    form = next((f for f in FORMS if f.name == packed.form.data), WIDE)
+    if form.centred:
+        bias = bias + 128 * weight.reshape(c.outputs, -1).sum(1, dtype=np.int64)
+    data, _ = constants_of(packed)
+    generator = DepthwiseGenerator(
+        _NAME, kernel, anchor.result, c, data, wrap(bias), target, form, halo_value(kernel)
+    )
+    return generator.generate(exec_type("conv", target, True, "dw"))
+
+
+def wrap(sums: Array) -> Array:
+    """i64 sums modulo 2³² as i32: accumulators wrap, and only their end result has to fit."""
+    return sums.astype(np.int64).astype(np.uint64).astype(np.uint32).view(np.int32)
 
 
 def _bias(anchor: Any) -> Array | None:

@@ -58,8 +58,15 @@ def _maddwd(a: Array, b: Array) -> Array:
     return products.reshape(-1, 2).sum(1).astype(np.int32)
 
 
+def _signb(a: Array, b: Array) -> Array:
+    """Bytes of a, negated where b is negative (−128 stays −128), zero where b is zero."""
+    negated = np.where(b.view(np.int8) < 0, -a.view(np.int8), a.view(np.int8)).astype(np.int8)
+    return np.where(b.view(np.int8) == 0, np.int8(0), negated)
+
+
 _ALWAYS = "always"
 _PAIRS = "every pair sum of u8×s8 products lies in [−32768, 32767]"
+_SIGNED = "no byte of the first operand is −128"
 _HALVES = "not all four halves of a lane are −32768"
 
 
@@ -70,6 +77,13 @@ def _multiply_rows(target: str, bits: int, maddubs: str, maddwd: str) -> tuple[I
             f"vpmaddubsw.{bits}", target, maddubs, (bytes_, bytes_), halves, _maddubs, _PAIRS
         ),
         Instruction(f"vpmaddwd.{bits}", target, maddwd, (halves, halves), words, _maddwd, _HALVES),
+    )
+
+
+def _sign_row(target: str, bits: int, intrinsic: str) -> Instruction:
+    bytes_ = f"<{bits // 8} x i8>"
+    return Instruction(
+        f"vpsignb.{bits}", target, intrinsic, (bytes_, bytes_), bytes_, _signb, _SIGNED
     )
 
 
@@ -92,6 +106,8 @@ INSTRUCTIONS: tuple[Instruction, ...] = (
     *_multiply_rows(
         "avx512", 512, "llvm.x86.avx512.pmaddubs.w.512", "llvm.x86.avx512.pmaddw.d.512"
     ),
+    _sign_row("sse42", 128, "llvm.x86.ssse3.psign.b.128"),
+    _sign_row("avx2", 256, "llvm.x86.avx2.psign.b"),
     _vnni_row("vpdpbusd", _dpbusd, 8),
     _vnni_row("vpdpwssd", _dpwssd, 16),
 )

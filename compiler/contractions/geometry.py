@@ -13,8 +13,6 @@ the bias: Σ (x − z)·w = Σ x·w − z·Σ w, exactly, since padding holds z.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
-
 import numpy as np
 
 from ..dialects import graph
@@ -169,19 +167,33 @@ def matrix_of(
     return result
 
 
-def folded_bias(op: Anchor, terms: list[Array], bias: Array | None) -> Array:
-    """bias − z·Σ w per output channel (i32), or the plain f32 bias."""
-    outputs = terms[0].shape[0]
+def folded_bias(op: Anchor, weight: Array, bias: Array | None) -> Array:
+    """bias − z·Σ w per output channel (i64; kernels wrap it to i32), or the plain f32 bias.
+
+    `weight`: [O, I/groups, kh, kw], zero point already subtracted."""
+    outputs = len(weight)
     if isinstance(op, graph.Conv2dOp | graph.MatMulOp):
         return np.zeros(outputs, np.float32) if bias is None else bias.astype(np.float32)
     z = (op.input_zero_point if isinstance(op, graph.QConv2dOp) else op.a_zero_point).value.data
-    sums = np.zeros(outputs, np.int64)
-    for term in terms:
-        sums += term.reshape(outputs, -1).sum(1, dtype=np.int64)
-    total = (0 if bias is None else bias.astype(np.int64)) - z * sums
-    # The i32 sum may pass through any value modulo 2³²; only the end result has to fit (and does).
-    return total.astype(np.uint64).astype(np.uint32).view(np.int32)
+    sums = weight.reshape(outputs, -1).sum(1, dtype=np.int64)
+    return np.asarray((0 if bias is None else bias.astype(np.int64)) - z * sums)
 
 
-def output_pixels(c: Contraction) -> int:
-    return prod((c.images, c.rows, c.columns))
+@dataclass(frozen=True)
+class Grid:
+    """The output pixels as rows × columns whose addresses are linear along a row."""
+
+    rows: int
+    columns: int
+    collapsed: bool  # one row of all pixels: every tensor involved is linear in the pixel number
+
+
+def grid_of(c: Contraction, layouts: list[Layout]) -> Grid:
+    linear = (
+        c.is_pointwise
+        and c.strides == (1, 1)
+        and all(layout.halo == (0, 0, 0, 0) for layout in layouts)
+    )
+    if linear:
+        return Grid(1, c.images * c.rows * c.columns, True)
+    return Grid(c.images * c.rows, c.columns, False)

@@ -42,15 +42,14 @@ class _Recipe:
     registers_per_weight: int
 
 
-def _recipe(target: Target, quantized: bool, pairs_fit: bool) -> _Recipe:
+def _recipe(target: Target, quantized: bool) -> _Recipe:
     ports = 2.0 if target.vector_bytes == 64 else 3.0
     if not quantized:
         return _Recipe(1.0 if target.fma else 2.0, 0.0, 0.0, 2.0, 1, 1, 1)
     if target.dot4:
         return _Recipe(1.0, 0.0, 0.0, ports, 0, 1, 1)
-    if pairs_fit:
-        return _Recipe(3.0, 0.0, 0.0, ports, 2, 1, 1)
-    return _Recipe(4.0, 2.0, 3.0, ports, 2, 2, 2)
+    # A mix of forms (forms.py): 2.5 to 4 instructions per dot product, sign and magnitude per input.
+    return _Recipe(3.5, 1.0, 0.0, ports, 3, 2, 1)
 
 
 def _step_cycles(tile: Tile, recipe: _Recipe) -> float:
@@ -64,14 +63,13 @@ def _step_cycles(tile: Tile, recipe: _Recipe) -> float:
 def choose_tile(
     target: Target,
     quantized: bool,
-    pairs_fit: bool,
     rows: int,
     columns: int,
     channels: int,
     steps: int,
 ) -> Tile:
     """The tile with the least estimated time for rows × columns pixels and `steps` per tile."""
-    recipe, lanes = _recipe(target, quantized, pairs_fit), target.lanes
+    recipe, lanes = _recipe(target, quantized), target.lanes
     vectors = -(-channels // lanes)
     best: tuple[float, Tile] | None = None
     for n in range(1, min(vectors, 6) + 1):

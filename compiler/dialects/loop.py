@@ -36,6 +36,7 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Attribute, Dialect, ParametrizedAttribute, SSAValue, TypeAttribute
 from xdsl.irdl import (
     AnyAttr,
+    AttrSizedOperandSegments,
     BaseAttr,
     IRDLOperation,
     ParsePropInAttrDict,
@@ -200,18 +201,55 @@ class _Dot(LoopOp, ABC):
 
 @irdl_op_definition
 class Dot4Op(_Dot):
-    """Four products per i32 lane: bytes of `a` are u8, bytes of `b` are s8.
-
-    `pairs_fit` states a proof (pass prove-accumulation): the sums of the byte products (0, 1) and
-    (2, 3) of every lane lie in the 16-bit range for every possible `a`. Without it, no instruction
-    that saturates at 16 bits may be selected."""
+    """Four products per i32 lane: bytes of `a` are u8, bytes of `b` are s8. Always exact."""
 
     name = "loop.dot4"
-    pairs_fit = opt_prop_def(UnitAttr)
     assembly_format: ClassVar[str] = "$accumulator `,` $a `,` $b attr-dict `:` type($result)"
 
-    def __init__(self, accumulator: SSAValue, a: SSAValue, b: SSAValue, pairs_fit: bool = False):
-        super().__init__(accumulator, a, b, {"pairs_fit": UnitAttr() if pairs_fit else None})
+    def __init__(self, accumulator: SSAValue, a: SSAValue, b: SSAValue):
+        super().__init__(accumulator, a, b, {})
+
+
+@irdl_op_definition
+class DotChainOp(LoopOp):
+    """accumulator + Σ over the chain of `dot4`, with the sums of a chain made in 16 bits.
+
+    The op states a proof (contractions/forms.py): no 16-bit sum of byte pairs (0, 1) and (2, 3) over
+    the whole chain can leave [−32768, 32767], whatever the u8 bytes of the `inputs` are. With
+    `centred` the products are (a − 128)·w, and |w| ≤ 127."""
+
+    name = "loop.dot4_chain"
+    T: ClassVar = VarConstraint("T", BaseAttr(VectorType))
+
+    accumulator = operand_def(T)
+    inputs = var_operand_def(T)
+    weights = var_operand_def(T)
+    centred = opt_prop_def(UnitAttr)
+    result = result_def(T)
+    traits = traits_def(Pure())
+    irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
+    assembly_format: ClassVar[str] = (
+        "$accumulator `,` `(` $inputs `)` `,` `(` $weights `)` attr-dict `:` type($result)"
+    )
+
+    def __init__(
+        self,
+        accumulator: SSAValue,
+        inputs: Sequence[SSAValue],
+        weights: Sequence[SSAValue],
+        centred: bool,
+    ):
+        super().__init__(
+            operands=[accumulator, list(inputs), list(weights)],
+            properties={"centred": UnitAttr() if centred else None},
+            result_types=[accumulator.type],
+        )
+
+    def verify_(self) -> None:
+        if not self.inputs or len(self.inputs) != len(self.weights):
+            raise VerifyException("a chain has as many inputs as weights, and at least one")
+        if element_of(self.accumulator) != i32:
+            raise VerifyException("operands are packed into i32 lanes")
 
 
 @irdl_op_definition
@@ -335,7 +373,7 @@ Loop = Dialect(
         # memory
         AddressOp, LoadOp, StoreOp, LoadPartOp, StorePartOp,
         # arithmetic
-        Dot4Op, Dot2Op, ConvertOp, SelectOp, LookupOp,
+        Dot4Op, DotChainOp, Dot2Op, ConvertOp, SelectOp, LookupOp,
         # isa level
         InstructionOp,
         # program

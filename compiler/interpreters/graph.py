@@ -34,6 +34,7 @@ from xdsl.interpreters.func import FuncFunctions
 from xdsl.ir import Operation
 
 from .. import functions, numerics
+from ..contractions.unpack import unpack
 from ..dialects import graph, shapes
 from ..dialects.tensors import Array, array_to_numpy, dense_to_numpy, shape_of, value_dtype
 from . import contractions, normalizations
@@ -74,6 +75,12 @@ class QuantizationFunctions(InterpreterFunctions):
         self, _: Interpreter, op: graph.ConstantOp, args: PythonValues
     ) -> tuple[Array, ...]:
         return (op.array,)
+
+    @impl(graph.PackedWeightsOp)
+    def packed_weights(
+        self, _: Interpreter, op: graph.PackedWeightsOp, args: PythonValues
+    ) -> tuple[Array, ...]:
+        return (unpack(op, args[0], args[1:]),)
 
     @impl(graph.FakeQuantizeOp)
     def fake_quantize(

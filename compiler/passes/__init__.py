@@ -19,7 +19,7 @@ PASS_NAMES = (
     "tabulate-unary", "unsign-activations",
     # int8 → packed
     "channels-last", "materialize-weights", "fuse-epilogue", "assign-layouts",
-    "prove-accumulation", "plan-memory",
+    "plan-memory", "pack-weights", "prove-accumulation",
     # loop → isa
     "select-instructions",
 )  # fmt: skip

@@ -51,7 +51,7 @@ def anchor_of(kernel: graph.KernelOp) -> Operation:
     """The op that decides which generator builds the kernel: the last non-elementwise one."""
     from .kernel_classes import is_elementwise
 
-    body = [op for op in kernel.block.ops if not isinstance(op, graph.ConstantOp | graph.YieldOp)]
+    body = [op for op in kernel.block.ops if not isinstance(op, graph.ConstantOp | graph.PackedWeightsOp | graph.YieldOp)]
     return next((op for op in body if not is_elementwise(op)), body[0])
 
 

@@ -38,8 +38,9 @@ def is_channel_constant(value: SSAValue) -> bool:
 
 
 def has_constant_weight(op: Operation) -> bool:
-    """A convolution or matmul whose weight is a constant matrix (so that it can be packed)."""
-    if isinstance(op, MATMULS):
-        weight = op.operands[1]
-        return constant_of(weight) is not None and len(shape_of(weight)) == 2
-    return isinstance(op, CONVOLUTIONS) and constant_of(op.operands[1]) is not None
+    """A convolution or matmul whose weight is a constant matrix, packed or still to be packed."""
+    if not isinstance(op, (*CONVOLUTIONS, *MATMULS)):
+        return False
+    weight = op.operands[1]
+    known = constant_of(weight) is not None or isinstance(weight.owner, graph.PackedWeightsOp)
+    return known and (isinstance(op, CONVOLUTIONS) or len(shape_of(weight)) == 2)

@@ -1,86 +1,74 @@
-"""prove-accumulation: which contractions may add products in 16 bits before they reach i32.
+"""prove-accumulation: checks the proofs that the integer kernels rest on, and records them.
 
-`vpmaddubsw` sums two u8×s8 products and *saturates* at 16 bits. For constant weights w0, w1 and any
-codes a0, a1 ∈ [0, 255]:
+Two things could go wrong in an exact int8 kernel, and both follow from the constant weights:
 
-    −255·(|w0|⁻ + |w1|⁻) ≤ a0·w0 + a1·w1 ≤ 255·(w0⁺ + w1⁺)
+- 16 bits: a chain of `vpmaddubsw` sums saturates or wraps. Packing sorted the steps by form
+  (contractions/forms.py); here each bound is recomputed from the weights as packed, independently of
+  the search that chose the order.
+- 32 bits: max |Σ (a − z)(w − zw) + bias| < 2³¹ for all codes a. The sum may pass through any
+  intermediate value, since i32 wraps.
 
-(w⁺, |w|⁻: positive and negative parts), so no sum leaves [−32768, 32767] if both parenthesised sums
-are at most 128. The pairs are neighbours in the order in which the kernel reads its inputs, so this
-runs after assign-layouts. A contraction all of whose pairs pass gets `pairs_fit`; without it no
-saturating instruction is selected. Independently, the i32 sum itself was proved when the contraction
-became integer (integerize-contractions).
+A weight that passes gets the attribute `proved`; the code generator refuses int8 weights without it.
+A failure is a bug of the compiler, not of the model, and is reported as such.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, UnitAttr
 from xdsl.passes import ModulePass
+from xdsl.utils.exceptions import VerifyException
 
-from ..contractions.geometry import (
-    as_oihw,
-    block_inputs,
-    contraction_of,
-    matrix_of,
-    runs_of,
-    signed_terms,
-)
-from ..codegen.kernels.depthwise import tap_groups
+from ..contractions.depthwise import depthwise_form
+from ..contractions.forms import FORMS, verify_order
+from ..contractions.packing import panels_of
+from ..contractions.unpack import geometry_of, packed_gemm, unpack
 from ..dialects import graph
-from ..dialects.layout import Layout
-from ..dialects.tensors import Array, type_of
-from .kernel_classes import has_constant_weight
+from ..dialects.tensors import Array
 from .rewriting import constant_of
 
-LIMIT = 128
+
+def constants_of(op: graph.PackedWeightsOp) -> tuple[Array, list[Array]]:
+    """The packed bytes and the order tensors."""
+    arrays = [constant_of(v) for v in op.operands]
+    assert all(a is not None for a in arrays)
+    data, *order = arrays
+    return data, order  # type: ignore[return-value]
 
 
-def pairs_fit(pairs: Array) -> bool:
-    """`pairs` [..., 2]: whether no pair can leave 16 bits for any u8 operands."""
-    wide = pairs.astype(np.int32)
-    positive = np.maximum(wide, 0).sum(-1).max(initial=0)
-    negative = np.maximum(-wide, 0).sum(-1).max(initial=0)
-    return bool(positive <= LIMIT and negative <= LIMIT)
+def sixteen_bits_suffice(op: graph.PackedWeightsOp) -> bool:
+    """Whether no 16-bit sum of any chain can leave its range."""
+    data, order = constants_of(op)
+    c, _ = geometry_of(op)
+    if op.scheme.data == "depthwise":
+        ranks = {form.name: rank for rank, form in enumerate(FORMS)}
+        claimed = op.form.data
+        weight = unpack(op, data, order)
+        # A form further down the list needs less of the weights.
+        return not claimed or ranks[depthwise_form(c, weight).name] <= ranks[claimed]
+    packed = packed_gemm(op, data, order)
+    if packed.orders is None:
+        return True
+    panels = panels_of(c, packed)
+    return all(verify_order(p, o.counts) for p, o in zip(panels, packed.orders, strict=True))
 
 
-def contraction_pairs(op: graph.QConv2dOp | graph.QMatMulOp, layout: Layout) -> Array:
-    """All weight pairs [n, 2] in the order of the kernel that will compute `op`."""
-    weight = constant_of(op.operands[1])
-    assert weight is not None
-    c, terms = contraction_of(op), signed_terms(op, as_oihw(op, weight))
-    if isinstance(op, graph.QConv2dOp) and op.is_depthwise:
-        return np.concatenate([_depthwise_pairs(term, c) for term in terms])
-    runs = runs_of(c, layout)
-    width = runs.length
-    if c.groups > 1:
-        low, high = block_inputs(c, 0, c.outputs)
-        width = high - low
-    width += -width % 4
-    matrices = [matrix_of(c, runs, term, 0, c.outputs, width) for term in terms]
-    parts = [matrix.reshape(-1, 2) for matrix in matrices]
-    if c.groups > 1:  # a block may begin at an odd channel
-        parts += [matrix[..., 1:-1].reshape(-1, 2) for matrix in matrices]
-    return np.concatenate(parts)
-
-
-def _depthwise_pairs(term: Array, c: object) -> Array:
-    from ..contractions.geometry import Contraction
-
-    assert isinstance(c, Contraction)
-    flat = term.reshape(c.outputs, -1)
-    index = {tap: i for i, tap in enumerate(c.taps)}
-    columns = []
-    for group in tap_groups(c):
-        block = np.zeros((c.outputs, 4), np.int8)
-        for t, tap in enumerate(group):
-            block[:, t] = flat[:, index[tap]]
-        columns.append(block.reshape(-1, 2))
-    return np.concatenate(columns)
+def thirty_two_bits_suffice(anchor: Any, weight: Array) -> bool:
+    """Whether |Σ (a − z)·w + bias| < 2³¹ for all codes a, per output channel."""
+    rows = weight.T if weight.ndim == 2 else weight.reshape(len(weight), -1)
+    name = "input_zero_point" if isinstance(anchor, graph.QConv2dOp) else "a_zero_point"
+    z = getattr(anchor, name).value.data
+    largest = max(abs(-z), abs(255 - z))
+    total = np.abs(rows.astype(np.int64)).sum(1) * largest
+    if anchor.bias is not None:
+        bias = constant_of(anchor.bias)
+        assert bias is not None
+        total += np.abs(bias.astype(np.int64))
+    return bool(total.max(initial=0) < 2**31)
 
 
 @dataclass(frozen=True)
@@ -88,13 +76,19 @@ class ProveAccumulation(ModulePass):
     name: ClassVar[str] = "prove-accumulation"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        for kernel in list(op.walk()):
-            if not isinstance(kernel, graph.KernelOp):
+        for packed in list(op.walk()):
+            if not isinstance(packed, graph.PackedWeightsOp):
                 continue
-            for anchor in kernel.block.ops:
-                if isinstance(anchor, graph.QConv2dOp | graph.QMatMulOp) and has_constant_weight(
-                    anchor
-                ):
-                    layout = Layout.of_type(type_of(kernel.inputs[0]))
-                    if pairs_fit(contraction_pairs(anchor, layout)):
-                        anchor.attributes["pairs_fit"] = UnitAttr()
+            for use in packed.result.uses:
+                anchor = use.operation
+                if isinstance(anchor, graph.QConv2dOp | graph.QMatMulOp):
+                    self._prove(packed, anchor)
+
+    @staticmethod
+    def _prove(packed: graph.PackedWeightsOp, anchor: Any) -> None:
+        weight = unpack(packed, *constants_of(packed))
+        if not sixteen_bits_suffice(packed):
+            raise VerifyException(f"a chain of {anchor.name} can leave 16 bits: packing is wrong")
+        if not thirty_two_bits_suffice(anchor, weight):
+            raise VerifyException(f"a sum of {anchor.name} can leave 32 bits")
+        packed.attributes["proved"] = UnitAttr()

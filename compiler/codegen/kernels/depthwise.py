@@ -11,83 +11,22 @@ tile that it is a tap of; kernels of one or two rows are grouped along the row i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from xdsl.dialects import arith
 from xdsl.dialects.builtin import i32
 from xdsl.ir import SSAValue
 
+from ...contractions.depthwise import Blocks, tap_groups
+from ...contractions.forms import WIDE, Form
+from ...contractions.geometry import Contraction
 from ...dialects import graph
-from ...dialects.loop import Dot4Op, vector_of
+from ...dialects.loop import Dot4Op, DotChainOp, vector_of
 from ...dialects.tensors import Array
 from ..builder import Index, KernelBuilder, i8
 from ..targets import Target
 from .common import LANES, LoweredKernel, Parameters, buffers_of, fill_halo
-from ...contractions.geometry import Contraction
 from .elementwise import pixel_at
 from .evaluate import Evaluator, Position
-
-Tap = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Blocks:
-    """Channels cut into blocks of 4·lanes: (first channel, lanes, how many such blocks)."""
-
-    pieces: tuple[tuple[int, int, int], ...]
-
-    @staticmethod
-    def of(channels: int, lanes: int) -> Blocks:
-        padded = -(-channels // LANES) * LANES
-        pieces, first = [], 0
-        while lanes >= 4:
-            count = (padded - first) // (4 * lanes)
-            if count:
-                pieces.append((first, lanes, count))
-                first += count * 4 * lanes
-            lanes //= 2
-        return Blocks(tuple(pieces))
-
-    def order(self) -> Array:
-        """Natural channel of every accumulator lane, block after block."""
-        parts = []
-        for first, lanes, count in self.pieces:
-            lane = np.arange(lanes)
-            block = [16 * (lane // 4) + 4 * i + lane % 4 for i in range(4)]
-            for number in range(count):
-                parts.append(first + number * 4 * lanes + np.concatenate(block))
-        return np.concatenate(parts)
-
-
-def tap_groups(c: Contraction) -> tuple[tuple[Tap, ...], ...]:
-    """Taps (dy, dx) in groups of up to four."""
-    kh, kw = c.kernel
-    dy, dx = c.dilations
-    if kh >= 3:
-        columns = [[(y * dy, x * dx) for y in range(kh)] for x in range(kw)]
-    else:
-        columns = [list(c.taps)]
-    return tuple(tuple(column[i : i + 4]) for column in columns for i in range(0, len(column), 4))
-
-
-def pack_depthwise(c: Contraction, weight: Array, lanes: int) -> Array:
-    """Weights [O, 1, kh, kw] (s8) as [block][group][vector][lane][tap]; missing taps weigh zero."""
-    groups = tap_groups(c)
-    blocks = Blocks.of(c.outputs, lanes)
-    order = blocks.order()
-    padded = np.zeros((len(order), len(groups), 4), np.int8)
-    index = {tap: i for i, tap in enumerate(c.taps)}
-    flat = weight.reshape(c.outputs, -1)
-    for g, group in enumerate(groups):
-        for t, tap in enumerate(group):
-            padded[: c.outputs, g, t] = flat[:, index[tap]]
-    permuted, parts = padded[order], []
-    for first, width, count in blocks.pieces:
-        piece = permuted[first : first + count * 4 * width]
-        piece = piece.reshape(count, 4, width, len(groups), 4)
-        parts.append(np.ascontiguousarray(piece.transpose(0, 3, 1, 2, 4)).reshape(-1))
-    return np.concatenate(parts).view(np.uint8)
 
 
 class DepthwiseGenerator:
@@ -100,11 +39,11 @@ class DepthwiseGenerator:
         weights: Array,
         bias: Array,
         target: Target,
-        pairs_fit: bool,
+        form: Form,
         halo_value: int,
     ):
         self.kernel, self.anchor, self.c = kernel, anchor, contraction
-        self.weights, self.pairs_fit = weights, pairs_fit
+        self.weights, self.form, self.target = weights, form, target
         self.b = KernelBuilder(name, len(kernel.inputs) + 3)
         self.inputs, self.output = buffers_of(kernel, self.b)
         self.x = self.inputs[0]
@@ -185,10 +124,14 @@ class DepthwiseGenerator:
                 for i in range(4):
                     offset = (group * 4 + i) * lanes * 4
                     w = b.load(weights, offset, kind, align=16)
-                    dot = Dot4Op(sums[pixel][i], columns[i], w, self.pairs_fit)
-                    sums[pixel][i] = b.emit(dot)
+                    sums[pixel][i] = self._multiply(sums[pixel][i], columns[i], w)
         for pixel in range(count):
             self._finish(sums[pixel], image, y, b.add(x, pixel), channel, lanes, first)
+
+    def _multiply(self, total: SSAValue, a: SSAValue, w: SSAValue) -> SSAValue:
+        if self.form is WIDE or self.target.dot4 is not None:
+            return self.b.emit(Dot4Op(total, a, w))
+        return self.b.emit(DotChainOp(total, [a], [w], self.form.centred))
 
     def _uses(self, count: int) -> list[tuple[tuple[int, ...], list[tuple[int, int]]]]:
         """Byte offsets of four taps → the (pixel, group)s that they serve, left to right."""

@@ -43,6 +43,7 @@ from .movement import (
     SliceOp,
     TransposeOp,
 )
+from .packed import PackedWeightsOp
 from .pools import AvgPoolOp, MaxPoolOp, PoolOp, QSumPoolOp
 from .quantization import (
     DequantizeOp,
@@ -60,7 +61,7 @@ from .windows import WindowedOp
 Graph = Dialect(
     "graph",
     [
-        ConstantOp,
+        ConstantOp, PackedWeightsOp,
         # quantization
         FakeQuantizeOp, QuantizeOp, DequantizeOp, RequantizeOp, LutOp, RecodeOp,
         # contractions
@@ -108,6 +109,7 @@ __all__ = [
     "MinimumOp",
     "MulOp",
     "PReluOp",
+    "PackedWeightsOp",
     "PadOp",
     "PoolOp",
     "PowOp",

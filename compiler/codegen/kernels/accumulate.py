@@ -1,0 +1,209 @@
+"""The inner loops of the contraction microkernel: m pixels × n vectors of sums over one block's steps.
+
+Natural order (VNNI, fp32): runs, and within a run contiguous steps.
+
+    for run: for step: w[n] = load; for m: a = broadcast(x[m]); sum[m][n] += a · w[n]
+
+Ordered steps (no VNNI): one loop per form of dot product (contractions/forms.py); a table gives the
+input offset of every step, so the order is free.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from xdsl.dialects import arith
+from xdsl.dialects.builtin import f32, i32
+from xdsl.ir import SSAValue
+
+from ...contractions.forms import FORMS, WIDE, Form
+from ...contractions.geometry import Contraction, Runs
+from ...contractions.packing import PackedGemm
+from ...dialects.loop import Dot4Op, DotChainOp, vector_of
+from ..builder import Index, KernelBuilder
+from ..targets import Target
+from .common import Parameters, TensorBuffer
+
+
+class Accumulator(ABC):
+    """Adds a block's products to the sums of a tile; `x`: address of the tile's first window."""
+
+    def __init__(
+        self,
+        b: KernelBuilder,
+        c: Contraction,
+        runs: Runs,
+        packed: PackedGemm,
+        source: TensorBuffer,
+        parameters: Parameters,
+        parameter_base: SSAValue,
+        target: Target,
+    ):
+        self.b, self.c, self.packed, self.target = b, c, packed, target
+        self.parameter_base, self.lanes = parameter_base, packed.tile.lanes
+        self.item = source.item
+        self.pixel_bytes = source.layout.channel_stride * c.strides[1] * source.item
+        self.run_offsets = [o * source.item for o in runs.offsets] * packed.terms
+        self.element = i32 if c.quantized else f32
+        self.kind = vector_of(self.element, self.lanes)
+        self.prepare(parameters)
+
+    @abstractmethod
+    def prepare(self, parameters: Parameters) -> None:
+        """Puts the tables that the loops read into the parameter blob."""
+
+    @abstractmethod
+    def run(
+        self, x: SSAValue, w: SSAValue, block: Index, sums: list[SSAValue], m: int, n: int
+    ) -> list[SSAValue]:
+        """The sums [m·n], pixel by pixel, after all steps of the block."""
+
+    def weights(self, w: SSAValue, offset: int, n: int) -> list[SSAValue]:
+        size = self.lanes * 4
+        return [self.b.load(w, offset + j * size, self.kind, align=size) for j in range(n)]
+
+    def inputs(self, x: SSAValue, offset: int, pixel: int) -> SSAValue:
+        """One step's inputs of a pixel, in every lane."""
+        scalar = self.b.load(x, offset + pixel * self.pixel_bytes, self.element)
+        return self.b.splat(scalar, self.lanes)
+
+
+class NaturalAccumulator(Accumulator):
+    def prepare(self, parameters: Parameters) -> None:
+        self.table = parameters.add(np.asarray(self.run_offsets, np.int32))
+
+    def run(
+        self, x: SSAValue, w: SSAValue, block: Index, sums: list[SSAValue], m: int, n: int
+    ) -> list[SSAValue]:
+        b = self.b
+        if len(self.run_offsets) == 1:
+            return self._steps(b.address(x, self.run_offsets[0]), w, sums, m, n)
+        run_bytes = self.packed.steps * n * self.lanes * 4
+        with b.loop(0, len(self.run_offsets), carried=sums) as runs:
+            entry = b.add(b.mul(runs.variable, 4), self.table)
+            jump = b.to_index(b.load(self.parameter_base, entry, i32))
+            w_run = b.address(w, b.mul(runs.variable, run_bytes))
+            runs.next = self._steps(b.address(x, jump), w_run, list(runs.carried), m, n)
+        return list(runs.results)
+
+    def _steps(
+        self, x: SSAValue, w: SSAValue, sums: list[SSAValue], m: int, n: int
+    ) -> list[SSAValue]:
+        """One run: contiguous inputs, four bytes a step."""
+        b, steps, step_bytes = self.b, self.packed.steps, n * self.lanes * 4
+        unroll = next(u for u in (4, 2, 1) if steps % u == 0 and (u * m * n <= 64 or u == 1))
+        if steps == unroll:
+            for u in range(unroll):
+                sums = self._step(x, w, 4 * u, step_bytes * u, sums, m, n)
+            return sums
+        with b.loop(0, steps, unroll, carried=sums) as k:
+            x_k = b.address(x, b.mul(k.variable, 4))
+            w_k = b.address(w, b.mul(k.variable, step_bytes))
+            inner = list(k.carried)
+            for u in range(unroll):
+                inner = self._step(x_k, w_k, 4 * u, step_bytes * u, inner, m, n)
+            k.next = inner
+        return list(k.results)
+
+    def _step(
+        self,
+        x: SSAValue,
+        w: SSAValue,
+        x_offset: int,
+        w_offset: int,
+        sums: list[SSAValue],
+        m: int,
+        n: int,
+    ) -> list[SSAValue]:
+        weights, result = self.weights(w, w_offset, n), []
+        for i in range(m):
+            a = self.inputs(x, x_offset, i)
+            result += [self._multiply(sums[i * n + j], a, weights[j]) for j in range(n)]
+        return result
+
+    def _multiply(self, total: SSAValue, a: SSAValue, w: SSAValue) -> SSAValue:
+        if self.c.quantized:
+            return self.b.emit(Dot4Op(total, a, w))
+        if self.target.fma:
+            return self.b.fma(a, w, total)
+        return self.b.binary(arith.AddfOp, total, self.b.binary(arith.MulfOp, a, w))
+
+
+class OrderedAccumulator(Accumulator):
+    def prepare(self, parameters: Parameters) -> None:
+        orders = self.packed.orders
+        assert orders is not None
+        steps = self.packed.steps
+        natural = np.repeat(np.asarray(self.run_offsets), steps)
+        natural = natural + np.tile(np.arange(steps) * 4, len(self.run_offsets))
+        self.total = len(natural)
+        offsets = np.stack([natural[order.steps] for order in orders])
+        counts = np.asarray([order.counts for order in orders])
+        self.offsets = parameters.add(offsets.astype(np.int32))
+        self.counts = parameters.add(counts.astype(np.int32))
+        #: Chains of each form, where all blocks have equally many; else they are loaded.
+        self.fixed = [int(c[0]) if (c == c[0]).all() else None for c in counts.T]
+
+    def run(
+        self, x: SSAValue, w: SSAValue, block: Index, sums: list[SSAValue], m: int, n: int
+    ) -> list[SSAValue]:
+        b, done = self.b, 0
+        table = b.add(b.mul(block, self.total * 4), self.offsets)
+        position: Index = done
+        for number, form in enumerate(FORMS):
+            count = self._count(block, number)
+            if count == 0:
+                continue
+            sums = self._chains(form, count, position, table, x, w, sums, m, n)
+            position = b.add(position, b.mul(count, form.chain))
+        return sums
+
+    def _count(self, block: Index, form: int) -> Index:
+        fixed = self.fixed[form]
+        if fixed is not None:
+            return fixed
+        b = self.b
+        entry = b.add(b.mul(block, 4 * len(FORMS)), self.counts + 4 * form)
+        return b.to_index(b.load(self.parameter_base, entry, i32))
+
+    def _chains(
+        self,
+        form: Form,
+        count: Index,
+        position: Index,
+        table: Index,
+        x: SSAValue,
+        w: SSAValue,
+        sums: list[SSAValue],
+        m: int,
+        n: int,
+    ) -> list[SSAValue]:
+        """All chains of one form, from step `position` of the block's order on."""
+        b, step_bytes = self.b, n * self.lanes * 4
+        table = b.add(table, b.mul(position, 4))
+        w = b.address(w, b.mul(position, step_bytes))
+        with b.loop(0, count, carried=sums) as chains:
+            first = b.mul(chains.variable, form.chain)
+            entry = b.add(table, b.mul(first, 4))
+            w_chain = b.address(w, b.mul(first, step_bytes))
+            sources = []
+            for i in range(form.chain):
+                jump = b.load(self.parameter_base, b.add(entry, 4 * i), i32)
+                sources.append(b.address(x, b.to_index(jump)))
+            weights = [self.weights(w_chain, i * step_bytes, n) for i in range(form.chain)]
+            result = []
+            for i in range(m):
+                a = [self.inputs(source, 0, i) for source in sources]
+                for j in range(n):
+                    total = chains.carried[i * n + j]
+                    result.append(self._multiply(form, total, a, [v[j] for v in weights]))
+            chains.next = result
+        return list(chains.results)
+
+    def _multiply(
+        self, form: Form, total: SSAValue, a: list[SSAValue], w: list[SSAValue]
+    ) -> SSAValue:
+        if form is WIDE:
+            return self.b.emit(Dot4Op(total, a[0], w[0]))
+        return self.b.emit(DotChainOp(total, a, w, form.centred))

@@ -1,0 +1,114 @@
+"""Depthwise weights in the order in which the depthwise kernel reads them, and back.
+
+    [block][tap group][vector i][lane 4g + e][tap]  =  weight of channel 16g + 4i + e
+
+Blocks are 4·lanes channels; the channel order is that of bytes interleaved twice inside 128-bit
+lanes. A layer has one form of dot product for all its taps (forms.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..dialects.tensors import Array
+from .forms import CENTRED, PAIRS, WIDE, Form, lane_sums, PAIR_LIMIT
+from .geometry import Contraction
+
+Tap = tuple[int, int]
+#: Channels are padded to a multiple of this.
+LANES = 16
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Channels cut into blocks of 4·lanes: (first channel, lanes, how many such blocks)."""
+
+    pieces: tuple[tuple[int, int, int], ...]
+
+    @staticmethod
+    def of(channels: int, lanes: int) -> Blocks:
+        padded = -(-channels // LANES) * LANES
+        pieces, first = [], 0
+        while lanes >= 4:
+            count = (padded - first) // (4 * lanes)
+            if count:
+                pieces.append((first, lanes, count))
+                first += count * 4 * lanes
+            lanes //= 2
+        return Blocks(tuple(pieces))
+
+    def order(self) -> Array:
+        """Natural channel of every accumulator lane, block after block."""
+        parts = []
+        for first, lanes, count in self.pieces:
+            lane = np.arange(lanes)
+            block = [16 * (lane // 4) + 4 * i + lane % 4 for i in range(4)]
+            for number in range(count):
+                parts.append(first + number * 4 * lanes + np.concatenate(block))
+        return np.concatenate(parts)
+
+
+def tap_groups(c: Contraction) -> tuple[tuple[Tap, ...], ...]:
+    """Taps (dy, dx) in groups of up to four."""
+    kh, kw = c.kernel
+    dy, dx = c.dilations
+    if kh >= 3:
+        columns = [[(y * dy, x * dx) for y in range(kh)] for x in range(kw)]
+    else:
+        columns = [list(c.taps)]
+    return tuple(tuple(column[i : i + 4]) for column in columns for i in range(0, len(column), 4))
+
+
+def pack_depthwise(c: Contraction, weight: Array, lanes: int) -> Array:
+    """Weights [O, 1, kh, kw] (s8) as [block][group][vector][lane][tap]; missing taps weigh zero."""
+    groups = tap_groups(c)
+    blocks = Blocks.of(c.outputs, lanes)
+    order = blocks.order()
+    padded = np.zeros((len(order), len(groups), 4), np.int8)
+    index = {tap: i for i, tap in enumerate(c.taps)}
+    flat = weight.reshape(c.outputs, -1)
+    for g, group in enumerate(groups):
+        for t, tap in enumerate(group):
+            padded[: c.outputs, g, t] = flat[:, index[tap]]
+    permuted, parts = padded[order], []
+    for first, width, count in blocks.pieces:
+        piece = permuted[first : first + count * 4 * width]
+        piece = piece.reshape(count, 4, width, len(groups), 4)
+        parts.append(np.ascontiguousarray(piece.transpose(0, 3, 1, 2, 4)).reshape(-1))
+    return np.concatenate(parts).view(np.uint8)
+
+
+def unpack_depthwise(c: Contraction, data: Array, lanes: int) -> Array:
+    """The weights [O, 1, kh, kw] (s8) again."""
+    groups, blocks = tap_groups(c), Blocks.of(c.outputs, lanes)
+    order, parts, position = blocks.order(), [], 0
+    flat = data.view(np.int8)
+    for _, width, count in blocks.pieces:
+        size = count * len(groups) * 16 * width
+        piece = flat[position : position + size].reshape(count, len(groups), 4, width, 4)
+        position += size
+        parts.append(piece.transpose(0, 2, 3, 1, 4).reshape(count * 4 * width, len(groups), 4))
+    natural = np.empty((len(order), len(groups), 4), np.int8)
+    natural[order] = np.concatenate(parts)
+    result = np.zeros((c.outputs, len(c.taps)), np.int8)
+    index = {tap: i for i, tap in enumerate(c.taps)}
+    for g, group in enumerate(groups):
+        for t, tap in enumerate(group):
+            result[:, index[tap]] = natural[: c.outputs, g, t]
+    return result.reshape(c.outputs, 1, *c.kernel)
+
+
+def depthwise_form(c: Contraction, weight: Array) -> Form:
+    """The cheapest form that is proved for every tap group of every channel."""
+    grouped = np.zeros((c.outputs, len(tap_groups(c)), 4), np.int8)
+    index = {tap: i for i, tap in enumerate(c.taps)}
+    flat = weight.reshape(c.outputs, -1)
+    for g, group in enumerate(tap_groups(c)):
+        for t, tap in enumerate(group):
+            grouped[:, g, t] = flat[:, index[tap]]
+    positive, negative, _ = lane_sums(grouped)
+    if max(positive.max(), negative.max()) <= PAIR_LIMIT:
+        return PAIRS
+    return CENTRED if weight.min() >= -127 else WIDE

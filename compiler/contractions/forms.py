@@ -1,0 +1,132 @@
+"""Forms of the int8 dot product on targets without VNNI, and the proofs that each one needs.
+
+A step multiplies four input codes a ∈ [0, 255] (u8, one broadcast) with four weights per output
+channel. `vpmaddubsw` adds neighbouring products in 16 bits and saturates there; which steps may use
+it, and how many may be added in 16 bits before `vpmaddwd` widens them, follows from the weights:
+
+pairs     every pair (w0, w1): w0⁺ + w1⁺ ≤ 128 and |w0|⁻ + |w1|⁻ ≤ 128, so that
+          −255·128 ≥ −32768 ≤ a0·w0 + a1·w1 ≤ 255·128 ≤ 32767 for all codes
+centred   on a' = a − 128 as sign and magnitude: |a'| ≤ 128 as u8 times sign(a')·w, |w| ≤ 127, so that
+          |pair| ≤ 128·(|w0| + |w1|) ≤ 128·254 = 32512 always; 128·Σw goes into the bias
+…2        two steps added in 16 bits first: the same bounds on the four weights of a lane together,
+          w⁺ and |w|⁻ sums ≤ 128, or Σ|w| ≤ 255
+wide      bytes widened to 16 bits; exact for all weights (−128 included), and dearer
+
+Each block of output channels sorts its steps by the cheapest form they admit; the kernel has one loop
+per form. The order of exact integer sums is free.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..dialects.tensors import Array
+
+
+@dataclass(frozen=True)
+class Form:
+    """`chain`: steps added in 16 bits; `centred`: computes on a − 128."""
+
+    name: str
+    chain: int
+    centred: bool
+
+
+PAIRS2 = Form("pairs2", 2, False)
+PAIRS = Form("pairs", 1, False)
+CENTRED2 = Form("centred2", 2, True)
+CENTRED = Form("centred", 1, True)
+WIDE = Form("wide", 1, False)
+#: In the order in which a kernel runs them.
+FORMS: tuple[Form, ...] = (PAIRS2, PAIRS, CENTRED2, CENTRED, WIDE)
+
+PAIR_LIMIT = 128
+CENTRED_LIMIT = 255
+
+
+@dataclass(frozen=True)
+class StepOrder:
+    """`steps`: step numbers in kernel order; `counts[f]`: how many chains of FORMS[f] there are."""
+
+    steps: Array
+    counts: tuple[int, ...]
+
+    def centred_positions(self) -> Array:
+        """Where in kernel order the steps stand that are computed on a − 128."""
+        parts, position = [], 0
+        for form, count in zip(FORMS, self.counts, strict=True):
+            end = position + count * form.chain
+            if form.centred:
+                parts.append(np.arange(position, end))
+            position = end
+        return np.concatenate(parts)
+
+
+def lane_sums(weights: Array) -> tuple[Array, Array, Array]:
+    """Per step and 16-bit lane: Σ w⁺, Σ |w|⁻ and Σ |w| over the lane's pair.
+
+    `weights`: [channels, steps, 4] s8; results [steps, 2·channels]."""
+    wide = weights.astype(np.int32)
+    positive, negative = np.maximum(wide, 0), np.maximum(-wide, 0)
+    sums = []
+    for part in (positive, negative, positive + negative):
+        pairs = part.reshape(*part.shape[:2], 2, 2).sum(-1)
+        sums.append(np.ascontiguousarray(pairs.transpose(1, 0, 2)).reshape(pairs.shape[1], -1))
+    return sums[0], sums[1], sums[2]
+
+
+def sort_steps(weights: Array, centred: bool = True) -> StepOrder:
+    """The cheapest proved form of every step of a block; `weights`: [channels, steps, 4] s8.
+
+    Without `centred` (no sign instruction on the target) unproved steps are wide."""
+    positive, negative, magnitude = lane_sums(weights)
+    fits = (positive.max(1) <= PAIR_LIMIT) & (negative.max(1) <= PAIR_LIMIT)
+    bounded = weights.min((0, 2)) >= -127 if centred else np.zeros(len(fits), bool)
+    numbers = np.arange(len(fits))
+    signed = np.concatenate([positive, negative], axis=1)
+    pairs2, pairs = _chain(numbers[fits], signed, PAIR_LIMIT)
+    centred2, alone = _chain(numbers[~fits & bounded], magnitude, CENTRED_LIMIT)
+    wide = numbers[~fits & ~bounded]
+    groups = (pairs2, pairs, centred2, alone, wide)
+    counts = tuple(len(g) // form.chain for g, form in zip(groups, FORMS, strict=True))
+    return StepOrder(np.concatenate(groups).astype(np.int32), counts)
+
+
+def _chain(numbers: Array, sums: Array, limit: int) -> tuple[Array, Array]:
+    """Steps that can be added in twos within `limit` in every lane, and the rest.
+
+    The largest remaining step tries the smallest: if that is too much, it stays alone."""
+    order = numbers[np.argsort(sums[numbers].max(1, initial=0), kind="stable")]
+    chained: list[int] = []
+    single: list[int] = []
+    low, high = 0, len(order) - 1
+    while low < high:
+        if (sums[order[low]] + sums[order[high]]).max() <= limit:
+            chained += [order[low], order[high]]
+            low += 1
+        else:
+            single.append(order[high])
+        high -= 1
+    single += list(order[low : high + 1])
+    return np.asarray(chained, np.int64), np.asarray(sorted(single), np.int64)
+
+
+def verify_order(panel: Array, counts: tuple[int, ...]) -> bool:
+    """Whether every chain keeps its form's bound: the proof, checked independently of the search.
+
+    `panel`: [channels, steps, 4] s8 in kernel order."""
+    positive, negative, magnitude = lane_sums(panel)
+    position = 0
+    for form, count in zip(FORMS, counts, strict=True):
+        steps = np.arange(position, position + count * form.chain).reshape(count, form.chain)
+        position += count * form.chain
+        if form is WIDE or not count:
+            continue
+        if form.centred:
+            if magnitude[steps].sum(1).max() > CENTRED_LIMIT or panel[:, steps].min() < -127:
+                return False
+        elif max(positive[steps].sum(1).max(), negative[steps].sum(1).max()) > PAIR_LIMIT:
+            return False
+    return position == panel.shape[1]

@@ -1,0 +1,59 @@
+"""From a `graph.packed_weights` back to the weights: for the interpreter and for bias folding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import numpy as np
+
+from ..dialects import graph
+from ..dialects.graph import ints
+from ..dialects.tensors import Array, shape_of, value_dtype
+from .depthwise import unpack_depthwise
+from .forms import StepOrder
+from .geometry import Contraction, Runs
+from .packing import PackedGemm, unpack_gemm
+from .tile import Tile
+
+
+def geometry_of(op: graph.PackedWeightsOp) -> tuple[Contraction, Runs]:
+    """What packing depends on; input addresses do not matter and are zero."""
+    shape = shape_of(op.result)
+    matrix = len(shape) == 2
+    o, i, kh, kw = (shape[1], shape[0], 1, 1) if matrix else shape
+    taps = tuple((y, x) for y in range(kh) for x in range(kw))
+    quantized = value_dtype(op.result) != np.float32
+    groups = op.groups.value.data
+    c = Contraction(quantized, o, groups, i, taps, (kh, kw), (1, 1), (0, 0), 1, 1, 1)
+    merged = bool(op.merged.value.data)
+    count, length = (kh, kw * i) if merged else (len(taps), i)
+    return c, Runs((0,) * count, length, merged)
+
+
+def packed_gemm(op: graph.PackedWeightsOp, data: Array, order: Sequence[Array]) -> PackedGemm:
+    c, runs = geometry_of(op)
+    tile = Tile(*ints(op.tile))
+    terms = op.terms.value.data
+    orders = None
+    if order:
+        steps, counts = order
+        orders = tuple(
+            StepOrder(row, tuple(int(v) for v in count))
+            for row, count in zip(steps, counts, strict=True)
+        )
+    vectors = -(-c.outputs // tile.lanes)
+    per_vector = prod((len(runs.offsets), terms, tile.lanes, 4))
+    return PackedGemm(
+        data, tile, len(runs.offsets), data.nbytes // (vectors * per_vector), terms, orders
+    )
+
+
+def unpack(op: graph.PackedWeightsOp, data: Array, order: Sequence[Array]) -> Array:
+    c, runs = geometry_of(op)
+    if op.scheme.data == "depthwise":
+        return unpack_depthwise(c, data, ints(op.tile)[2])
+    weight = unpack_gemm(c, runs, packed_gemm(op, data, order))
+    if len(shape_of(op.result)) == 2:
+        return np.ascontiguousarray(weight[:, :, 0, 0].T)
+    return weight

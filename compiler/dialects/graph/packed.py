@@ -1,0 +1,80 @@
+"""Weights in the order of the kernel that reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from xdsl.dialects.builtin import DenseArrayBase, IntegerAttr, StringAttr, TensorType, i64
+from xdsl.ir import Attribute, SSAValue
+from xdsl.irdl import (
+    irdl_op_definition,
+    operand_def,
+    prop_def,
+    result_def,
+    var_operand_def,
+)
+
+from ..tensors import i64_array, type_of, ui8
+from .base import GraphOp, Tensor
+
+SCHEMES = ("gemm", "depthwise")
+
+
+@irdl_op_definition
+class PackedWeightsOp(GraphOp):
+    """The weight tensor whose packed bytes are `data` (contractions/packing.py, depthwise.py).
+
+    The value is the plain weight (of a convolution [O, I/groups, kh, kw], of a matmul [K, N]), zero
+    point already subtracted, so the ops that use it mean what they meant; the code generator reads
+    `data`. `order`: for targets without VNNI the step order of every block and the number of chains
+    of every form, two i32 constants.
+
+        %w = graph.packed_weights %bytes {scheme = "gemm", tile = array<i64: 14, 2, 16>,
+               groups = 1 : i64, terms = 1 : i64, merged = 0 : i64, form = ""}
+    """
+
+    name = "graph.packed_weights"
+    data = operand_def(Tensor)
+    order = var_operand_def(Tensor)
+    scheme = prop_def(StringAttr)
+    tile = prop_def(DenseArrayBase)
+    groups = prop_def(IntegerAttr)
+    terms = prop_def(IntegerAttr)
+    merged = prop_def(IntegerAttr)
+    form = prop_def(StringAttr)
+    result = result_def(Tensor)
+
+    def __init__(
+        self,
+        data: SSAValue,
+        order: Sequence[SSAValue],
+        result_type: TensorType[Attribute],
+        *,
+        scheme: str,
+        tile: Sequence[int],
+        groups: int,
+        terms: int = 1,
+        merged: bool = False,
+        form: str = "",
+    ):
+        super().__init__(
+            operands=[data, list(order)],
+            properties={
+                "scheme": StringAttr(scheme),
+                "tile": i64_array(tile),
+                "groups": IntegerAttr(groups, i64),
+                "terms": IntegerAttr(terms, i64),
+                "merged": IntegerAttr(int(merged), i64),
+                "form": StringAttr(form),
+            },
+            result_types=[cast(Any, result_type)],
+        )
+
+    def infer_shape(self) -> None:
+        if self.scheme.data not in SCHEMES:
+            raise ValueError(f"unknown packing scheme '{self.scheme.data}'")
+        if type_of(self.data).element_type != ui8:
+            raise ValueError("packed data are bytes")
+        if len(self.order) not in (0, 2):
+            raise ValueError("order has two tensors: steps and counts")
