@@ -187,10 +187,12 @@ class _Fuser:
 
 
 def _embedded(value: SSAValue, ordered: list[Operation]) -> bool:
-    """Constants that live inside the kernel: weights, and one value per channel."""
+    """Constants that live inside the kernel: weights, indices, and one value per channel."""
     if constant_of(value) is None:
         return False
     users = [op for op in ordered if value in op.operands]
+    if isinstance(users[0], MOVEMENT):
+        return isinstance(users[0], graph.GatherOp) and value is not users[0].input
     return is_channel_constant(value) or any(
         has_constant_weight(op) and value in op.operands[1:] for op in users
     )

@@ -7,12 +7,14 @@ planes that interleave (NCHW → NHWC with few channels) in shuffles, anything e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import gcd, prod
 from typing import Any
 
 import numpy as np
 from xdsl.dialects.builtin import i32, i64
-from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
 
 from ...dialects import graph, shapes
 from ...dialects.graph import ints
@@ -28,12 +30,9 @@ _ELEMENTS: dict[int, Attribute] = {1: i8, 4: i32, 8: i64}
 
 @dataclass(frozen=True)
 class Axis:
-    """`table`: offsets of the input positions in the parameter blob, instead of a stride."""
-
     size: int
     source: int
     target: int
-    table: int | None = None
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Copy:
     target_base: int
 
     def simplified(self) -> Copy:
-        axes = [a for a in self.axes if a.size != 1 or a.table is not None]
+        axes = [a for a in self.axes if a.size != 1]
         merged: list[Axis] = []
         for axis in axes:
             if merged and _contiguous(merged[-1], axis):
@@ -55,12 +54,7 @@ class Copy:
 
 
 def _contiguous(outer: Axis, inner: Axis) -> bool:
-    return (
-        outer.table is None
-        and inner.table is None
-        and outer.source == inner.source * inner.size
-        and outer.target == inner.target * inner.size
-    )
+    return outer.source == inner.source * inner.size and outer.target == inner.target * inner.size
 
 
 def axis_strides(shape: Shape, layout: Layout) -> tuple[int, ...]:
@@ -73,22 +67,21 @@ def axis_strides(shape: Shape, layout: Layout) -> tuple[int, ...]:
     return tuple(strides)
 
 
-def copies_of(
-    op: Operation, inputs: list[TensorBuffer], output: TensorBuffer, parameters: Parameters
-) -> list[Copy]:
+def copies_of(op: Operation, inputs: list[TensorBuffer], output: TensorBuffer) -> list[Copy]:
     """The copies that make up a movement op."""
     target = axis_strides(output.shape, output.layout)
     if isinstance(op, graph.ConcatOp):
         copies, start = [], 0
-        for index, value in enumerate(op.inputs):
-            axis, shape = op.axis.value.data, shape_of(value)
+        for value in op.inputs:
+            assert isinstance(value, BlockArgument)
+            axis, shape, index = op.axis.value.data, shape_of(value), value.index
             source = axis_strides(shape, inputs[index].layout)
             axes = tuple(map(Axis, shape, source, target))
             base = output.layout.origin + start * target[axis]
             copies.append(Copy(index, axes, inputs[index].layout.origin, base))
             start += shape[axis]
         return copies
-    axes, base, target_base = _axes(op, inputs[0], output, target, parameters)
+    axes, base, target_base = _axes(op, inputs[0], output, target)
     origin = output.layout.origin + target_base
     return [Copy(0, tuple(axes), inputs[0].layout.origin + base, origin)]
 
@@ -98,7 +91,6 @@ def _axes(
     source: TensorBuffer,
     output: TensorBuffer,
     target: tuple[int, ...],
-    parameters: Parameters,
 ) -> tuple[list[Axis], int, int]:
     """(axes, extra input base, extra output base) of the ops with one moving operand."""
     shape, strides = source.shape, axis_strides(source.shape, source.layout)
@@ -125,34 +117,12 @@ def _axes(
             f = factors.get(i, 1)
             axes += [Axis(d, strides[i], target[i] * f), Axis(f, 0, target[i])]
         return axes, 0, 0
-    if isinstance(op, graph.GatherOp):
-        return _gather_axes(op, shape, strides, target, parameters), 0, 0
     assert isinstance(op, graph.ReshapeOp)
     return _reshape_axes(source, output), 0, 0
 
 
-def _gather_axes(
-    op: graph.GatherOp,
-    shape: Shape,
-    strides: tuple[int, ...],
-    target: tuple[int, ...],
-    parameters: Parameters,
-) -> list[Axis]:
-    """Constant indices: a table of input offsets along the gathered axis."""
-    axis, constant = op.axis.value.data, op.indices.owner
-    assert isinstance(constant, graph.ConstantOp)
-    indices = constant.array.reshape(-1).astype(np.int64) % shape[axis]
-    table = parameters.add((indices * strides[axis]).astype(np.int64))
-    rank = len(shape_of(op.indices))
-    step = target[axis + rank - 1] if rank else 1
-    axes = list(map(Axis, shape[:axis], strides[:axis], target[:axis]))
-    axes.append(Axis(indices.size, 0, step, table))
-    rest = shape[axis + 1 :]
-    return axes + list(map(Axis, rest, strides[axis + 1 :], target[axis + rank :]))
-
-
 def _reshape_axes(source: TensorBuffer, output: TensorBuffer) -> list[Axis]:
-    """Both shapes cut at every boundary of either; the planner only keeps reshapes that allow it."""
+    """Both shapes cut at every boundary of either."""
     sizes = refine(source.shape, output.shape)
     assert sizes is not None
     inward = _refined_strides(source.shape, axis_strides(source.shape, source.layout), sizes)
@@ -192,8 +162,14 @@ def lower_movement(
     inputs, output = buffers_of(kernel, b)
     parameters, base = Parameters(), b.buffers[-1]
     fill_halo(b, output, base, parameters.add(np.full(16, halo_value & 255, np.uint8)))
-    copies = [c.simplified() for c in copies_of(anchor, inputs, output, parameters)]
-    mover = _Mover(b, output, base)
+    mover = _Mover(b, output)
+    if isinstance(anchor, graph.GatherOp):
+        units = _gather(mover, anchor, inputs, parameters, base)
+        return LoweredKernel(b.finish(), b.fingerprint, (parameters.blob(),), units, exec_type)
+    if isinstance(anchor, graph.ReshapeOp) and not _divides(inputs[0], output):
+        units = _reshape(mover, inputs[0])
+        return LoweredKernel(b.finish(), b.fingerprint, (parameters.blob(),), units, exec_type)
+    copies = [c.simplified() for c in copies_of(anchor, inputs, output)]
     serial = isinstance(anchor, graph.PadOp) or len({c.axes[0].size for c in copies}) > 1
     serial = serial or any(len(c.axes) < 2 for c in copies)
     units = 1 if serial else copies[0].axes[0].size
@@ -205,9 +181,101 @@ def lower_movement(
     return LoweredKernel(b.finish(), b.fingerprint, (parameters.blob(),), units, exec_type)
 
 
+def coordinates(b: KernelBuilder, number: Index, sizes: Sequence[int]) -> list[Index]:
+    """The row-major coordinates of element `number`."""
+    result: list[Index] = []
+    for size in reversed(sizes[1:]):
+        result.append(b.rem(number, size))
+        number = b.div(number, size)
+    return [*([number] if sizes else []), *reversed(result)]
+
+
+def offset_of(b: KernelBuilder, position: Sequence[Index], strides: Sequence[int]) -> Index:
+    total: Index = 0
+    for coordinate, stride in zip(position, strides, strict=True):
+        total = b.add(total, b.mul(coordinate, stride))
+    return total
+
+
+def _divides(source: TensorBuffer, output: TensorBuffer) -> bool:
+    """Whether a reshape is one affine copy."""
+    return refine(source.shape, output.shape) is not None
+
+
+def _reshape(mover: _Mover, source: TensorBuffer) -> int:
+    """Any two shapes: runs that are contiguous in both, each located on both sides by division.
+
+    A unit is one run."""
+    b, output = mover.b, mover.output
+    dense = source.layout.is_dense and output.layout.is_dense
+    size = prod(source.shape)
+    run = size if dense else gcd(source.layout.c, output.layout.c)
+    with b.unit_loop() as unit:
+        first = b.mul(unit, run)
+        from_, to = (
+            b.add(
+                offset_of(b, coordinates(b, first, t.shape), axis_strides(t.shape, t.layout)),
+                t.layout.origin,
+            )
+            for t in (source, output)
+        )
+        mover.axes([Axis(run, 1, 1)], source.base, from_, to)
+    return size // run
+
+
+def _gather(
+    mover: _Mover,
+    op: graph.GatherOp,
+    inputs: list[TensorBuffer],
+    parameters: Parameters,
+    base: SSAValue,
+) -> int:
+    """take(input, indices, axis); a unit is one index of one slice before the axis.
+
+    Indices read at run time count from the end if negative, and are clamped into the axis."""
+    b, source, output = mover.b, inputs[0], mover.output
+    axis, picked = op.axis.value.data, shape_of(op.indices)
+    strides, target = (axis_strides(t.shape, t.layout) for t in (source, output))
+    before, size = source.shape[:axis], source.shape[axis]
+    after = Copy(
+        0,
+        tuple(
+            map(Axis, source.shape[axis + 1 :], strides[axis + 1 :], target[axis + len(picked) :])
+        ),
+        0,
+        0,
+    ).simplified()
+    count = prod(picked)
+    with b.unit_loop() as unit:
+        outer, number = b.div(unit, count), b.rem(unit, count)
+        slice_, place = coordinates(b, outer, before), coordinates(b, number, picked)
+        if isinstance(op.indices, BlockArgument):
+            tensor = inputs[op.indices.index]
+            index = _read_index(b, tensor, place, size)
+        else:
+            assert isinstance(constant := op.indices.owner, graph.ConstantOp)
+            known = constant.array.reshape(-1).astype(np.int64) % size
+            entry = b.add(b.mul(number, 8), parameters.add(known))
+            index = b.load(base, entry, b.index(0).type)
+        from_ = b.add(offset_of(b, slice_, strides[:axis]), b.mul(index, strides[axis]))
+        to = offset_of(b, [*slice_, *place], target[: axis + len(picked)])
+        from_, to = b.add(from_, source.layout.origin), b.add(to, output.layout.origin)
+        mover.axes(list(after.axes), source.base, from_, to)
+    return prod(before) * count
+
+
+def _read_index(b: KernelBuilder, tensor: TensorBuffer, place: Sequence[Index], size: int) -> Index:
+    offset = offset_of(b, place, axis_strides(tensor.shape, tensor.layout))
+    offset = b.mul(b.add(offset, tensor.layout.origin), 8)
+    index: Index = b.load(tensor.base, offset, b.index(0).type)
+    negative = b.minimum(b.maximum(b.add(index, size), 0), size)  # 0 … size: size if not negative
+    wrapped = b.rem(negative, size)
+    return b.minimum(b.add(b.maximum(index, 0), wrapped), size - 1)
+
+
 class _Mover:
-    def __init__(self, b: KernelBuilder, output: TensorBuffer, parameters: SSAValue):
-        self.b, self.output, self.parameters = b, output, parameters
+    def __init__(self, b: KernelBuilder, output: TensorBuffer):
+        self.b, self.output = b, output
         self.element = _ELEMENTS[output.item]
 
     def fill(self, value: float) -> None:
@@ -240,25 +308,21 @@ class _Mover:
         axes = list(copy.axes)
         from_, to = copy.source_base, copy.target_base
         if unit is None:
-            self._axes(axes, source, from_, to)
+            self.axes(axes, source, from_, to)
             return
         outer = axes.pop(0)
-        self._axes(axes, source, self._advance(outer, from_, unit), self._target(outer, to, unit))
+        self.axes(axes, source, self._advance(outer, from_, unit), self._target(outer, to, unit))
 
     def _advance(self, axis: Axis, start: Index, position: SSAValue) -> Index:
-        b = self.b
-        if axis.table is None:
-            return b.add(start, b.mul(position, axis.source))
-        entry = b.load(self.parameters, b.add(b.mul(position, 8), axis.table), b.index(0).type)
-        return b.add(start, entry)
+        return self.b.add(start, self.b.mul(position, axis.source))
 
     def _target(self, axis: Axis, start: Index, position: SSAValue) -> Index:
         return self.b.add(start, self.b.mul(position, axis.target))
 
-    def _axes(self, axes: list[Axis], source: SSAValue, from_: Index, to: Index) -> None:
+    def axes(self, axes: list[Axis], source: SSAValue, from_: Index, to: Index) -> None:
         b, item = self.b, self.output.item
         last = axes[-1]
-        if len(axes) == 1 and last.table is None and (last.source, last.target) == (1, 1):
+        if len(axes) == 1 and (last.source, last.target) == (1, 1):
             self._contiguous(last.size, source, from_, to)
         elif len(axes) == 2 and self._interleaves(axes):
             self._interleave(axes, source, from_, to)
@@ -267,7 +331,7 @@ class _Mover:
                 inner_from = self._advance(axes[0], from_, positions.variable)
                 inner_to = self._target(axes[0], to, positions.variable)
                 if len(axes) > 1:
-                    self._axes(axes[1:], source, inner_from, inner_to)
+                    self.axes(axes[1:], source, inner_from, inner_to)
                 else:
                     value = b.load(source, b.mul(inner_from, item), self.element)
                     b.store(value, self.output.base, b.mul(inner_to, item))
@@ -290,8 +354,6 @@ class _Mover:
         pixels, channels = axes
         return (
             self.output.item == 1
-            and pixels.table is None
-            and channels.table is None
             and 2 <= channels.size <= 4
             and pixels.source == 1
             and channels.target == 1
