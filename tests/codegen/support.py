@@ -166,7 +166,8 @@ def load(module: ModuleOp, target: Target) -> Model:
     program = levels_of(module, target)["obj"].content
     assert isinstance(program, TargetProgram)
     jit = JitLibrary(program, info)
-    return Model(jit.address, "bench", num_threads=1, target=target.name, invoke=invoke_for(target.name))
+    invoke = invoke_for(target.name)
+    return Model(jit.address, "bench", num_threads=1, target=target.name, invoke=invoke)
 
 
 def run(model: Model, arrays: Sequence[Array], threads: int) -> list[Array]:
