@@ -31,6 +31,8 @@ from .codegen.targets import Target
 from .dialects.graph import Graph
 from .errors import LpcError, LpcWarning
 from .passes import load_pass
+from .passes.pack_weights import PackWeights
+from .passes.prove_accumulation import ProveAccumulation
 from .passes.select_instructions import SelectInstructions
 
 STOP_POINTS = ("import", "split", "int8", "packed", "loop", "isa", "llvm", "asm", "obj")
@@ -137,6 +139,7 @@ def levels(
     progress("int8", "")
     run_passes(module, context, TO_INT8)
     yield Level("int8", "", module)
+    run_passes(module, context, TO_PACKED)
     for number, target in enumerate(targets, start=1):
         own = module if number == len(targets) else module.clone()
         yield from target_levels(own, target, context, progress)
@@ -145,8 +148,11 @@ def levels(
 def target_levels(
     module: ModuleOp, target: Target, context: Context, progress: Progress
 ) -> Iterator[Level]:
+    """What every target repeats, from the fused and placed graph on."""
     progress("packed", target.name)
-    run_passes(module, context, TO_PACKED)
+    PackWeights(target.name).apply(context, module)
+    # The proofs are made on the weights as packed: what the instructions will multiply.
+    ProveAccumulation().apply(context, module)
     yield Level("packed", target.name, module)
     progress("loop", target.name)
     program = lower_to_loop(module, target)
@@ -161,11 +167,7 @@ def target_levels(
     optimized = machine.optimize(text, target)
     yield Level("asm", target.name, lambda: machine.assembly(optimized, target))
     progress("obj", target.name)
-    code = machine.object_code(optimized, target)
-    result = TargetProgram(
-        target.name, tuple(program.steps), program.workspace_size, program.weights, code
-    )
-    yield Level("obj", target.name, result)
+    yield Level("obj", target.name, program.compiled(machine.object_code(optimized, target)))
 
 
 def load_model(path: Path, input_shapes: Mapping[str, Sequence[int]] | None = None) -> ModuleOp:
