@@ -30,6 +30,7 @@ from ..contractions.unpack import packed_gemm, unpack
 from .kernels.depthwise import DepthwiseGenerator
 from .kernels.depthwise_float import FloatDepthwiseGenerator
 from .kernels.elementwise import lower_elementwise
+from .kernels.fold import FoldGenerator
 from .kernels.gemm import GemmGenerator
 from .kernels.movement import lower_movement
 from .kernels.pool import PoolGenerator
@@ -62,9 +63,10 @@ def generate_kernel(kernel: graph.KernelOp, target: Target) -> LoweredKernel:
         quantized = is_code(anchor.operands[0])
         generator = PoolGenerator(_NAME, kernel, cast(graph.PoolOp, anchor), halo)
         return generator.generate(exec_type(kind, target, quantized))
-    if isinstance(anchor, ROWS) and _reduces_last_axis(anchor):
+    if isinstance(anchor, ROWS):
         kind = anchor.name.removeprefix("graph.")
-        return RowGenerator(_NAME, kernel, anchor, halo).generate(exec_type(kind, target, False))
+        rows = RowGenerator if _reduces_last_axis(anchor) else FoldGenerator
+        return rows(_NAME, kernel, anchor, halo).generate(exec_type(kind, target, False))
     if isinstance(anchor, MOVEMENT):
         kind = "reorder" if isinstance(anchor, graph.ReshapeOp | graph.TransposeOp) else "move"
         return lower_movement(_NAME, kernel, anchor, exec_type(kind, target, codes), halo)
