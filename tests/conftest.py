@@ -21,3 +21,10 @@ def models_dir() -> Path:
     if not folder.is_dir():
         pytest.skip("no real models: neither LPC_MODELS nor ../shared/models exists")
     return folder
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this test run, one for all processes of pytest-xdist."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own

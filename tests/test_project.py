@@ -1,0 +1,46 @@
+"""The project's own description: every package is installed, and lpc.runtime stands alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SETUP = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def test_every_package_is_listed() -> None:
+    found = {
+        ".".join(("lpc", *file.parent.relative_to(ROOT).parts))
+        for folder in ("compiler", "runtime")
+        for file in (ROOT / folder).rglob("*.py")
+    }
+    assert set(SETUP["tool"]["setuptools"]["packages"]) == found
+
+
+def test_every_data_file_is_listed() -> None:
+    listed = SETUP["tool"]["setuptools"]["package-data"]
+    data = {
+        f
+        for folder in ("compiler", "runtime")
+        for f in (ROOT / folder).rglob("*")
+        if f.is_file() and f.suffix not in (".py", ".pyc")
+    }
+    matched = {
+        f
+        for package, patterns in listed.items()
+        for pattern in patterns
+        for f in (ROOT / Path(*package.split(".")[1:])).glob(pattern)
+    }
+    assert data == matched
+
+
+def test_runtime_needs_only_numpy() -> None:
+    code = (
+        "import sys; import lpc.runtime; "
+        "heavy = {m.partition('.')[0] for m in sys.modules} & {'xdsl', 'onnx', 'llvmlite', 'click'}; "
+        "assert not heavy and 'lpc.compiler' not in sys.modules, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
