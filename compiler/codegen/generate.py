@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import numpy as np
-from xdsl.dialects.builtin import IntegerAttr
+from xdsl.dialects.builtin import IntegerAttr, StringAttr
 from xdsl.ir import Operation
 
 from ..dialects import graph
@@ -27,6 +27,7 @@ from ..contractions.forms import FORMS, WIDE
 from ..contractions.geometry import Contraction, as_oihw, contraction_of, folded_bias
 from ..contractions.packing import centred_sums
 from ..contractions.unpack import packed_gemm, unpack
+from .kernels.batched_matmul import BatchedMatMulGenerator
 from .kernels.depthwise import DepthwiseGenerator
 from .kernels.depthwise_float import FloatDepthwiseGenerator
 from .kernels.elementwise import lower_elementwise
@@ -44,6 +45,11 @@ def exec_type(kind: str, target: Target, quantized: bool, form: str = "") -> str
     """`<kernel>_<isa>[_1x1|_dw]_<I8|FP32>`, the vocabulary of benchmark_app's counters."""
     middle = f"_{form}" if form else ""
     return f"{kind}_{target.name}{middle}_{'I8' if quantized else 'FP32'}"
+
+
+def layer_of(kernel: graph.KernelOp) -> str:
+    layer = kernel.attributes.get("layer")
+    return f"layer '{layer.data}'" if isinstance(layer, StringAttr) else "a layer without name"
 
 
 def halo_value(kernel: graph.KernelOp) -> int:
@@ -70,9 +76,15 @@ def generate_kernel(kernel: graph.KernelOp, target: Target) -> LoweredKernel:
     if isinstance(anchor, MOVEMENT):
         kind = "reorder" if isinstance(anchor, graph.ReshapeOp | graph.TransposeOp) else "move"
         return lower_movement(_NAME, kernel, anchor, exec_type(kind, target, codes), halo)
-    if isinstance(anchor, (*CONVOLUTIONS, *MATMULS, *ROWS)):
-        layer = kernel.attributes.get("layer")
-        raise LpcError(f"layer {layer}: {anchor.name} of this form has no kernel")
+    if isinstance(anchor, MATMULS):
+        quantized = isinstance(anchor, graph.QMatMulOp)
+        matmul = BatchedMatMulGenerator(_NAME, kernel, anchor, target, halo)
+        return matmul.generate(exec_type("matmul", target, quantized))
+    if isinstance(anchor, CONVOLUTIONS):
+        raise LpcError(
+            f"{layer_of(kernel)}: a convolution whose weights or bias are computed at run time "
+            "has no kernel; make them constants"
+        )
     return lower_elementwise(_NAME, kernel, exec_type("eltwise", target, codes), halo)
 
 

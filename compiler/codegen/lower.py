@@ -7,17 +7,19 @@ multipliers, zero points) is in their constants. All constants lie in one blob, 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
 from xdsl.dialects.builtin import ArrayAttr, IntegerAttr, ModuleOp, StringAttr, i64
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import BlockArgument, OpResult, SSAValue
+from xdsl.ir import BlockArgument, Operation, OpResult, SSAValue
 
 from ..dialects import graph
 from ..dialects.loop import StepOp
-from ..dialects.tensors import Array
+from ..dialects.tensors import Array, shape_of
 from ..passes.assign_layouts import anchor_of
+from ..passes.kernel_classes import CONVOLUTIONS, MATMULS
 from ..passes.plan_memory import view_source
 from .generate import generate_kernel
 from .kernels.common import LoweredKernel
@@ -120,18 +122,18 @@ class _Lowering:
 
 def _work(kernel: graph.KernelOp, lowered: LoweredKernel) -> float:
     """Rough cycles of one call."""
-    from ..contractions.geometry import ANCHORS, contraction_of
-
     if not lowered.parallel:
         return 0.0
-    elements = sum(int(np.prod(v.type.get_shape())) for v in (*kernel.inputs, *kernel.outputs))  # type: ignore[attr-defined]
-    anchor = anchor_of(kernel)
-    macs = contraction_of(anchor).macs if isinstance(anchor, ANCHORS) and _matrix(anchor) else 0
-    return elements / 4 + macs / 32
+    elements = sum(prod(shape_of(v)) for v in (*kernel.inputs, *kernel.outputs))
+    return elements / 4 + _multiplications(anchor_of(kernel)) / 32
 
 
-def _matrix(anchor: Any) -> bool:
-    return len(anchor.operands[1].type.get_shape()) in (2, 4)
+def _multiplications(anchor: Operation) -> int:
+    if isinstance(anchor, CONVOLUTIONS):
+        return prod(shape_of(anchor.results[0])) * prod(shape_of(anchor.operands[1])[1:])
+    if isinstance(anchor, MATMULS):
+        return prod(shape_of(anchor.results[0])) * shape_of(anchor.operands[0])[-1]
+    return 0
 
 
 def lower_to_loop(module: ModuleOp, target: Target) -> LoweredProgram:

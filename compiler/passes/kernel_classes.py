@@ -38,8 +38,12 @@ def is_channel_constant(value: SSAValue) -> bool:
 
 
 def has_constant_weight(op: Operation) -> bool:
-    """A convolution or matmul whose weight is a constant matrix, packed or still to be packed."""
+    """A convolution or matmul whose weight is a constant matrix, packed or still to be packed.
+
+    Its bias is a constant, too, if it has one."""
     if not isinstance(op, (*CONVOLUTIONS, *MATMULS)):
+        return False
+    if len(op.operands) > 2 and constant_of(op.operands[2]) is None:
         return False
     weight = op.operands[1]
     known = constant_of(weight) is not None or isinstance(weight.owner, graph.PackedWeightsOp)

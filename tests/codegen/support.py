@@ -79,8 +79,8 @@ class Check:
         assert actual.shape == expected.shape, message
         if self.bound is not None:
             difference = np.abs(actual.astype(np.float64) - expected.astype(np.float64))
-            worst = (difference - self.bound).max(initial=0.0)
-            assert worst <= 0, f"{message}: {worst} past the bound"
+            past = ~(difference <= self.bound)
+            assert not past.any(), f"{message}: off by {difference[past].max()}"
             return
         same = (actual == expected) | ((actual != actual) & (expected != expected))
         if actual.dtype == np.float32:

@@ -1,4 +1,4 @@
-"""Reductions and softmax along other axes than the last alone: one accumulator per result, in order.
+"""Reductions and softmax along other axes than the last alone: one sum per result, in order.
 
     reduce    total = x[first]; total = total ∘ x for the other elements, row by row
     softmax   along axis a: the largest, then Σ exp(x − largest), then exp(x − largest) / Σ
