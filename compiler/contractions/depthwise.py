@@ -37,6 +37,11 @@ class Blocks:
                 pieces.append((first, lanes, count))
                 first += count * 4 * lanes
             lanes //= 2
+        first, lanes, count = pieces[-1]
+        if count > 1 and channels < padded:
+            # The block that holds fewer channels than lanes stands alone: its stores are shorter.
+            start = first + (count - 1) * 4 * lanes
+            pieces[-1:] = [(first, lanes, count - 1), (start, lanes, 1)]
         return Blocks(tuple(pieces))
 
     def order(self) -> Array:
