@@ -82,6 +82,8 @@ TO_PACKED = (
     # Float layers whose weights are stored as codes compute with the floats.
     "materialize-weights",
     "canonicalize",
+    # Kernels see four axes; the rare tensors of higher rank that broadcast are made to fit.
+    "broadcast-leading-axes",
     # Kernels are formed before layouts, because what rides in a kernel needs no memory.
     "fuse-epilogue",
     "assign-layouts",

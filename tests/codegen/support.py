@@ -108,7 +108,7 @@ class Bench:
         return op.results[0]
 
     def input(self, array: Array) -> SSAValue:
-        self.arrays.append(np.ascontiguousarray(array))
+        self.arrays.append(np.array(array, order="C"))
         return self.block.insert_arg(
             tensor_type(array.shape, array.dtype), len(self.block.args)
         )

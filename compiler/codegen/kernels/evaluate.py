@@ -2,8 +2,8 @@
 
 A position is a run of channels of one pixel. `Evaluator.value` walks from the wanted value back to
 what is already known there (an accumulator), to a tensor in memory, or to a constant, and emits each
-op once. Inside, f32 values are f32 lanes, and codes and accumulators are i32 lanes; codes stay
-in the range of their type, so that a store only drops the upper bytes.
+op once. Inside, f32 values are f32 lanes, and all others are i32 lanes: codes in the range of their
+type, so that a store only drops the upper bytes, truth values as 0 and 1, and of i64 the lower half.
 
 Every op rounds exactly as `interpreters/graph.py` does (numeric contract 5 and 6).
 """
@@ -16,14 +16,15 @@ from typing import Any
 
 import numpy as np
 from xdsl.dialects import arith
-from xdsl.dialects.builtin import f32, i32
-from xdsl.ir import BlockArgument, Operation, OpResult, SSAValue
+from xdsl.dialects.builtin import StringAttr, f32, i32, i64
+from xdsl.ir import Attribute, BlockArgument, Operation, OpResult, SSAValue
 
 from ...dialects import graph
 from ...dialects.layout import Layout
 from ...dialects.loop import LookupOp, element_of, lanes_of, vector_of
 from ...dialects.tensors import Array, dense_to_numpy, shape_of, value_dtype
-from ...functions import apply_unary, power
+from ...errors import LpcError
+from ...functions import POWERS, apply_unary, power
 from ..builder import Index, KernelBuilder, i8
 from .common import Parameters, TensorBuffer
 from .vector_math import LoopMath
@@ -84,8 +85,7 @@ class Evaluator:
         """Channels of a tensor; one scalar for all lanes where its channel axis is 1."""
         b, layout = self.b, tensor.layout
         pixel = at.pixel(layout)
-        code = tensor.item == 1
-        element = i8 if code else (f32 if tensor.dtype == np.float32 else i32)
+        element = element_in_memory(tensor.dtype)
         if layout.c == 1 and self.result_channels != 1:
             scalar = b.load(tensor.base, b.mul(pixel, tensor.item), element)
             vector = b.splat(scalar, at.lanes)
@@ -94,9 +94,11 @@ class Evaluator:
             kind = vector_of(element, at.lanes)
             count = at.lanes if tensor.padded or at.count is None else at.count
             vector = b.load_part(tensor.base, offset, kind, count)
-        if not code:
+        if tensor.item == 4:
             return vector
-        return b.convert("zext" if tensor.dtype == np.uint8 else "sext", vector, i32)
+        if tensor.item == 8:
+            return b.convert("trunc", vector, i32)
+        return b.convert("sext" if tensor.dtype == np.int8 else "zext", vector, i32)
 
     def parameter(self, values: Array, at: Position) -> SSAValue:
         """A constant with one value, or one per channel, as a vector."""
@@ -146,12 +148,19 @@ class Evaluator:
         return code if not z.any() else self.emit(arith.AddiOp, code, self.parameter(z, at))
 
 
+def element_in_memory(dtype: np.dtype[np.generic]) -> Attribute:
+    if dtype == np.float32:
+        return f32
+    return {1: i8, 4: i32, 8: i64}[dtype.itemsize]
+
+
 def store_lanes(b: KernelBuilder, output: TensorBuffer, value: SSAValue, at: Position) -> None:
-    """Stores lanes at the position's pixel and channel, narrowing codes to bytes."""
+    """Stores lanes at the position's pixel and channel, as wide as the tensor's elements."""
     pixel = at.pixel(output.layout)
     offset = b.mul(b.add(pixel, at.channel), output.item)
-    if output.item == 1:
-        value = b.convert("trunc", value, i8)
+    if output.item != 4:
+        kind = "trunc" if output.item == 1 else "sext"
+        value = b.convert(kind, value, element_in_memory(output.dtype))
     b.store(value, output.base, offset, None if output.padded else at.count)
 
 
@@ -204,8 +213,17 @@ def _unary(e: Evaluator, op: Any, at: Position) -> SSAValue:
 
 def _pow(e: Evaluator, op: Any, at: Position) -> SSAValue:
     exponent = op.rhs.owner
-    assert isinstance(exponent, graph.ConstantOp)
-    return power(LoopMath(e.b, at.lanes), e.value(op.lhs, at), float(exponent.array.reshape(-1)[0]))
+    values = exponent.array if isinstance(exponent, graph.ConstantOp) else np.zeros(0)
+    known = np.unique(values)
+    if known.size != 1 or float(known[0]) not in POWERS:
+        what = f"exponent {float(known[0]):g}" if known.size == 1 else "an exponent that varies"
+        layer = op.attributes.get("layer")
+        name = f"layer '{layer.data}'" if isinstance(layer, StringAttr) else "a layer without name"
+        raise LpcError(
+            f"{name} (Pow): {what} has no kernel; use one of "
+            + ", ".join(f"{p:g}" for p in sorted(POWERS))
+        )
+    return power(LoopMath(e.b, at.lanes), e.value(op.lhs, at), float(known[0]))
 
 
 def _lut(e: Evaluator, op: Any, at: Position) -> SSAValue:
@@ -227,13 +245,26 @@ def _same(e: Evaluator, op: Any, at: Position) -> SSAValue:
 
 
 def _cast(e: Evaluator, op: Any, at: Position) -> SSAValue:
-    value = e.value(op.input, at)
-    real_in, real_out = element_of(value) == f32, value_dtype(op.result) == np.float32
-    if real_in == real_out:
-        return value
-    return e.b.convert(
-        "int_to_float" if real_out else "float_to_int", value, f32 if real_out else i32
-    )
+    value, target = e.value(op.input, at), value_dtype(op.result)
+    real = element_of(value) == f32
+    if target == np.float32:
+        return value if real else e.b.convert("int_to_float", value, f32)
+    if target == np.bool_:
+        one, zero = (e.b.constant(v, i32, at.lanes) for v in (1, 0))
+        if real:
+            compared = arith.CmpfOp(value, e.b.constant(0.0, f32, at.lanes), "une")
+            return e.b.select(e.b.emit(compared), one, zero)
+        return e.b.select(e.b.emit(arith.CmpiOp(value, zero, "ne")), one, zero)
+    whole = e.b.convert("float_to_int", value, i32) if real else value
+    return whole if target.itemsize > 1 else _wrapped(e, whole, target, at)
+
+
+def _wrapped(e: Evaluator, value: SSAValue, dtype: np.dtype[np.generic], at: Position) -> SSAValue:
+    """The lower byte of every lane, as a code in the range of its type."""
+    if dtype == np.uint8:
+        return e.emit(arith.AndIOp, value, e.b.constant(255, i32, at.lanes))
+    up = e.b.constant(24, i32, at.lanes)
+    return e.emit(arith.ShRSIOp, e.emit(arith.ShLIOp, value, up), up)
 
 
 _EVALUATE: dict[type[Operation], Callable[[Evaluator, Any, Position], SSAValue]] = {
