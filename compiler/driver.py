@@ -141,6 +141,8 @@ def levels(
     progress("int8", "")
     run_passes(module, context, TO_INT8)
     yield Level("int8", "", module)
+    if not targets:
+        return
     run_passes(module, context, TO_PACKED)
     for number, target in enumerate(targets, start=1):
         own = module if number == len(targets) else module.clone()
