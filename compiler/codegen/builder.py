@@ -70,9 +70,9 @@ class KernelBuilder:
         self.func = FuncOp(name, (types, []))
         self._entry = self._block = self.func.body.block
         *self.buffers, self.begin, self.end = self._entry.args
-        self._constants: dict[tuple[float, Attribute], SSAValue] = {}
+        self._constants: dict[tuple[float | str, Attribute], SSAValue] = {}
         self._last_constant: Operation | None = None
-        self._numbers = {value: i for i, value in enumerate(self._entry.args)}
+        self._numbers: dict[SSAValue, int] = {value: i for i, value in enumerate(self._entry.args)}
         self._trace: list[tuple[object, ...]] = []
 
     def finish(self) -> FuncOp:
@@ -103,10 +103,13 @@ class KernelBuilder:
     # --- constants --------------------------------------------------------------------------------
 
     def _constant(self, value: float, kind: Attribute) -> SSAValue:
-        key = (value, kind) if value or kind != f32 else (str(value), kind)  # type: ignore[assignment]
+        # 0.0 and -0.0 are equal, and are two constants.
+        key = (str(float(value)) if kind == f32 else value, kind)
         if key not in self._constants:
-            attribute: Any = FloatAttr(value, f32) if kind == f32 else IntegerAttr(int(value), kind)  # type: ignore[arg-type]
-            op = arith.ConstantOp(attribute)
+            if isinstance(kind, IntegerType | IndexType):
+                op = arith.ConstantOp(IntegerAttr(int(value), kind))
+            else:
+                op = arith.ConstantOp(FloatAttr(value, f32))
             # Constants stand at the top of the entry block, where every loop sees them.
             if self._last_constant is None:
                 if self._entry.first_op is None:
@@ -244,7 +247,7 @@ class KernelBuilder:
         outer, self._block = self._block, blocks[0]
         terminator = blocks[0].last_op
         assert terminator is not None
-        terminator.detach()
+        blocks[0].detach_op(terminator)
         self._mark("else")
         yield
         self._mark("end")

@@ -26,7 +26,7 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 from ..dialects import loop
-from ..dialects.loop import element_of, lanes_of
+from ..dialects.loop import lanes_of
 from .instructions import BY_NAME
 from .targets import Target
 

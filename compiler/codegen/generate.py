@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from xdsl.dialects.builtin import IntegerAttr, StringAttr
 from xdsl.ir import Operation
 
+from ..contractions.forms import FORMS, WIDE
+from ..contractions.geometry import Anchor, Contraction, as_oihw, contraction_of, folded_bias
+from ..contractions.packing import centred_sums
+from ..contractions.unpack import constants_of, packed_gemm, unpack
 from ..dialects import graph
 from ..dialects.tensors import Array, is_code, shape_of
 from ..errors import LpcError
-from ..passes.assign_layouts import anchor_of
 from ..passes.kernel_classes import (
     CONVOLUTIONS,
     MATMULS,
     MOVEMENT,
     POOLS,
     ROWS,
+    anchor_of,
     has_constant_weight,
 )
-from ..passes.prove_accumulation import constants_of
 from ..passes.rewriting import constant_of
-from .kernels.common import LoweredKernel
-from ..contractions.forms import FORMS, WIDE
-from ..contractions.geometry import Contraction, as_oihw, contraction_of, folded_bias
-from ..contractions.packing import centred_sums
-from ..contractions.unpack import packed_gemm, unpack
 from .kernels.batched_matmul import BatchedMatMulGenerator
+from .kernels.common import LoweredKernel
 from .kernels.depthwise import DepthwiseGenerator
 from .kernels.depthwise_float import FloatDepthwiseGenerator
 from .kernels.elementwise import lower_elementwise
@@ -60,8 +59,8 @@ def halo_value(kernel: graph.KernelOp) -> int:
 def generate_kernel(kernel: graph.KernelOp, target: Target) -> LoweredKernel:
     """LpcError, naming the layer, for an op that has no kernel."""
     anchor = anchor_of(kernel)
-    if isinstance(anchor, (*CONVOLUTIONS, *MATMULS)) and has_constant_weight(anchor):
-        return _contraction(kernel, cast(Any, anchor), target)
+    if has_constant_weight(anchor):
+        return _contraction(kernel, anchor, target)
     halo = halo_value(kernel)
     codes = bool(kernel.inputs) and is_code(kernel.inputs[0])
     if isinstance(anchor, POOLS):
@@ -97,7 +96,7 @@ def _reduces_last_axis(anchor: Operation) -> bool:
     return True
 
 
-def _contraction(kernel: graph.KernelOp, anchor: Any, target: Target) -> LoweredKernel:
+def _contraction(kernel: graph.KernelOp, anchor: Anchor, target: Target) -> LoweredKernel:
     c = contraction_of(anchor)
     form = "1x1" if c.is_pointwise and isinstance(anchor, CONVOLUTIONS) else ""
     if isinstance(anchor, graph.Conv2dOp) and anchor.is_depthwise:
@@ -125,7 +124,7 @@ def _contraction(kernel: graph.KernelOp, anchor: Any, target: Target) -> Lowered
 
 def _depthwise(
     kernel: graph.KernelOp,
-    anchor: Any,
+    anchor: Anchor,
     packed: graph.PackedWeightsOp,
     c: Contraction,
     weight: Array,
@@ -147,5 +146,5 @@ def wrap(sums: Array) -> Array:
     return sums.astype(np.int64).astype(np.uint64).astype(np.uint32).view(np.int32)
 
 
-def _bias(anchor: Any) -> Array | None:
+def _bias(anchor: Anchor) -> Array | None:
     return None if anchor.bias is None else np.asarray(constant_of(anchor.bias))

@@ -1,8 +1,9 @@
-"""Machine instructions as rows: types, executable meaning in numpy, and the LLVM intrinsic that emits it.
+"""Machine instructions as rows: types, meaning in numpy, and the LLVM intrinsic that emits each.
 
 The meaning is the instruction's own, saturation included; `tests/codegen/test_instructions.py` runs
-every row against it at extreme operands. A generator never names a row: the pass select-instructions
-picks rows for the abstract dot products, and only there is a precondition (`exact when …`) discharged.
+every row against it at extreme operands. A generator never names a row: the pass
+select-instructions picks rows for the abstract dot products, and only there is a precondition
+(`exact when …`) discharged.
 """
 
 from __future__ import annotations
@@ -37,25 +38,29 @@ class Instruction:
 def _dpbusd(accumulator: Array, a: Array, b: Array) -> Array:
     """accumulator + Σ of four u8×s8 products per lane, wrapping in 32 bits."""
     products = a.view(np.uint8).astype(np.int64) * b.view(np.int8).astype(np.int64)
-    return (accumulator.astype(np.int64) + products.reshape(-1, 4).sum(1)).astype(np.int32)
+    sums: Array = accumulator.astype(np.int64) + products.reshape(-1, 4).sum(1)
+    return sums.astype(np.int32)
 
 
 def _dpwssd(accumulator: Array, a: Array, b: Array) -> Array:
     """accumulator + Σ of two s16 products per lane, wrapping in 32 bits."""
     products = a.view(np.int16).astype(np.int64) * b.view(np.int16).astype(np.int64)
-    return (accumulator.astype(np.int64) + products.reshape(-1, 2).sum(1)).astype(np.int32)
+    sums: Array = accumulator.astype(np.int64) + products.reshape(-1, 2).sum(1)
+    return sums.astype(np.int32)
 
 
 def _maddubs(a: Array, b: Array) -> Array:
     """Sums of neighbouring u8×s8 products, *saturated* to 16 bits."""
     products = a.view(np.uint8).astype(np.int32) * b.view(np.int8).astype(np.int32)
-    return np.clip(products.reshape(-1, 2).sum(1), -32768, 32767).astype(np.int16)
+    sums: Array = products.reshape(-1, 2).sum(1)
+    return np.clip(sums, -32768, 32767).astype(np.int16)
 
 
 def _maddwd(a: Array, b: Array) -> Array:
     """Sums of neighbouring s16 products (wraps only for four times −32768)."""
     products = a.view(np.int16).astype(np.int64) * b.view(np.int16).astype(np.int64)
-    return products.reshape(-1, 2).sum(1).astype(np.int32)
+    sums: Array = products.reshape(-1, 2).sum(1)
+    return sums.astype(np.int32)
 
 
 def _signb(a: Array, b: Array) -> Array:

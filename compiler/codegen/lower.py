@@ -18,9 +18,8 @@ from xdsl.ir import BlockArgument, Operation, OpResult, SSAValue
 from ..dialects import graph
 from ..dialects.loop import StepOp
 from ..dialects.tensors import Array, shape_of
-from ..passes.assign_layouts import anchor_of
-from ..passes.kernel_classes import CONVOLUTIONS, MATMULS
-from ..passes.plan_memory import view_source
+from ..passes.kernel_classes import CONVOLUTIONS, MATMULS, anchor_of
+from ..passes.rewriting import view_source
 from .generate import generate_kernel
 from .kernels.common import LoweredKernel
 from .program import Argument, Step, TargetProgram

@@ -16,9 +16,9 @@ class Target:
     """One instruction-set target.
 
     `vector_bytes`: width of one register; `registers`: how many there are. `requires`: CPU features
-    by their `/proc/cpuinfo` names. `llvm_cpu`, `llvm_features`: what LLVM may emit and schedule for.
-    `dot4`: name of the instruction row that computes four exact u8×s8 products per i32 lane, if the
-    target has one; otherwise dot products are assembled from 16-bit multiplies."""
+    by their `/proc/cpuinfo` names. `llvm_cpu`, `llvm_features`: what LLVM may emit and schedule
+    for. `dot4`: name of the instruction row that computes four exact u8×s8 products per i32 lane,
+    if the target has one; otherwise dot products are assembled from 16-bit multiplies."""
 
     name: str
     title: str

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..dialects.layout import LANES
 from ..dialects.tensors import Array
-from .forms import CENTRED, PAIRS, WIDE, Form, lane_sums, PAIR_LIMIT
+from .forms import CENTRED, PAIR_LIMIT, PAIRS, WIDE, Form, lane_sums
 from .geometry import Contraction
 
 Tap = tuple[int, int]
-#: Channels are padded to a multiple of this.
-LANES = 16
 
 
 @dataclass(frozen=True)

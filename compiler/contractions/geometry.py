@@ -1,27 +1,28 @@
 """Convolution and matmul by constant weights as one thing: a contraction over runs of the input.
 
-In NHWC, the inputs of one output pixel are a few contiguous runs of bytes: one run of kw·C per kernel
-row where pixels are dense, else one run of C per tap. Run r starts `offset[r]` elements after the
-pixel's own origin, the same for every pixel, because the halo makes borders ordinary. So
+In NHWC, the inputs of one output pixel are a few contiguous runs of bytes: one run of kw·C per
+kernel row where pixels are dense, else one run of C per tap. Run r starts `offset[r]` elements
+after the pixel's own origin, the same for every pixel, because the halo makes borders ordinary. So
 
     out[pixel, o] = bias[o] + Σ_r Σ_k x[origin(pixel) + offset[r] + k] · w[o, r, k]
 
-covers 1×1, k×k, strided, dilated and grouped convolution and matmul. The input zero point folds into
-the bias: Σ (x − z)·w = Σ x·w − z·Σ w, exactly, since padding holds z.
+covers 1×1, k×k, strided, dilated and grouped convolution and matmul. The input zero point folds
+into the bias: Σ (x − z)·w = Σ x·w − z·Σ w, exactly, since padding holds z.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
+
 import numpy as np
 
 from ..dialects import graph
 from ..dialects.graph import ints
-from ..dialects.layout import Layout, as_nhwc
+from ..dialects.layout import NO_HALO, Layout, as_nhwc
 from ..dialects.tensors import Array, array_to_numpy, shape_of
 
-Anchor = graph.QConv2dOp | graph.Conv2dOp | graph.QMatMulOp | graph.MatMulOp
-ANCHORS = (graph.QConv2dOp, graph.Conv2dOp, graph.QMatMulOp, graph.MatMulOp)
+Anchor: TypeAlias = graph.QConv2dOp | graph.Conv2dOp | graph.QMatMulOp | graph.MatMulOp
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def signed_terms(op: Anchor, weight: Array) -> list[Array]:
     name = "weight_zero_point" if isinstance(op, graph.QConv2dOp) else "b_zero_point"
     zero_point = array_to_numpy(getattr(op, name))
     rest = weight.astype(np.int32) - zero_point.reshape(-1, *(1,) * (weight.ndim - 1))
-    terms = []
+    terms: list[Array] = []
     while not terms or rest.any():
         term = np.clip(rest, -128, 127)
         terms.append(term.astype(np.int8))
@@ -138,7 +139,7 @@ def block_inputs(c: Contraction, first: int, count: int) -> tuple[int, int]:
 
 
 def block_base(c: Contraction, first: int, count: int, width: int) -> int:
-    """The first of the `width` input channels that a block reads: all it needs, none past the last."""
+    """First of the `width` input channels that a block reads: all it needs, none past the last."""
     low, _ = block_inputs(c, first, count)
     return max(0, min(low, c.groups * c.group_inputs - width))
 
@@ -148,8 +149,8 @@ def matrix_of(
 ) -> Array:
     """Weights of output channels [first, first + count) as [count, runs, width].
 
-    With groups, the block reads all input channels of the groups it touches, and the weights between
-    a channel and the inputs of another group are zero."""
+    With groups, the block reads all input channels of the groups it touches, and the weights
+    between a channel and the inputs of another group are zero."""
     o = min(count, c.outputs - first)
     if c.groups == 1:
         block = weight[first : first + o].transpose(0, 2, 3, 1)  # [o, kh, kw, i]
@@ -167,6 +168,11 @@ def matrix_of(
     return result
 
 
+def input_zero_point(op: graph.QConv2dOp | graph.QMatMulOp) -> int:
+    zero_point = op.input_zero_point if isinstance(op, graph.QConv2dOp) else op.a_zero_point
+    return zero_point.value.data
+
+
 def folded_bias(op: Anchor, weight: Array, bias: Array | None) -> Array:
     """bias − z·Σ w per output channel (i64; kernels wrap it to i32), or the plain f32 bias.
 
@@ -174,9 +180,8 @@ def folded_bias(op: Anchor, weight: Array, bias: Array | None) -> Array:
     outputs = len(weight)
     if isinstance(op, graph.Conv2dOp | graph.MatMulOp):
         return np.zeros(outputs, np.float32) if bias is None else bias.astype(np.float32)
-    z = (op.input_zero_point if isinstance(op, graph.QConv2dOp) else op.a_zero_point).value.data
     sums = weight.reshape(outputs, -1).sum(1, dtype=np.int64)
-    return np.asarray((0 if bias is None else bias.astype(np.int64)) - z * sums)
+    return np.asarray((0 if bias is None else bias.astype(np.int64)) - input_zero_point(op) * sums)
 
 
 @dataclass(frozen=True)
@@ -190,9 +195,7 @@ class Grid:
 
 def grid_of(c: Contraction, layouts: list[Layout]) -> Grid:
     linear = (
-        c.is_pointwise
-        and c.strides == (1, 1)
-        and all(layout.halo == (0, 0, 0, 0) for layout in layouts)
+        c.is_pointwise and c.strides == (1, 1) and all(layout.halo == NO_HALO for layout in layouts)
     )
     if linear:
         return Grid(1, c.images * c.rows * c.columns, True)

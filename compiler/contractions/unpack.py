@@ -49,6 +49,14 @@ def packed_gemm(op: graph.PackedWeightsOp, data: Array, order: Sequence[Array]) 
     )
 
 
+def constants_of(op: graph.PackedWeightsOp) -> tuple[Array, list[Array]]:
+    """The packed bytes, and the order tensors."""
+    owners = [value.owner for value in op.operands]
+    arrays = [owner.array for owner in owners if isinstance(owner, graph.ConstantOp)]
+    assert len(arrays) == len(owners)
+    return arrays[0], arrays[1:]
+
+
 def unpack(op: graph.PackedWeightsOp, data: Array, order: Sequence[Array]) -> Array:
     c, runs = geometry_of(op)
     if op.scheme.data == "depthwise":

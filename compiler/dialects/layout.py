@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
+from typing import TypeAlias
 
 from xdsl.dialects.builtin import DenseArrayBase, IntegerType, TensorType, i64
 from xdsl.ir import ParametrizedAttribute
 from xdsl.irdl import irdl_attr_definition, param_def
 
 from .shapes import Shape
+
+#: Channels per vector of everything but dot products; wider tensors are padded to whole vectors.
+LANES = 16
+#: Bytes a kernel may read past a tensor's last element (never write): the planner reserves them.
+SLACK = 64
+
+Halo: TypeAlias = tuple[int, int, int, int]
+NO_HALO: Halo = (0, 0, 0, 0)
 
 
 @irdl_attr_definition
@@ -30,14 +40,9 @@ class LayoutAttr(ParametrizedAttribute):
 
 def as_nhwc(shape: Shape) -> tuple[int, int, int, int]:
     """Every tensor as [N, H, W, C]: missing axes are 1, surplus leading ones fold into N."""
-    if len(shape) >= 4:
-        n = 1
-        for d in shape[:-3]:
-            n *= d
-        return (n, *shape[-3:])  # type: ignore[return-value]
-    c = shape[-1] if shape else 1
-    middle = shape[:-1]
-    return (1, *(1,) * (2 - len(middle)), *middle, c)  # type: ignore[return-value]
+    n = prod(shape[:-3])
+    h, w, c = (1, 1, 1, *shape)[-3:]
+    return n, h, w, c
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class Layout:
     w: int
     c: int
     channel_stride: int
-    halo: tuple[int, int, int, int] = (0, 0, 0, 0)  # top, left, bottom, right (pixels)
+    halo: Halo = NO_HALO  # top, left, bottom, right (pixels)
 
     @staticmethod
     def dense(shape: Shape) -> Layout:
@@ -60,8 +65,8 @@ class Layout:
     def of_type(tensor: TensorType) -> Layout:
         if not isinstance(tensor.encoding, LayoutAttr):
             return Layout.dense(tensor.get_shape())
-        channel_stride, *halo = tensor.encoding.values.get_values()
-        return Layout(*as_nhwc(tensor.get_shape()), int(channel_stride), tuple(map(int, halo)))  # type: ignore[arg-type]
+        stride, top, left, bottom, right = map(int, tensor.encoding.values.get_values())
+        return Layout(*as_nhwc(tensor.get_shape()), stride, (top, left, bottom, right))
 
     @property
     def row_stride(self) -> int:
@@ -87,4 +92,4 @@ class Layout:
 
     @property
     def is_dense(self) -> bool:
-        return self.channel_stride == self.c and self.halo == (0, 0, 0, 0)
+        return self.channel_stride == self.c and self.halo == NO_HALO

@@ -1,8 +1,8 @@
 """The loop dialect: kernels as loop nests over byte buffers, with vectors in registers.
 
 A kernel is a `func.func` whose arguments are `!loop.buffer`s (base addresses) and, last, the range
-[begin, end) of its parallel units. Loops, index and vector arithmetic are `scf`, `arith`, `math` and
-`vector`; this dialect adds what they cannot say:
+[begin, end) of its parallel units. Loops, index and vector arithmetic are `scf`, `arith`, `math`
+and `vector`; this dialect adds what they cannot say:
 
 - typed loads and stores at *byte* offsets, because one arena holds tensors of many types
   (`memref` fixes one element type per buffer);
@@ -211,11 +211,11 @@ class Dot4Op(_Dot):
 
 
 @irdl_op_definition
-class DotChainOp(LoopOp):
+class DotChainOp(IRDLOperation):
     """accumulator + Σ over the chain of `dot4`, with the sums of a chain made in 16 bits.
 
-    The op states a proof (contractions/forms.py): no 16-bit sum of byte pairs (0, 1) and (2, 3) over
-    the whole chain can leave [−32768, 32767], whatever the u8 bytes of the `inputs` are. With
+    The op states a proof (contractions/forms.py): no 16-bit sum of byte pairs (0, 1) and (2, 3)
+    over the whole chain can leave [−32768, 32767], whatever the u8 bytes of the `inputs` are. With
     `centred` the products are (a − 128)·w, and |w| ≤ 127."""
 
     name = "loop.dot4_chain"
@@ -265,9 +265,10 @@ class Dot2Op(_Dot):
 
 @irdl_op_definition
 class ConvertOp(LoopOp):
-    """Lane-wise conversion: `kind` is zext, sext, trunc, int_to_float, float_to_int or round_to_int.
+    """Lane-wise conversion: zext, sext, trunc, int_to_float, float_to_int or round_to_int.
 
-    `float_to_int` truncates, `round_to_int` rounds half to even (cvtps2dq: −2³¹ if out of range)."""
+    `float_to_int` truncates, `round_to_int` rounds half to even (cvtps2dq: −2³¹ if out of
+    range)."""
 
     name = "loop.convert"
     input = operand_def(AnyAttr())

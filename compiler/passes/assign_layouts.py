@@ -7,8 +7,8 @@
   16 channels, so that no kernel needs tails.
 - A tensor that convolutions read has the largest halo that they need, filled by its producer with
   the zero point (attribute `halo_value` of the producing kernel), so that no window branches.
-- A reshape is a view of the same memory where both sides can have one layout (equal as [N, H, W, C],
-  or both dense); where they cannot, it becomes a copy kernel.
+- A reshape is a view of the same memory where both sides can have one layout (equal as [N, H, W,
+  C], or both dense); where they cannot, it becomes a copy kernel.
 
 Where one tensor cannot serve two readers (a model input that a padded convolution reads, two halo
 values), a copy kernel is inserted before the more demanding one.
@@ -28,31 +28,20 @@ from xdsl.rewriter import Rewriter
 
 from ..dialects import graph
 from ..dialects.graph import ints
-from ..dialects.layout import Layout, LayoutAttr, as_nhwc
+from ..dialects.layout import LANES, NO_HALO, Halo, Layout, LayoutAttr, as_nhwc
 from ..dialects.shapes import Shape
 from ..dialects.tensors import shape_of, type_of
-from .kernel_classes import CONVOLUTIONS, MATMULS, has_constant_weight
-from .rewriting import defining
-
-LANES = 16
-_NO_HALO = (0, 0, 0, 0)
+from .kernel_classes import anchor_of, has_constant_weight
+from .rewriting import view_source
 
 
 @dataclass(frozen=True)
 class Demand:
     """What one kernel operand must offer: a halo with this code in it, and slack to over-read."""
 
-    halo: tuple[int, int, int, int] = _NO_HALO
+    halo: Halo = NO_HALO
     value: int = 0
     multiple: int = 1  # channels are read so many at a time, past the end if need be
-
-
-def anchor_of(kernel: graph.KernelOp) -> Operation:
-    """The op that decides which generator builds the kernel: the last non-elementwise one."""
-    from .kernel_classes import is_elementwise
-
-    body = [op for op in kernel.block.ops if not isinstance(op, graph.ConstantOp | graph.PackedWeightsOp | graph.YieldOp)]
-    return next((op for op in body if not is_elementwise(op)), body[0])
 
 
 def demand_of(use_op: Operation, index: int) -> Demand:
@@ -62,27 +51,23 @@ def demand_of(use_op: Operation, index: int) -> Demand:
     anchor, argument = anchor_of(use_op), use_op.block.args[index]
     if anchor.operands[:1] != (argument,) or not has_constant_weight(anchor):
         return Demand()
-    quantized = isinstance(anchor, graph.QConv2dOp | graph.QMatMulOp)
-    multiple = 4 if quantized else 1
-    if isinstance(anchor, MATMULS):
+    multiple = 4 if isinstance(anchor, graph.QConv2dOp | graph.QMatMulOp) else 1
+    if isinstance(anchor, graph.MatMulBase):
         return Demand(multiple=multiple)
-    assert isinstance(anchor, CONVOLUTIONS)
-    op = cast(Any, anchor)
-    if op.is_depthwise:
+    if anchor.is_depthwise:
         multiple = LANES
-    top, left, bottom, right = ints(op.pads)
-    # A strided window may end before the padding does; the halo only needs what is read.
-    value = op.input_zero_point.value.data if quantized else 0
+    top, left, bottom, right = ints(anchor.pads)
+    value = anchor.input_zero_point.value.data if isinstance(anchor, graph.QConv2dOp) else 0
     return Demand((top, left, bottom, right), value, multiple)
 
 
 def join(a: Demand, b: Demand) -> Demand | None:
     """The demand that satisfies both; None if their halos hold different codes."""
-    if a.halo != _NO_HALO and b.halo != _NO_HALO and a.value != b.value:
+    if a.halo != NO_HALO and b.halo != NO_HALO and a.value != b.value:
         return None
-    halo = cast(Any, tuple(max(p) for p in zip(a.halo, b.halo, strict=True)))
-    value = a.value if a.halo != _NO_HALO else b.value
-    return Demand(halo, value, max(a.multiple, b.multiple))
+    top, left, bottom, right = map(max, a.halo, b.halo)
+    value = a.value if a.halo != NO_HALO else b.value
+    return Demand((top, left, bottom, right), value, max(a.multiple, b.multiple))
 
 
 def viewable(source: Shape, target: Shape) -> bool:
@@ -97,7 +82,7 @@ class _Assigner:
     def run(self) -> None:
         self._separate_results()
         self._separate_readers()
-        returned = {self._root(v) for v in self._terminator().arguments}
+        returned = {view_source(v) for v in self._terminator().arguments}
         for op in list(self.block.ops):
             if isinstance(op, graph.KernelOp):
                 self._assign(op, op.outputs[0], op.outputs[0] in returned)
@@ -110,11 +95,6 @@ class _Assigner:
         terminator = self.block.last_op
         assert isinstance(terminator, ReturnOp)
         return terminator
-
-    def _root(self, value: SSAValue) -> SSAValue:
-        while (reshape := defining(value, graph.ReshapeOp)) is not None:
-            value = reshape.input
-        return value
 
     # --- copies -----------------------------------------------------------------------------------
 
@@ -134,7 +114,7 @@ class _Assigner:
         seen: set[SSAValue] = set()
         terminator = self._terminator()
         for index, value in enumerate(terminator.arguments):
-            root = self._root(value)
+            root = view_source(value)
             produced = isinstance(root, OpResult) and isinstance(root.op, graph.KernelOp)
             if root in seen or not produced or not self._dense_suffices(root):
                 layer = root.op if isinstance(root, OpResult) else terminator
@@ -166,15 +146,15 @@ class _Assigner:
                     op.operands[index] = self.copy_before(op, operand, op)
 
     def _can_offer(self, value: SSAValue, demand: Demand) -> bool:
-        root = self._root(value)
+        root = view_source(value)
         produced = isinstance(root, OpResult) and isinstance(root.op, graph.KernelOp)
         if not produced:
             c = as_nhwc(shape_of(value))[-1]
-            return demand.halo == _NO_HALO and c % demand.multiple == 0
-        if root is not value and demand.halo != _NO_HALO:
+            return demand.halo == NO_HALO and c % demand.multiple == 0
+        if root is not value and demand.halo != NO_HALO:
             return False  # a view has the halo of its source, which is another shape's
         if isinstance(value, OpResult) and self._has_dense_view(root):
-            return demand.halo == _NO_HALO
+            return demand.halo == NO_HALO
         joined: Demand | None = Demand()
         for other in self._demands(root):
             joined = join(joined, other) if joined is not None else None
@@ -197,7 +177,7 @@ class _Assigner:
         dense = returned or self._has_dense_view(value)
         stride = c if dense or self._stays_narrow(kernel, c) else -(-c // LANES) * LANES
         layout = Layout(n, h, w, c, stride, demand.halo)
-        if demand.halo != _NO_HALO:
+        if demand.halo != NO_HALO:
             kernel.attributes["halo_value"] = IntegerAttr(demand.value, i64)
         self._set(value, layout)
 

@@ -5,10 +5,10 @@
                                                      %r = graph.unary %y {kind = "relu"}
 
 One walk in program order carries along, for every [N, C, H, W] value computed so far, its
-channels-last twin. Windowed ops start twins; ops that treat all elements alike, or name axes that can
-be renamed, continue them; transposes between the layouts end or start them for nothing. Whatever else
-reads a value gets it transposed back. So the pass is linear, and no transpose stands between two ops
-that can both work channels-last.
+channels-last twin. Windowed ops start twins; ops that treat all elements alike, or name axes that
+can be renamed, continue them; transposes between the layouts end or start them for nothing.
+Whatever else reads a value gets it transposed back. So the pass is linear, and no transpose stands
+between two ops that can both work channels-last.
 
 A flatten of an image in front of a matmul with constant weights permutes the weight's rows instead.
 Reductions and softmax over the channel axis keep their layout: their summation order is part of the
@@ -27,6 +27,7 @@ from xdsl.dialects.builtin import IntegerAttr, ModuleOp, StringAttr, TensorType,
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 from xdsl.passes import ModulePass
+from xdsl.rewriter import Rewriter
 
 from ..dialects import graph
 from ..dialects.graph import ints
@@ -56,8 +57,7 @@ class _ChannelsLast:
             self._visit(op)
         for op in reversed(list(self.block.ops)):
             if isinstance(op, graph.GraphOp) and not any(r.uses for r in op.results):
-                op.detach()
-                op.erase()
+                Rewriter.erase_op(op)
 
     def _visit(self, op: Operation) -> None:
         twin = self._convert(op)

@@ -24,9 +24,10 @@ from typing import ClassVar
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block, Operation, OpResult, Region, SSAValue
 from xdsl.passes import ModulePass
+from xdsl.rewriter import Rewriter
 
 from ..dialects import graph
 from ..dialects.tensors import is_code, shape_of
@@ -71,7 +72,7 @@ def is_deferred(op: Operation) -> bool:
     return (
         isinstance(op, _CHEAP)
         and is_code(op.operands[0])
-        and not op.results[0].type == op.operands[0].type
+        and op.results[0].type != op.operands[0].type
         and all(
             takes_producers(use.operation)
             or (
@@ -100,8 +101,7 @@ class _Fuser:
         for op in reversed(list(self.block.ops)):
             # Producers that every user copied.
             if op.results and not op.results[0].uses and isinstance(op, graph.GraphOp):
-                op.detach()
-                op.erase()
+                Rewriter.erase_op(op)
 
     def _starts_kernel(self, op: Operation) -> bool:
         if isinstance(op, graph.ReshapeOp):
@@ -158,8 +158,7 @@ class _Fuser:
             self._copy(op, body, mapping)
         body.add_op(graph.YieldOp(mapping[result]))
         for op in reversed(group.ops):
-            op.detach()
-            op.erase()
+            Rewriter.erase_op(op)
 
     def _pull(self, value: SSAValue, inside: set[Operation], ordered: list[Operation]) -> None:
         """Copies of cheap producers (and, for those, of their own cheap producers) go in first."""
@@ -214,9 +213,3 @@ class FuseEpilogue(ModulePass):
         for func in op.body.block.ops:
             if isinstance(func, FuncOp):
                 _Fuser(func.body.block).run()
-
-
-def returned_values(block: Block) -> list[SSAValue]:
-    terminator = block.last_op
-    assert isinstance(terminator, ReturnOp)
-    return list(terminator.arguments)

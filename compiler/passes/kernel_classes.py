@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 from xdsl.ir import Operation, SSAValue
 
+from ..contractions.geometry import Anchor
 from ..dialects import graph
 from ..dialects.tensors import shape_of
 from .rewriting import constant_of
@@ -14,8 +17,8 @@ ELEMENTWISE: tuple[type[Operation], ...] = (
     graph.CastOp, graph.UnaryOp, graph.PReluOp, graph.PowOp, graph.AddOp, graph.SubOp,
     graph.MulOp, graph.DivOp, graph.MaximumOp, graph.MinimumOp,
 )  # fmt: skip
-CONVOLUTIONS: tuple[type[Operation], ...] = (graph.QConv2dOp, graph.Conv2dOp)
-MATMULS: tuple[type[Operation], ...] = (graph.QMatMulOp, graph.MatMulOp)
+CONVOLUTIONS: tuple[type[graph.ConvolutionOp], ...] = (graph.QConv2dOp, graph.Conv2dOp)
+MATMULS: tuple[type[graph.MatMulBase], ...] = (graph.QMatMulOp, graph.MatMulOp)
 POOLS: tuple[type[Operation], ...] = (graph.MaxPoolOp, graph.AvgPoolOp, graph.QSumPoolOp)
 #: Ops that need a whole row of the last axis at once.
 ROWS: tuple[type[Operation], ...] = (graph.SoftmaxOp, graph.LayerNormOp, graph.ReduceOp)
@@ -37,7 +40,7 @@ def is_channel_constant(value: SSAValue) -> bool:
     return array is not None and (array.size == 1 or array.size == array.shape[-1])
 
 
-def has_constant_weight(op: Operation) -> bool:
+def has_constant_weight(op: Operation) -> TypeGuard[Anchor]:
     """A convolution or matmul whose weight is a constant matrix, packed or still to be packed.
 
     Its bias is a constant, too, if it has one."""
@@ -48,3 +51,10 @@ def has_constant_weight(op: Operation) -> bool:
     weight = op.operands[1]
     known = constant_of(weight) is not None or isinstance(weight.owner, graph.PackedWeightsOp)
     return known and (isinstance(op, CONVOLUTIONS) or len(shape_of(weight)) == 2)
+
+
+def anchor_of(kernel: graph.KernelOp) -> Operation:
+    """The op that decides which generator builds the kernel: the first non-elementwise one."""
+    rest = (graph.ConstantOp, graph.PackedWeightsOp, graph.YieldOp)
+    body: list[Operation] = [op for op in kernel.block.ops if not isinstance(op, rest)]
+    return next((op for op in body if not isinstance(op, ELEMENTWISE)), body[0])

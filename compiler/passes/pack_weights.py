@@ -5,10 +5,10 @@
     %d = graph.constant dense<…> : tensor<36864xui8>
     %w = graph.packed_weights %d {scheme = "gemm", tile = array<i64: 14, 2, 16>, …}
 
-The pass chooses the tile (contractions/tile.py). Weights that kernels multiply as s8 have their zero
-point subtracted here, as several s8 terms where one does not reach; the op's zero point becomes 0.
-On targets without VNNI every block of channels also gets the order of its steps by proved form
-(contractions/forms.py). fp32 depthwise weights stay plain constants.
+The pass chooses the tile (contractions/tile.py). Weights that kernels multiply as s8 have their
+zero point subtracted here, as several s8 terms where one does not reach; the op's zero point
+becomes 0. On targets without VNNI every block of channels also gets the order of its steps by
+proved form (contractions/forms.py). fp32 depthwise weights stay plain constants.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, TensorType, i32
 from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
+from xdsl.rewriter import Rewriter
 
 from ..codegen.targets import Target, by_name
 from ..contractions.depthwise import depthwise_form, pack_depthwise
 from ..contractions.geometry import (
+    Anchor,
     Contraction,
     as_oihw,
     contraction_of,
@@ -44,7 +46,7 @@ from .rewriting import constant_of
 @dataclass
 class _Packer:
     kernel: graph.KernelOp
-    anchor: Any
+    anchor: Anchor
     weight: Array
     target: Target
 
@@ -112,6 +114,7 @@ class _Packer:
             **form,
         )
         block = op.parent
+        assert block is not None
         for new in (*constants, packed):
             block.insert_op_before(new, op)
         _replace_operand(op, index, packed.result)
@@ -126,8 +129,7 @@ def _replace_operand(op: Operation, index: int, value: SSAValue) -> None:
     op.operands[index] = value
     producer = old.owner
     if isinstance(producer, graph.ConstantOp) and not old.uses:
-        producer.detach()
-        producer.erase()
+        Rewriter.erase_op(producer)
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
     graph.kernel … {placement = "workspace", offset = 4096 : i64, …}
 
 Tensors live from their kernel to their last reader (views count as readers of what they view). One
-arena holds them all: largest first, each at the lowest offset where it overlaps no tensor that lives
-at the same time. Results of the model are written to the caller's buffers directly. Every tensor has
-`SLACK` bytes after it that kernels may read, and starts at a 64-byte boundary.
+arena holds them all: largest first, each at the lowest offset where it overlaps no tensor that
+lives at the same time. Results of the model are written to the caller's buffers directly. Every
+tensor has `SLACK` bytes after it that kernels may read, and starts at a 64-byte boundary.
 
 The func gets `workspace_size`: the peak, and all the memory an inference uses.
 """
@@ -18,16 +18,14 @@ from typing import ClassVar
 from xdsl.context import Context
 from xdsl.dialects.builtin import IntegerAttr, ModuleOp, StringAttr, i64
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Block, OpResult, SSAValue
+from xdsl.ir import Block, SSAValue
 from xdsl.passes import ModulePass
 
 from ..dialects import graph
-from ..dialects.layout import Layout
+from ..dialects.layout import SLACK, Layout
 from ..dialects.tensors import type_of, value_dtype
-from .fuse_epilogue import returned_values
-from .rewriting import defining
+from .rewriting import defining, returned_values, view_source
 
-SLACK = 64
 ALIGNMENT = 64
 
 
@@ -41,13 +39,6 @@ class _Tensor:
 
     def overlaps(self, other: _Tensor) -> bool:
         return self.first <= other.last and other.first <= self.last
-
-
-def view_source(value: SSAValue) -> SSAValue:
-    """What a chain of reshapes looks at."""
-    while (reshape := defining(value, graph.ReshapeOp)) is not None:
-        value = reshape.input
-    return value
 
 
 def byte_size(value: SSAValue) -> int:
@@ -105,8 +96,9 @@ class PlanMemory(ModulePass):
     def _plan(func: FuncOp) -> None:
         results = [view_source(v) for v in returned_values(func.body.block)]
         for index, value in enumerate(results):
-            assert isinstance(value, OpResult) and isinstance(value.op, graph.KernelOp)
-            _locate(value.op, "output", index)
+            kernel = defining(value, graph.KernelOp)
+            assert kernel is not None
+            _locate(kernel, "output", index)
         tensors = live_tensors(func.body.block, set(results))
         func.attributes["workspace_size"] = IntegerAttr(place(tensors), i64)
         for tensor in tensors:

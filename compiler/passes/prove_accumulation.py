@@ -3,19 +3,19 @@
 Two things could go wrong in an exact int8 kernel, and both follow from the constant weights:
 
 - 16 bits: a chain of `vpmaddubsw` sums saturates or wraps. Packing sorted the steps by form
-  (contractions/forms.py); here each bound is recomputed from the weights as packed, independently of
-  the search that chose the order.
+  (contractions/forms.py); here each bound is recomputed from the weights as packed, independently
+  of the search that chose the order.
 - 32 bits: max |Σ (a − z)(w − zw) + bias| < 2³¹ for all codes a. The sum may pass through any
   intermediate value, since i32 wraps.
 
-A weight that passes gets the attribute `proved`; the code generator refuses int8 weights without it.
-A failure is a bug of the compiler, not of the model, and is reported as such.
+A weight that passes gets the attribute `proved`; the code generator refuses int8 weights without
+it. A failure is a bug of the compiler, not of the model, and is reported as such.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 from xdsl.context import Context
@@ -25,19 +25,14 @@ from xdsl.utils.exceptions import VerifyException
 
 from ..contractions.depthwise import depthwise_form
 from ..contractions.forms import FORMS, verify_order
+from ..contractions.geometry import input_zero_point
 from ..contractions.packing import panels_of
-from ..contractions.unpack import geometry_of, packed_gemm, unpack
+from ..contractions.unpack import constants_of, geometry_of, packed_gemm, unpack
 from ..dialects import graph
 from ..dialects.tensors import Array
 from .rewriting import constant_of
 
-
-def constants_of(op: graph.PackedWeightsOp) -> tuple[Array, list[Array]]:
-    """The packed bytes and the order tensors."""
-    arrays = [constant_of(v) for v in op.operands]
-    assert all(a is not None for a in arrays)
-    data, *order = arrays
-    return data, order  # type: ignore[return-value]
+Integer: TypeAlias = graph.QConv2dOp | graph.QMatMulOp
 
 
 def sixteen_bits_suffice(op: graph.PackedWeightsOp) -> bool:
@@ -57,12 +52,11 @@ def sixteen_bits_suffice(op: graph.PackedWeightsOp) -> bool:
     return all(verify_order(p, o.counts) for p, o in zip(panels, packed.orders, strict=True))
 
 
-def thirty_two_bits_suffice(anchor: Any, weight: Array) -> bool:
+def thirty_two_bits_suffice(anchor: Integer, weight: Array) -> bool:
     """Whether |Σ (a − z)·w + bias| < 2³¹ for all codes a, per output channel."""
     rows = weight.T if weight.ndim == 2 else weight.reshape(len(weight), -1)
-    name = "input_zero_point" if isinstance(anchor, graph.QConv2dOp) else "a_zero_point"
-    z = getattr(anchor, name).value.data
-    largest = max(abs(-z), abs(255 - z))
+    z = input_zero_point(anchor)
+    largest = max(abs(z), abs(255 - z))
     total = np.abs(rows.astype(np.int64)).sum(1) * largest
     if anchor.bias is not None:
         bias = constant_of(anchor.bias)
@@ -81,11 +75,11 @@ class ProveAccumulation(ModulePass):
                 continue
             for use in packed.result.uses:
                 anchor = use.operation
-                if isinstance(anchor, graph.QConv2dOp | graph.QMatMulOp):
+                if isinstance(anchor, Integer):
                     self._prove(packed, anchor)
 
     @staticmethod
-    def _prove(packed: graph.PackedWeightsOp, anchor: Any) -> None:
+    def _prove(packed: graph.PackedWeightsOp, anchor: Integer) -> None:
         weight = unpack(packed, *constants_of(packed))
         if not sixteen_bits_suffice(packed):
             raise VerifyException(f"a chain of {anchor.name} can leave 16 bits: packing is wrong")

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Operation, OpResult, SSAValue
+from xdsl.dialects.func import ReturnOp
+from xdsl.ir import Block, Operation, OpResult, SSAValue
 from xdsl.pattern_rewriter import (
     GreedyRewritePatternApplier,
     PatternRewriter,
@@ -35,6 +36,19 @@ def constant_of(value: SSAValue | None) -> Array | None:
     """The elements of a value that `graph.constant` defines, as a read-only view."""
     constant = defining(value, graph.ConstantOp)
     return None if constant is None else constant.array
+
+
+def view_source(value: SSAValue) -> SSAValue:
+    """What a chain of reshapes looks at."""
+    while (reshape := defining(value, graph.ReshapeOp)) is not None:
+        value = reshape.input
+    return value
+
+
+def returned_values(block: Block) -> list[SSAValue]:
+    terminator = block.last_op
+    assert isinstance(terminator, ReturnOp)
+    return list(terminator.arguments)
 
 
 def inherit_layer(new: Operation, old: Operation) -> None:

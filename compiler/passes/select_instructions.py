@@ -22,15 +22,14 @@ from typing import ClassVar, TypeAlias
 
 from xdsl.context import Context
 from xdsl.dialects import arith, vector
-from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, IntegerType, ModuleOp, i32
+from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, IntegerType, ModuleOp, i8, i16, i32
 from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
+from xdsl.rewriter import Rewriter
 
-from ..codegen.builder import i8, i16
 from ..codegen.targets import Target, by_name
 from ..dialects import loop
 from ..dialects.loop import lanes_of, vector_of
-
 
 #: Per input vector: (a − 128, |a − 128|), emitted once per block.
 Magnitudes: TypeAlias = dict[SSAValue, tuple[SSAValue, SSAValue]]
@@ -152,8 +151,7 @@ class SelectInstructions(ModulePass):
             else:
                 continue
             dot.result.replace_all_uses_with(result)
-            dot.detach()
-            dot.erase()
+            Rewriter.erase_op(dot)
 
 
 def _blocks(op: Operation) -> Iterator[Block]:

@@ -9,15 +9,10 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import SSAValue
 
 from ...dialects import graph
-from ...dialects.layout import Layout
+from ...dialects.layout import LANES, NO_HALO, SLACK, Layout
 from ...dialects.loop import vector_of
 from ...dialects.tensors import Array, dtype_of, type_of
 from ..builder import Index, KernelBuilder, i8
-
-#: Bytes a kernel may read past a tensor's last element (never write): the planner reserves them.
-SLACK = 64
-#: Lanes of the vectors in which everything but dot products is expressed.
-LANES = 16
 
 
 @dataclass(frozen=True)
@@ -116,7 +111,7 @@ def fill_halo(
 
     Done by the caller of unit 0, before its units: the halo overlaps no unit's output."""
     layout, item = tensor.layout, tensor.item
-    if layout.halo == (0, 0, 0, 0):
+    if layout.halo == NO_HALO:
         return
     top, left, bottom, right = layout.halo
     row, pixel = layout.row_stride * item, layout.channel_stride * item

@@ -1,9 +1,9 @@
 """Depthwise int8 convolution: channels in lanes, four taps per dot product.
 
-A dot product wants the four taps of a channel side by side, memory has the channels of a tap side by
-side. Two rounds of byte interleaving inside 128-bit lanes transpose 4 taps × 4·L channels into four
-vectors v0…v3 of L lanes; lane 4g + e of v_i then holds channel 16g + 4i + e. Constants are packed in
-that order, and one byte shuffle at the end restores the natural one.
+A dot product wants the four taps of a channel side by side, memory has the channels of a tap side
+by side. Two rounds of byte interleaving inside 128-bit lanes transpose 4 taps × 4·L channels into
+four vectors v0…v3 of L lanes; lane 4g + e of v_i then holds channel 16g + 4i + e. Constants are
+packed in that order, and one byte shuffle at the end restores the natural one.
 
 Taps are grouped by kernel column, so that the interleaved column serves every output pixel of the
 tile that it is a tap of; kernels of one or two rows are grouped along the row instead.
@@ -24,7 +24,7 @@ from ...dialects.loop import Dot4Op, DotChainOp, vector_of
 from ...dialects.tensors import Array
 from ..builder import Index, KernelBuilder, i8
 from ..targets import Target
-from .common import LANES, LoweredKernel, Parameters, buffers_of, fill_halo
+from .common import LoweredKernel, Parameters, buffers_of, fill_halo
 from .elementwise import pixel_at
 from .evaluate import Evaluator, Position
 
@@ -215,7 +215,7 @@ class DepthwiseGenerator:
 
 
 def _unpack(size: int, width: int, high: bool) -> list[int]:
-    """Mask of punpckl/h: interleave `width`-byte elements of the low or high half of each 16 bytes."""
+    """Mask of punpckl/h: interleave `width`-byte elements of one half of each 16 bytes."""
     mask = []
     for lane in range(0, size, 16):
         for element in range(8 // width):

@@ -7,13 +7,14 @@ from xdsl.dialects import arith
 from xdsl.dialects.builtin import f32
 from xdsl.ir import SSAValue
 
+from ...contractions.geometry import Contraction
 from ...dialects import graph
+from ...dialects.layout import LANES
 from ...dialects.loop import vector_of
 from ...dialects.tensors import Array
 from ..builder import Index, KernelBuilder
 from ..targets import Target
-from .common import LANES, LoweredKernel, Parameters, buffers_of, fill_halo
-from ...contractions.geometry import Contraction
+from .common import LoweredKernel, Parameters, buffers_of, fill_halo
 from .elementwise import pixel_at
 from .evaluate import Evaluator, Position, store_lanes
 

@@ -12,10 +12,10 @@ import numpy as np
 from xdsl.ir import Operation
 
 from ...dialects import graph
-from ...dialects.layout import Layout
+from ...dialects.layout import LANES, Layout
 from ...dialects.tensors import Array
 from ..builder import Index, KernelBuilder
-from .common import LANES, LoweredKernel, Parameters, TensorBuffer, buffers_of, fill_halo
+from .common import LoweredKernel, Parameters, TensorBuffer, buffers_of, fill_halo
 from .evaluate import Evaluator, Position, store_lanes
 
 

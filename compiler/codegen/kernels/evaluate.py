@@ -1,9 +1,10 @@
 """Elementwise ops of a kernel body as vector code, evaluated on demand at one position.
 
 A position is a run of channels of one pixel. `Evaluator.value` walks from the wanted value back to
-what is already known there (an accumulator), to a tensor in memory, or to a constant, and emits each
-op once. Inside, f32 values are f32 lanes, and all others are i32 lanes: codes in the range of their
-type, so that a store only drops the upper bytes, truth values as 0 and 1, and of i64 the lower half.
+what is already known there (an accumulator), to a tensor in memory, or to a constant, and emits
+each op once. Inside, f32 values are f32 lanes, and all others are i32 lanes: codes in the range of
+their type, so that a store only drops the upper bytes, truth values as 0 and 1, and of i64 the
+lower half.
 
 Every op rounds exactly as `interpreters/graph.py` does (numeric contract 5 and 6).
 """
@@ -127,7 +128,7 @@ class Evaluator:
     def scalar(self, value: float, dtype: type[np.generic], at: Position) -> SSAValue:
         return self.parameter(np.asarray([value], dtype), at)
 
-    # --- helpers of the table below ----------------------------------------------------------------
+    # --- helpers of the table below ---------------------------------------------------------------
 
     def emit(self, kind: type[Operation], a: SSAValue, b: SSAValue) -> SSAValue:
         return self.b.binary(kind, a, b)
@@ -164,7 +165,7 @@ def store_lanes(b: KernelBuilder, output: TensorBuffer, value: SSAValue, at: Pos
     b.store(value, output.base, offset, None if output.padded else at.count)
 
 
-# --- one function per op ----------------------------------------------------------------------------
+# --- one function per op --------------------------------------------------------------------------
 
 
 def _requantize(e: Evaluator, op: Any, at: Position) -> SSAValue:

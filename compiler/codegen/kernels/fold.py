@@ -19,10 +19,11 @@ from xdsl.dialects.builtin import f32
 from xdsl.ir import SSAValue
 
 from ...dialects import graph
+from ...dialects.layout import LANES
 from ...dialects.tensors import shape_of
 from ...functions import exp
 from ..builder import Index, KernelBuilder
-from .common import LANES, LoweredKernel, Parameters, buffers_of, fill_halo
+from .common import LoweredKernel, Parameters, buffers_of, fill_halo
 from .elementwise import pixel_at
 from .evaluate import Evaluator, Position, store_lanes
 from .movement import coordinates

@@ -17,13 +17,13 @@ from xdsl.ir import SSAValue
 from ...contractions.geometry import Contraction, grid_of, runs_of
 from ...contractions.packing import PackedGemm, blocks_of, input_bases
 from ...dialects import graph
-from ...dialects.layout import Layout
+from ...dialects.layout import LANES, Layout
 from ...dialects.loop import lanes_of, vector_of
 from ...dialects.tensors import Array
 from ..builder import Index, KernelBuilder
 from ..targets import Target
 from .accumulate import NaturalAccumulator, OrderedAccumulator
-from .common import LANES, LoweredKernel, Parameters, buffers_of, fill_halo
+from .common import LoweredKernel, Parameters, buffers_of, fill_halo
 from .evaluate import Evaluator, Position, store_lanes
 
 
@@ -91,11 +91,11 @@ class GemmGenerator:
             exec_type,
         )
 
-    # --- which of the (at most four) tile shapes ----------------------------------------------------
+    # --- which of the (at most four) tile shapes --------------------------------------------------
 
     def _ragged_blocks(self, block: Index, row: Index, column: Index) -> None:
         """Whole blocks, and the narrower last one if the channels do not divide."""
-        whole, rest = divmod(self.vectors, self.tile.n)
+        rest = self.vectors % self.tile.n
         # The last block also differs where the output has no room for the padding lanes.
         ragged_lanes = not self.output.padded and self.c.outputs % self.tile.channels != 0
         last = rest or self.tile.n
@@ -125,7 +125,7 @@ class GemmGenerator:
             with b.otherwise(blocks):
                 self._tile(block, row, column, self.tile.m, n, channels)
 
-    # --- one tile -----------------------------------------------------------------------------------
+    # --- one tile ---------------------------------------------------------------------------------
 
     def _tile(
         self, block: Index, row: Index, column: Index, m: int, n: int, channels: int | None
@@ -188,7 +188,7 @@ class GemmGenerator:
         _, n = blocks_of(self.c, self.tile)[0]
         return steps * n * self.tile.lanes * 4
 
-    # --- epilogue -----------------------------------------------------------------------------------
+    # --- epilogue ---------------------------------------------------------------------------------
 
     def _finish_pixel(
         self,

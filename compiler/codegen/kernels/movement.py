@@ -1,8 +1,9 @@
 """Kernels that move elements: every such op is a few affine copies between strided tensors.
 
-A copy is a list of axes (size, input stride, output stride) and two bases, in elements. Axes of size
-one vanish, axes that are contiguous on both sides merge; what is contiguous then moves in vectors,
-planes that interleave (NCHW → NHWC with few channels) in shuffles, anything else element by element.
+A copy is a list of axes (size, input stride, output stride) and two bases, in elements. Axes of
+size one vanish, axes that are contiguous on both sides merge; what is contiguous then moves in
+vectors, planes that interleave (NCHW → NHWC with few channels) in shuffles, anything else element
+by element.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
 
 from ...dialects import graph, shapes
 from ...dialects.graph import ints
-from ...dialects.layout import Layout
+from ...dialects.layout import LANES, Layout
 from ...dialects.loop import vector_of
 from ...dialects.shapes import Shape
 from ...dialects.tensors import shape_of
 from ..builder import Index, KernelBuilder, i8
-from .common import LANES, LoweredKernel, Parameters, TensorBuffer, buffers_of, fill_halo
+from .common import LoweredKernel, Parameters, TensorBuffer, buffers_of, fill_halo
 
 _ELEMENTS: dict[int, Attribute] = {1: i8, 4: i32, 8: i64}
 
@@ -76,9 +77,9 @@ def copies_of(op: Operation, inputs: list[TensorBuffer], output: TensorBuffer) -
             assert isinstance(value, BlockArgument)
             axis, shape, index = op.axis.value.data, shape_of(value), value.index
             source = axis_strides(shape, inputs[index].layout)
-            axes = tuple(map(Axis, shape, source, target))
+            moved = tuple(map(Axis, shape, source, target))
             base = output.layout.origin + start * target[axis]
-            copies.append(Copy(index, axes, inputs[index].layout.origin, base))
+            copies.append(Copy(index, moved, inputs[index].layout.origin, base))
             start += shape[axis]
         return copies
     axes, base, target_base = _axes(op, inputs[0], output, target)
@@ -131,7 +132,7 @@ def _reshape_axes(source: TensorBuffer, output: TensorBuffer) -> list[Axis]:
 
 
 def refine(a: Shape, b: Shape) -> tuple[int, ...] | None:
-    """The coarsest shape of which both are groupings of neighbouring axes; None if there is none."""
+    """The coarsest shape of which both group neighbouring axes; None if there is none."""
     cuts = sorted({int(np.prod(s[i:])) for s in (a, b) for i in range(len(s))})
     sizes, below = [], 1
     for cut in cuts:
@@ -253,7 +254,8 @@ def _gather(
             tensor = inputs[op.indices.index]
             index = _read_index(b, tensor, place, size)
         else:
-            assert isinstance(constant := op.indices.owner, graph.ConstantOp)
+            constant = op.indices.owner
+            assert isinstance(constant, graph.ConstantOp)
             known = constant.array.reshape(-1).astype(np.int64) % size
             entry = b.add(b.mul(number, 8), parameters.add(known))
             index = b.load(base, entry, b.index(0).type)
@@ -347,7 +349,7 @@ class _Mover:
 
         self._run(size, move, to)
 
-    # --- planes → pixels ----------------------------------------------------------------------------
+    # --- planes → pixels --------------------------------------------------------------------------
 
     def _interleaves(self, axes: list[Axis]) -> bool:
         """Pixels of 2 to 4 channels, each channel a contiguous plane."""

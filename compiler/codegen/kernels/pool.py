@@ -1,4 +1,4 @@
-"""Pooling: a window of taps per output pixel, channels in lanes; taps outside the input are skipped.
+"""Pooling: a window of taps per output pixel, channels in lanes; taps past the border are skipped.
 
 Order (numerics.py): taps row by row, from the first one inside. A sum may start from −0.0, to which
 the first tap adds unchanged.
@@ -16,11 +16,11 @@ from xdsl.ir import BlockArgument, SSAValue
 
 from ...dialects import graph
 from ...dialects.graph import ints
-from ...dialects.layout import Layout
+from ...dialects.layout import LANES, Layout
 from ...dialects.loop import vector_of
 from ...dialects.tensors import is_code, shape_of
 from ..builder import Index, KernelBuilder, i8
-from .common import LANES, LoweredKernel, Parameters, buffers_of, fill_halo
+from .common import LoweredKernel, Parameters, buffers_of, fill_halo
 from .elementwise import pixel_at
 from .evaluate import Evaluator, Position, store_lanes
 from .vector_math import LoopMath
@@ -106,7 +106,7 @@ class PoolGenerator:
         at = Position(LANES, channel, pixel_at(b, image, y, x), {self.anchor.result: value}, count)
         store_lanes(b, self.output, self.evaluator.value(self.kernel.yielded, at), at)
 
-    # --- the three reductions -----------------------------------------------------------------------
+    # --- the three reductions ---------------------------------------------------------------------
 
     def _reduction(self) -> tuple[SSAValue, Callable[[SSAValue, Position], SSAValue]]:
         b, math, e = self.b, LoopMath(self.b, LANES), self.evaluator

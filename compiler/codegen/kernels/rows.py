@@ -15,12 +15,12 @@ from xdsl.dialects.builtin import i32
 from xdsl.ir import SSAValue
 
 from ...dialects import graph
-from ...dialects.layout import as_nhwc
+from ...dialects.layout import LANES, as_nhwc
 from ...dialects.loop import SelectOp, vector_of
 from ...dialects.tensors import shape_of
 from ...functions import exp
 from ..builder import Index, KernelBuilder
-from .common import LANES, LoweredKernel, Parameters, buffers_of, fill_halo
+from .common import LoweredKernel, Parameters, buffers_of, fill_halo
 from .elementwise import pixel_at
 from .evaluate import Evaluator, Position, store_lanes
 from .vector_math import LoopMath
@@ -61,7 +61,7 @@ class RowGenerator:
         units = self.n * self.h * self.w
         return LoweredKernel(b.finish(), b.fingerprint, (self.parameters.blob(),), units, exec_type)
 
-    # --- walking a row ------------------------------------------------------------------------------
+    # --- walking a row ----------------------------------------------------------------------------
 
     def _position(
         self, image: Index, y: Index, x: Index, channel: Index, count: int | None
@@ -114,7 +114,7 @@ class RowGenerator:
     def _input(self, at: Position) -> SSAValue:
         return self.evaluator.value(self.anchor.operands[0], at)
 
-    # --- the row functions --------------------------------------------------------------------------
+    # --- the row functions ------------------------------------------------------------------------
 
     def _softmax(self, *row: Index) -> None:
         m, place = self.math, (row[0], row[1], row[2])

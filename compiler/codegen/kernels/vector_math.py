@@ -10,7 +10,7 @@ from ..builder import KernelBuilder
 
 
 class LoopMath:
-    """Vectors of `lanes` f32 or i32 lanes; results have the bits of `interpreters/vector_math.py`."""
+    """Vectors of `lanes` f32 or i32; results have the bits of `interpreters/vector_math.py`."""
 
     def __init__(self, b: KernelBuilder, lanes: int):
         self.b, self.lanes = b, lanes
