@@ -10,6 +10,7 @@ centred   on a' = a − 128 as sign and magnitude: |a'| ≤ 128 as u8 times sign
           |pair| ≤ 128·(|w0| + |w1|) ≤ 128·254 = 32512 always; 128·Σw goes into the bias
 …2        two steps added in 16 bits first: the same bounds on the four weights of a lane together,
           w⁺ and |w|⁻ sums ≤ 128, or Σ|w| ≤ 255
+…_02, …_03  the four codes of a step in another order, so that w0 pairs with w2 or w3
 wide      bytes widened to 16 bits; exact for all weights (−128 included), and dearer
 
 Each block of output channels sorts its steps by the cheapest form they admit; the kernel has one loop
@@ -25,22 +26,29 @@ import numpy as np
 from ..dialects.tensors import Array
 
 
+NATURAL = (0, 1, 2, 3)
+
+
 @dataclass(frozen=True)
 class Form:
-    """`chain`: steps added in 16 bits; `centred`: computes on a − 128."""
+    """`chain`: steps added in 16 bits; `centred`: computes on a − 128; `pairing`: order of the four
+    codes of a step."""
 
     name: str
     chain: int
     centred: bool
+    pairing: tuple[int, ...] = NATURAL
 
 
 PAIRS2 = Form("pairs2", 2, False)
 PAIRS = Form("pairs", 1, False)
+PAIRS_02 = Form("pairs_02", 1, False, (0, 2, 1, 3))
+PAIRS_03 = Form("pairs_03", 1, False, (0, 3, 1, 2))
 CENTRED2 = Form("centred2", 2, True)
 CENTRED = Form("centred", 1, True)
 WIDE = Form("wide", 1, False)
 #: In the order in which a kernel runs them.
-FORMS: tuple[Form, ...] = (PAIRS2, PAIRS, CENTRED2, CENTRED, WIDE)
+FORMS: tuple[Form, ...] = (PAIRS2, PAIRS, PAIRS_02, PAIRS_03, CENTRED2, CENTRED, WIDE)
 
 PAIR_LIMIT = 128
 CENTRED_LIMIT = 255
@@ -77,21 +85,43 @@ def lane_sums(weights: Array) -> tuple[Array, Array, Array]:
     return sums[0], sums[1], sums[2]
 
 
-def sort_steps(weights: Array, centred: bool = True) -> StepOrder:
-    """The cheapest proved form of every step of a block; `weights`: [channels, steps, 4] s8.
-
-    Without `centred` (no sign instruction on the target) unproved steps are wide."""
+def sort_steps(weights: Array) -> StepOrder:
+    """The cheapest proved form of every step of a block; `weights`: [channels, steps, 4] s8."""
     positive, negative, magnitude = lane_sums(weights)
-    fits = (positive.max(1) <= PAIR_LIMIT) & (negative.max(1) <= PAIR_LIMIT)
-    bounded = weights.min((0, 2)) >= -127 if centred else np.zeros(len(fits), bool)
-    numbers = np.arange(len(fits))
-    signed = np.concatenate([positive, negative], axis=1)
-    pairs2, pairs = _chain(numbers[fits], signed, PAIR_LIMIT)
-    centred2, alone = _chain(numbers[~fits & bounded], magnitude, CENTRED_LIMIT)
-    wide = numbers[~fits & ~bounded]
-    groups = (pairs2, pairs, centred2, alone, wide)
-    counts = tuple(len(g) // form.chain for g, form in zip(groups, FORMS, strict=True))
-    return StepOrder(np.concatenate(groups).astype(np.int32), counts)
+    left = np.ones(len(positive), bool)
+    groups: dict[str, Array] = {}
+    for form in (PAIRS, PAIRS_02, PAIRS_03):
+        fits = left & pairs_fit(weights, form)
+        groups[form.name] = np.flatnonzero(fits)
+        left &= ~fits
+    signs = np.concatenate([positive, negative], axis=1)
+    groups[PAIRS2.name], groups[PAIRS.name] = _chain(groups[PAIRS.name], signs, PAIR_LIMIT)
+    bounded = left & (weights.min((0, 2)) >= -127)
+    groups[CENTRED2.name], groups[CENTRED.name] = _chain(
+        np.flatnonzero(bounded), magnitude, CENTRED_LIMIT
+    )
+    groups[WIDE.name] = np.flatnonzero(left & ~bounded)
+    counts = tuple(len(groups[form.name]) // form.chain for form in FORMS)
+    steps = np.concatenate([groups[form.name] for form in FORMS])
+    return StepOrder(steps.astype(np.int32), counts)
+
+
+def pairs_fit(weights: Array, form: Form) -> Array:
+    """Per step: whether no pair sum, paired as `form` says, can leave 16 bits."""
+    positive, negative, _ = lane_sums(weights[:, :, list(form.pairing)])
+    return np.asarray((positive.max(1) <= PAIR_LIMIT) & (negative.max(1) <= PAIR_LIMIT))
+
+
+def apply_pairing(panel: Array, counts: tuple[int, ...], inverse: bool = False) -> Array:
+    """Weights [channels, steps, 4] in kernel order with the codes of a step as the kernel pairs them."""
+    result, position = panel.copy(), 0
+    for form, count in zip(FORMS, counts, strict=True):
+        end = position + count * form.chain
+        if form.pairing != NATURAL:
+            order = np.argsort(form.pairing) if inverse else np.asarray(form.pairing)
+            result[:, position:end] = panel[:, position:end][:, :, order]
+        position = end
+    return result
 
 
 def _chain(numbers: Array, sums: Array, limit: int) -> tuple[Array, Array]:

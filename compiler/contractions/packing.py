@@ -16,7 +16,7 @@ import numpy as np
 
 from ..codegen.targets import Target
 from ..dialects.tensors import Array
-from .forms import StepOrder, sort_steps
+from .forms import StepOrder, apply_pairing, sort_steps
 from .geometry import Contraction, Runs, block_base, block_inputs, matrix_of
 from .tile import Tile
 
@@ -92,8 +92,9 @@ def pack_gemm(
     sorted_steps = c.quantized and target.dot4 is None
     for matrix, n in block_matrices(c, runs, terms, tile):
         if sorted_steps:
-            orders.append(sort_steps(matrix))
-            matrix = matrix[:, orders[-1].steps]
+            order = sort_steps(matrix)
+            orders.append(order)
+            matrix = apply_pairing(matrix[:, order.steps], order.counts)
         shaped = matrix.reshape(n, tile.lanes, -1, c.k_step)
         panels.append(np.ascontiguousarray(shaped.transpose(2, 0, 1, 3)).reshape(-1))
     width = -(-k_width(c, runs, tile) // c.k_step)
@@ -120,8 +121,9 @@ def unpack_gemm(c: Contraction, runs: Runs, packed: PackedGemm) -> Array:
         position += size
         matrix = panel.transpose(1, 2, 0, 3).reshape(n * packed.tile.lanes, total, c.k_step)
         if packed.orders is not None:
+            order = packed.orders[block]
             natural = np.empty_like(matrix)
-            natural[:, packed.orders[block].steps] = matrix
+            natural[:, order.steps] = apply_pairing(matrix, order.counts, inverse=True)
             matrix = natural
         shaped = matrix.reshape(len(matrix), packed.terms, packed.runs, -1)
         _unpack_block(c, runs, shaped.sum(1, dtype=wide), first, packed.tile, result)

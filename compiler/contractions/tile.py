@@ -13,6 +13,8 @@ from functools import lru_cache
 from ..codegen.targets import Target
 
 _LOADS_PER_CYCLE = 2.0
+_STREAM_BYTES_PER_CYCLE = 24.0
+_PER_VECTOR = 0.5  # more channels in a block, fewer steps that admit a cheap form
 _TILE_OVERHEAD = 30.0  # cycles to set up addresses and start the pipeline
 
 
@@ -48,15 +50,17 @@ def _recipe(target: Target, quantized: bool) -> _Recipe:
         return _Recipe(1.0 if target.fma else 2.0, 0.0, 0.0, 2.0, 1, 1, 1)
     if target.dot4:
         return _Recipe(1.0, 0.0, 0.0, ports, 0, 1, 1)
-    # A mix of forms (forms.py): 2.5 to 4 instructions per dot product, sign and magnitude per input.
-    return _Recipe(3.5, 1.0, 0.0, ports, 3, 2, 1)
+    # A mix of forms (forms.py); a pairing, or sign and magnitude, per input.
+    return _Recipe(3.1, 1.0, _PER_VECTOR, ports, 4, 1, 1)
 
 
 def _step_cycles(tile: Tile, recipe: _Recipe) -> float:
     m, n = tile.m, tile.n
     arithmetic = m * n * recipe.per_dot + m * recipe.per_input + n * recipe.per_weight
     loads = m + n
-    return max(arithmetic / recipe.ports, loads / _LOADS_PER_CYCLE)
+    # A block's weights exceed the first-level cache as a rule, and are read once per tile.
+    stream = n * tile.lanes * 4 / _STREAM_BYTES_PER_CYCLE
+    return max(arithmetic / recipe.ports, loads / _LOADS_PER_CYCLE, stream) + 0.25 * stream
 
 
 @lru_cache(maxsize=4096)

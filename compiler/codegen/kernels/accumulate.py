@@ -17,11 +17,11 @@ from xdsl.dialects import arith
 from xdsl.dialects.builtin import f32, i32
 from xdsl.ir import SSAValue
 
-from ...contractions.forms import FORMS, WIDE, Form
+from ...contractions.forms import FORMS, NATURAL, WIDE, Form
 from ...contractions.geometry import Contraction, Runs
 from ...contractions.packing import PackedGemm
 from ...dialects.loop import Dot4Op, DotChainOp, vector_of
-from ..builder import Index, KernelBuilder
+from ..builder import Index, KernelBuilder, i8
 from ..targets import Target
 from .common import Parameters, TensorBuffer
 
@@ -194,12 +194,21 @@ class OrderedAccumulator(Accumulator):
             weights = [self.weights(w_chain, i * step_bytes, n) for i in range(form.chain)]
             result = []
             for i in range(m):
-                a = [self.inputs(source, 0, i) for source in sources]
+                a = [self._paired(form, self.inputs(source, 0, i)) for source in sources]
                 for j in range(n):
                     total = chains.carried[i * n + j]
                     result.append(self._multiply(form, total, a, [v[j] for v in weights]))
             chains.next = result
         return list(chains.results)
+
+    def _paired(self, form: Form, a: SSAValue) -> SSAValue:
+        """The codes of every lane in the order in which the form pairs them."""
+        if form.pairing == NATURAL:
+            return a
+        b, size = self.b, 4 * self.lanes
+        codes = b.bitcast(a, i8, size)
+        mask = [lane + p for lane in range(0, size, 4) for p in form.pairing]
+        return b.bitcast(b.shuffle(codes, codes, mask), i32, self.lanes)
 
     def _multiply(
         self, form: Form, total: SSAValue, a: list[SSAValue], w: list[SSAValue]
