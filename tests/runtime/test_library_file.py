@@ -11,7 +11,6 @@ from pathlib import Path
 import lpc.runtime as lpr
 import numpy as np
 import pytest
-from lpc.compiler.codegen import linker
 from lpc.compiler.codegen.library import write_header, write_library
 from lpc.compiler.codegen.program import TargetProgram
 from lpc.compiler.codegen.tables import EXPORTS
@@ -26,7 +25,7 @@ def test_equal_weights_are_stored_once(tmp_path: Path) -> None:
     blob = np.zeros(1 << 20, np.uint8)
     blob[64 : 64 + 4 * LENGTH] = weights().view(np.uint8)
 
-    def size(*programs: TargetProgram) -> int:
+    def size(*programs: tuple[TargetProgram, np.ndarray]) -> int:
         path = tmp_path / "model.so"
         write_library(path, [replace(p, weights=w) for p, w in programs], INFO)
         np.testing.assert_array_equal(lpr.load(path, target="sse42")(x()), expected(x(), 1))
@@ -79,7 +78,7 @@ def test_header_declares_what_the_library_exports() -> None:
 def test_no_linker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("LPC_LINKER", raising=False)
-    monkeypatch.setattr(linker.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(LpcError, match=r"no linker found .* install binutils"):
         write_library(tmp_path / "model.so", [program("sse42", 1)], INFO)
     assert list(tmp_path.iterdir()) == []

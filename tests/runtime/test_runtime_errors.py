@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ def test_wrong_outputs(library: Path) -> None:
     frozen = np.zeros((1, LENGTH), np.int32)
     frozen.flags.writeable = False
     for bad in (strided, frozen):
-        message = refused(lambda bad=bad: model.run({"x": x()}, out={"y": bad}))
+        message = refused(partial(model.run, {"x": x()}, out={"y": bad}))
         assert message.endswith("output 'y': needs a writable contiguous array")
     assert "unknown output 'z'" in refused(lambda: model.run({"x": x()}, out={"z": frozen}))
 

@@ -87,7 +87,8 @@ def test_strided_inputs_are_copied(library: Path) -> None:
 @pytest.mark.parametrize(("threads", "most"), [(1, 8), (2, 8), (3, 8), (8, 3), (2, 1), (64, 64)])
 def test_units_are_cut_into_contiguous_shares(threads: int, most: int) -> None:
     jit = JitLibrary(program_of("sse42", (trace_step("sse42", most),)), INFO)
-    trace = lpr.Model(jit.address, "trace", num_threads=threads)(x()).reshape(UNITS, 4)
+    model = lpr.Model(jit.address, "trace", num_threads=threads)
+    trace = np.asarray(model(x())).reshape(UNITS, 4)
     count = min(threads, most, UNITS)
     bounds = [UNITS * thread // count for thread in range(count + 1)]
     shares = np.repeat(np.stack([bounds[:-1], bounds[1:]], axis=1), np.diff(bounds), axis=0)
@@ -101,7 +102,7 @@ def test_the_callers_rounding_mode_neither_matters_nor_changes() -> None:
     before = libm.fegetround()
     libm.fesetround(FE_UPWARD)
     try:
-        control = model(x()).reshape(UNITS, 4)[:, 2]
+        control = np.asarray(model(x())).reshape(UNITS, 4)[:, 2]
         after = libm.fegetround()
     finally:
         libm.fesetround(before)
@@ -117,7 +118,8 @@ def test_custom_executor_runs_any_target(library: Path) -> None:
         signature = ctypes.CFUNCTYPE(
             ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32
         )
-        return signature(pointer)(*arguments) | 1 << 40  # as a raw register: upper half unspecified
+        status: int = signature(pointer)(*arguments)
+        return status | 1 << 40  # as a raw register: upper half unspecified
 
     model = lpr.load(library, num_threads=1, target="avx512_vnni", invoke=invoke)
     np.testing.assert_array_equal(model(x()), expected(x(), BIAS["avx512_vnni"]))
