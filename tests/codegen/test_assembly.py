@@ -1,0 +1,128 @@
+"""What the machine code looks like: the right instructions in the hot loops, and few spills there."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from lpc.compiler.codegen.targets import TARGETS, Target, by_name
+from lpc.compiler.dialects import graph
+from lpc.compiler.dialects.tensors import Array, ui8
+from support import Bench, levels_of
+
+OLDER = [target for target in TARGETS if target.dot4 is None]
+_LABEL = re.compile(r"^(\.L\w+):")
+_JUMP = re.compile(r"^\tj\w+\t(\.L\w+)")
+_SPILL = re.compile(r"^\tv?mov\w*\t%[xyz]mm\d+, -?\d*\(%r[sb]p\)")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A basic block that jumps back to its own start."""
+
+    lines: tuple[str, ...]
+
+    def count(self, *opcodes: str) -> int:
+        return sum(line.split("\t")[1] in opcodes for line in self.lines if line.startswith("\t"))
+
+    @property
+    def spills(self) -> int:
+        return sum(_SPILL.match(line) is not None for line in self.lines)
+
+    def keeps_its_registers(self, dots: int) -> bool:
+        """At most one vector is stored to the stack, and one more for every eight dot products."""
+        return self.spills <= 1 + dots // 8
+
+
+def inner_loops(assembly: str) -> list[Block]:
+    loops, label, lines = [], "", list[str]()
+    for line in assembly.splitlines():
+        if found := _LABEL.match(line):
+            label, lines = found[1], []
+        elif line.startswith("\t") and not line.startswith("\t."):
+            lines.append(line)
+            if (jump := _JUMP.match(line)) and jump[1] == label:
+                loops.append(Block(tuple(lines)))
+    return loops
+
+
+def assembly_of(target: Target, weight: Array, groups: int = 1, side: int = 14) -> str:
+    """One convolution with a requantize, input from the workspace."""
+    g, bench = np.random.default_rng(0), Bench()
+    channels = weight.shape[1] * groups
+    x = bench.input(g.integers(0, 256, (1, side, side, channels)).astype(np.uint8))
+    pads = (weight.shape[2] // 2,) * 4
+    op = graph.QConv2dOp(x, bench.constant(weight), pads=pads, groups=groups, layout="nhwc")
+    codes = bench(graph.RequantizeOp(bench(op), 1e-4, 3, ui8, 3))
+    bench.output(codes, "codes")
+    text = levels_of(bench.module(), target)["asm"].printed()
+    assert isinstance(text, str)
+    return text
+
+
+def random_weights(low: int, high: int, shape: tuple[int, ...]) -> Array:
+    return np.random.default_rng(1).integers(low, high + 1, shape).astype(np.int8)
+
+
+SHAPES = ((64, 64, 1, 1), (64, 64, 3, 3), (256, 64, 1, 1), (40, 24, 3, 3))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_vnni_loops_are_dot_products(shape: tuple[int, ...]) -> None:
+    text = assembly_of(by_name("avx512_vnni"), random_weights(-128, 127, shape))
+    hot = [block for block in inner_loops(text) if block.count("vpdpbusd") > 0]
+    assert hot
+    for block in hot:
+        assert all("%zmm" in line for line in block.lines if "vpdpbusd" in line)
+        assert block.count("vpdpbusd") >= 0.4 * len(block.lines)
+        assert block.keeps_its_registers(block.count("vpdpbusd"))
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+def test_nothing_multiplies_element_by_element(target: Target) -> None:
+    text = assembly_of(target, random_weights(-128, 127, (64, 64, 3, 3)))
+    for block in inner_loops(text):
+        assert block.count("imulb", "imulw", "imull", "mulb", "pmulld", "vpmulld") == 0
+
+
+@pytest.mark.parametrize("target", OLDER, ids=lambda t: t.name)
+def test_weights_without_proof_use_no_saturating_instruction(target: Target) -> None:
+    """−128 has no magnitude in s8, and 255·128 twice does not fit 16 bits: bytes are widened."""
+    text = assembly_of(target, np.full((64, 64, 3, 3), -128, np.int8))
+    assert "pmaddubsw" not in text
+    assert "pmaddwd" in text
+
+
+@pytest.mark.parametrize("target", OLDER, ids=lambda t: t.name)
+def test_proved_weights_use_the_fast_instruction(target: Target) -> None:
+    for shape in SHAPES:
+        text = assembly_of(target, random_weights(-30, 30, shape))
+        hot = [b for b in inner_loops(text) if b.count("pmaddubsw", "vpmaddubsw")]
+        assert hot
+        dots = ("pmaddwd", "vpmaddwd")
+        assert all(block.keeps_its_registers(block.count(*dots)) for block in hot), shape
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+def test_registers_are_as_wide_as_the_target(target: Target) -> None:
+    text = assembly_of(target, random_weights(-30, 30, (64, 64, 3, 3)))
+    name = {16: "%xmm", 32: "%ymm", 64: "%zmm"}[target.vector_bytes]
+    dots = ("vpdpbusd", "vpmaddwd", "pmaddwd")
+    hot = [block for block in inner_loops(text) if block.count(*dots)]
+    assert hot
+    for block in hot:
+        wide = [line for line in block.lines if line.split("\t")[1] in dots]
+        assert all(name in line for line in wide)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+def test_depthwise_keeps_most_of_its_registers(target: Target) -> None:
+    text = assembly_of(target, random_weights(-30, 30, (64, 1, 3, 3)), groups=64)
+    dots = ("vpdpbusd", "vpmaddwd", "pmaddwd")
+    hot = [block for block in inner_loops(text) if block.count(*dots)]
+    assert hot
+    # Four accumulators a pixel and the epilogue's constants: a few reloads are cheaper than a
+    # smaller tile, but not one for each dot product.
+    assert all(block.spills <= block.count(*dots) // 2 for block in hot)
