@@ -130,8 +130,8 @@ def verify(level: Level) -> None:
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """No cyclic garbage collection: IR is a large graph that lives on, and walking it again and again
-    costs half of a compilation."""
+    """No cyclic garbage collection: IR is a large graph that lives on, and to walk it again and
+    again costs half of a compilation."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
