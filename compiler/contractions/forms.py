@@ -5,16 +5,16 @@ channel. `vpmaddubsw` adds neighbouring products in 16 bits and saturates there;
 it, and how many may be added in 16 bits before `vpmaddwd` widens them, follows from the weights:
 
 pairs     every pair (w0, w1): w0⁺ + w1⁺ ≤ 128 and |w0|⁻ + |w1|⁻ ≤ 128, so that
-          −255·128 ≥ −32768 ≤ a0·w0 + a1·w1 ≤ 255·128 ≤ 32767 for all codes
-centred   on a' = a − 128 as sign and magnitude: |a'| ≤ 128 as u8 times sign(a')·w, |w| ≤ 127, so that
-          |pair| ≤ 128·(|w0| + |w1|) ≤ 128·254 = 32512 always; 128·Σw goes into the bias
+          −32768 ≤ −255·128 ≤ a0·w0 + a1·w1 ≤ 255·128 ≤ 32767 for all codes
+centred   on a' = a − 128 as sign and magnitude: |a'| ≤ 128 as u8 times sign(a')·w, |w| ≤ 127, so
+          that |pair| ≤ 128·(|w0| + |w1|) ≤ 128·254 = 32512 always; 128·Σw goes into the bias
 …2        two steps added in 16 bits first: the same bounds on the four weights of a lane together,
           w⁺ and |w|⁻ sums ≤ 128, or Σ|w| ≤ 255
 …_02, …_03  the four codes of a step in another order, so that w0 pairs with w2 or w3
 wide      bytes widened to 16 bits; exact for all weights (−128 included), and dearer
 
-Each block of output channels sorts its steps by the cheapest form they admit; the kernel has one loop
-per form. The order of exact integer sums is free.
+Each block of output channels sorts its steps by the cheapest form they admit; the kernel has one
+loop per form. The order of exact integer sums is free.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..dialects.tensors import Array
-
 
 NATURAL = (0, 1, 2, 3)
 
@@ -113,7 +112,7 @@ def pairs_fit(weights: Array, form: Form) -> Array:
 
 
 def apply_pairing(panel: Array, counts: tuple[int, ...], inverse: bool = False) -> Array:
-    """Weights [channels, steps, 4] in kernel order with the codes of a step as the kernel pairs them."""
+    """Weights [channels, steps, 4] in kernel order, each step as the kernel pairs its codes."""
     result, position = panel.copy(), 0
     for form, count in zip(FORMS, counts, strict=True):
         end = position + count * form.chain
@@ -147,6 +146,9 @@ def verify_order(panel: Array, counts: tuple[int, ...]) -> bool:
     """Whether every chain keeps its form's bound: the proof, checked independently of the search.
 
     `panel`: [channels, steps, 4] s8 in kernel order."""
+    chained = sum(count * form.chain for form, count in zip(FORMS, counts, strict=True))
+    if min(counts) < 0 or chained != panel.shape[1]:
+        return False
     positive, negative, magnitude = lane_sums(panel)
     position = 0
     for form, count in zip(FORMS, counts, strict=True):
@@ -159,4 +161,4 @@ def verify_order(panel: Array, counts: tuple[int, ...]) -> bool:
                 return False
         elif max(positive[steps].sum(1).max(), negative[steps].sum(1).max()) > PAIR_LIMIT:
             return False
-    return position == panel.shape[1]
+    return True

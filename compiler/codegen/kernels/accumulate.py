@@ -1,4 +1,4 @@
-"""The inner loops of the contraction microkernel: m pixels × n vectors of sums over one block's steps.
+"""The inner loops of the contraction microkernel: m pixels × n vectors of sums over a block.
 
 Natural order (VNNI, fp32): runs, and within a run contiguous steps.
 
