@@ -1,10 +1,11 @@
 """prove-accumulation: checks the proofs that the integer kernels rest on, and records them.
 
-Two things could go wrong in an exact int8 kernel, and both follow from the constant weights:
+Three things could go wrong in an exact int8 kernel, and all follow from the constant weights:
 
 - 16 bits: a chain of `vpmaddubsw` sums saturates or wraps. Packing sorted the steps by form
   (contractions/forms.py); here each bound is recomputed from the weights as packed, independently
   of the search that chose the order.
+- steps: the order of a block has to name each of them once.
 - 32 bits: max |Σ (a − z)(w − zw) + bias| < 2³¹ for all codes a. The sum may pass through any
   intermediate value, since i32 wraps.
 
@@ -33,6 +34,12 @@ from ..dialects.tensors import Array
 from .rewriting import constant_of
 
 Integer: TypeAlias = graph.QConv2dOp | graph.QMatMulOp
+
+
+def every_step_runs_once(op: graph.PackedWeightsOp) -> bool:
+    """Whether each block's step order is a permutation: no product is lost or added twice."""
+    _, order = constants_of(op)
+    return not order or bool((np.sort(order[0]) == np.arange(order[0].shape[1])).all())
 
 
 def sixteen_bits_suffice(op: graph.PackedWeightsOp) -> bool:
@@ -80,9 +87,10 @@ class ProveAccumulation(ModulePass):
 
     @staticmethod
     def _prove(packed: graph.PackedWeightsOp, anchor: Integer) -> None:
-        weight = unpack(packed, *constants_of(packed))
+        if not every_step_runs_once(packed):
+            raise VerifyException(f"a step of {anchor.name} is missing: packing is wrong")
         if not sixteen_bits_suffice(packed):
             raise VerifyException(f"a chain of {anchor.name} can leave 16 bits: packing is wrong")
-        if not thirty_two_bits_suffice(anchor, weight):
+        if not thirty_two_bits_suffice(anchor, unpack(packed, *constants_of(packed))):
             raise VerifyException(f"a sum of {anchor.name} can leave 32 bits")
         packed.attributes["proved"] = UnitAttr()

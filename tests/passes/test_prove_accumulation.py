@@ -1,0 +1,122 @@
+"""prove-accumulation passes what pack-weights made, and fails on anything forged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from lpc.compiler.contractions.depthwise import pack_depthwise
+from lpc.compiler.contractions.forms import CENTRED, FORMS, PAIRS, PAIRS2
+from lpc.compiler.contractions.unpack import constants_of, geometry_of
+from lpc.compiler.dialects import graph
+from lpc.compiler.dialects.tensors import Array
+from lpc.compiler.driver import TO_PACKED
+from lpc.compiler.passes.pack_weights import PackWeights
+from lpc.compiler.passes.prove_accumulation import ProveAccumulation
+from nets import Net, codes, run_passes
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.utils.exceptions import VerifyException
+
+
+def packed(target: str = "avx2", groups: int = 1, bias: int = 0) -> ModuleOp:
+    """A 3×3 convolution of 8 channels by weights of full range, packed."""
+    generator = np.random.default_rng(0)
+    net = Net(((1, 8, 6, 6), np.uint8))
+    weight = codes(generator, (8, 8 // groups, 3, 3), np.int8)
+    constants = [net.constant(weight), net.constant(np.full(8, bias, np.int32))]
+    module = net.module(net(graph.QConv2dOp(net.inputs[0], *constants, groups=groups)))
+    module = run_passes(module, *TO_PACKED)
+    PackWeights(target).apply(Context(), module)
+    return module
+
+
+def weights_of(module: ModuleOp) -> graph.PackedWeightsOp:
+    return next(op for op in module.walk() if isinstance(op, graph.PackedWeightsOp))
+
+
+def prove(module: ModuleOp) -> None:
+    ProveAccumulation().apply(Context(), module)
+
+
+def forge(module: ModuleOp, operand: int, change: Callable[[Array], None]) -> None:
+    """Replaces a constant of the packed weights by a changed copy."""
+    op = weights_of(module)
+    owner = op.operands[operand].owner
+    assert isinstance(owner, graph.ConstantOp)
+    array = owner.array.copy()
+    change(array)
+    constant = graph.ConstantOp(array)
+    block = op.parent
+    assert block is not None
+    block.insert_op_before(constant, op)
+    op.operands[operand] = constant.result
+
+
+@pytest.mark.parametrize("target", ["sse42", "avx2", "avx512", "avx512_vnni"])
+@pytest.mark.parametrize("groups", [1, 8])
+def test_what_was_packed_is_proved(target: str, groups: int) -> None:
+    module = packed(target, groups)
+    assert "proved" not in weights_of(module).attributes
+    prove(module)
+    assert "proved" in weights_of(module).attributes
+
+
+@pytest.mark.parametrize("form", [PAIRS, PAIRS2, CENTRED])
+def test_a_cheaper_form_than_the_weights_admit(form: object) -> None:
+    def change(counts: Array) -> None:
+        column = next(i for i, f in enumerate(FORMS) if f is form)
+        total = sum(n * f.chain for n, f in zip(counts[0], FORMS, strict=True))
+        counts[:] = 0
+        counts[:, column] = total // FORMS[column].chain
+
+    module = packed()
+    forge(module, 2, change)
+    with pytest.raises(VerifyException, match="16 bits"):
+        prove(module)
+
+
+@pytest.mark.parametrize("other", [0, -1, 10**6])
+def test_a_step_that_is_missing(other: int) -> None:
+    def change(steps: Array) -> None:
+        steps[0, 1] = steps[0, 0] if other == 0 else other
+
+    module = packed()
+    forge(module, 1, change)
+    with pytest.raises(VerifyException, match="step"):
+        prove(module)
+
+
+def test_weights_moved_into_an_unproved_chain() -> None:
+    """The data changed after packing: a pair of 127 and 127 where small weights were proved."""
+    generator = np.random.default_rng(1)
+    net = Net(((1, 8, 6, 6), np.uint8))
+    small = net.constant(generator.integers(-20, 20, (8, 8, 3, 3)).astype(np.int8))
+    module = run_passes(net.module(net(graph.QConv2dOp(net.inputs[0], small))), *TO_PACKED)
+    PackWeights("avx2").apply(Context(), module)
+
+    def change(data: Array) -> None:
+        data[:4] = 127
+
+    forge(module, 0, change)
+    with pytest.raises(VerifyException, match="16 bits"):
+        prove(module)
+
+
+def test_a_depthwise_form_that_the_weights_do_not_admit() -> None:
+    module = packed(groups=8)
+    op = weights_of(module)
+    assert op.form.data != PAIRS.name
+    op.properties["form"] = StringAttr(PAIRS.name)
+    with pytest.raises(VerifyException, match="16 bits"):
+        prove(module)
+    c, _ = geometry_of(op)
+    data, _ = constants_of(op)
+    repacked = pack_depthwise(c, np.zeros((8, 1, 3, 3), np.int8), 8)
+    assert repacked.size == data.size  # the form alone is what was wrong
+
+
+def test_thirty_two_bits() -> None:
+    with pytest.raises(VerifyException, match="32 bits"):
+        prove(packed(bias=2**31 - 1))
