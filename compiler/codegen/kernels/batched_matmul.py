@@ -156,14 +156,10 @@ class BatchedMatMulGenerator:
                 result.append(self.b.load_part(matrix, j * self.lanes * 4, kind, left))
         return result
 
-    def _pairs(
-        self, matrix: SSAValue, stride: int, j: int, column: Index, left: int
-    ) -> SSAValue:
+    def _pairs(self, matrix: SSAValue, stride: int, j: int, column: Index, left: int) -> SSAValue:
         """(b[k, n] − zb[n], b[k + 1, n] − zb[n]) as s16 in lane n."""
         b, lanes, kind = self.b, self.lanes, vector_of(i8, self.lanes)
-        rows = [
-            b.load_part(matrix, j * lanes + offset, kind, left) for offset in (0, stride)
-        ]
+        rows = [b.load_part(matrix, j * lanes + offset, kind, left) for offset in (0, stride)]
         mask = [lane + part * lanes for lane in range(lanes) for part in range(2)]
         extend = "zext" if self.right.dtype == np.uint8 else "sext"
         pairs = b.convert(extend, b.shuffle(rows[0], rows[1], mask), i16)
@@ -209,9 +205,7 @@ class BatchedMatMulGenerator:
 
     # --- epilogue -----------------------------------------------------------------------------------
 
-    def _finish(
-        self, sums: list[SSAValue], pixel: Any, column: Index, count: int | None
-    ) -> None:
+    def _finish(self, sums: list[SSAValue], pixel: Any, column: Index, count: int | None) -> None:
         """Bias, epilogue and store, 16 columns at a time."""
         b, lanes = self.b, self.lanes
         while lanes < LANES:
