@@ -1,8 +1,8 @@
-"""Many small graphs in one module, compiled for every target, run, and compared with the interpreter.
+"""Many small graphs in one module: compiled for every target, run, compared with the interpreter.
 
-Starting LLVM per case would make these tests slow, so a `Bench` collects cases, each with inputs and
-outputs of its own, and compiles them together. Memory is hostile: inputs, outputs and the workspace
-end (or start) at unmapped pages, and the workspace is full of garbage.
+Starting LLVM per case would make these tests slow, so a `Bench` collects cases, each with inputs
+and outputs of its own, and compiles them together. Memory is hostile: inputs, outputs and the
+workspace end (or start) at unmapped pages, and the workspace is full of garbage.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from emulation import invoke_for, thread_counts
 from lpc.compiler import driver
 from lpc.compiler.codegen.jit import JitLibrary
@@ -45,7 +46,7 @@ def guarded(shape: Sequence[int], dtype: Any, at_end: bool = True) -> Array:
         status = _LIBC.mprotect(ctypes.c_void_p(whole.ctypes.data + start), PAGE, 0)
         assert status == 0
     start = PAGE + (room - size if at_end else 0)
-    return whole[start : start + size].view(dtype).reshape(tuple(shape))
+    return np.asarray(whole[start : start + size].view(dtype).reshape(tuple(shape)))
 
 
 def guarded_copy(array: Array, at_end: bool = True) -> Array:
@@ -95,7 +96,7 @@ class Check:
 
 
 class Bench:
-    """@main under construction: `input`, `constant` and calls add to it, `output` asks for a check."""
+    """@main under construction: `input`, `constant` and calls add to it; `output` adds a check."""
 
     def __init__(self) -> None:
         self.block = Block()
@@ -109,11 +110,9 @@ class Bench:
 
     def input(self, array: Array) -> SSAValue:
         self.arrays.append(np.array(array, order="C"))
-        return self.block.insert_arg(
-            tensor_type(array.shape, array.dtype), len(self.block.args)
-        )
+        return self.block.insert_arg(tensor_type(array.shape, array.dtype), len(self.block.args))
 
-    def constant(self, array: Array) -> SSAValue:
+    def constant(self, array: npt.ArrayLike) -> SSAValue:
         return self(graph.ConstantOp(np.asarray(array)))
 
     def output(self, value: SSAValue, label: str, bound: Array | None = None) -> None:

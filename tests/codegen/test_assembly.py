@@ -1,4 +1,4 @@
-"""What the machine code looks like: the right instructions in the hot loops, and few spills there."""
+"""What the machine code looks like: the right instructions in hot loops, and few spills."""
 
 from __future__ import annotations
 

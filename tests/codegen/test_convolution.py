@@ -56,13 +56,16 @@ class Shape:
 
 
 def draw_shape(g: np.random.Generator, depthwise: bool = False, largest: int = 65) -> Shape:
-    kernel = pick(g, ((1, 1), (1, 1), (3, 3), (3, 3), (2, 2), (1, 3), (3, 1), (5, 5), (4, 2), (7, 7)))
-    dilations = pick(g, ((1, 1), (1, 1), (1, 1), (2, 2), (1, 2), (3, 1)))
-    pads = tuple(int(g.integers(0, k)) if g.random() < 0.6 else 0 for k in (*kernel, *kernel))
-    reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
-    height, width = (
-        max(pick(g, SIDES), r - pads[i] - pads[i + 2]) for i, r in enumerate(reach)
+    kernel = pick(
+        g, ((1, 1), (1, 1), (3, 3), (3, 3), (2, 2), (1, 3), (3, 1), (5, 5), (4, 2), (7, 7))
     )
+    dilations = pick(g, ((1, 1), (1, 1), (1, 1), (2, 2), (1, 2), (3, 1)))
+    top, left, bottom, right = (
+        int(g.integers(0, k)) if g.random() < 0.6 else 0 for k in (*kernel, *kernel)
+    )
+    pads = (top, left, bottom, right)
+    reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
+    height, width = (max(pick(g, SIDES), r - pads[i] - pads[i + 2]) for i, r in enumerate(reach))
     channels = [c for c in CHANNELS if c <= largest]
     groups = 1
     inputs, outputs = pick(g, channels), pick(g, channels)
@@ -74,9 +77,7 @@ def draw_shape(g: np.random.Generator, depthwise: bool = False, largest: int = 6
         inputs, outputs = groups * max(1, inputs // 4), groups * max(1, outputs // 4)
     strides = pick(g, ((1, 1), (1, 1), (2, 2), (1, 2), (3, 2)))
     images = int(pick(g, (1, 1, 1, 2, 3)))
-    return Shape(
-        images, height, width, inputs, outputs, kernel, strides, dilations, pads, groups
-    )
+    return Shape(images, height, width, inputs, outputs, kernel, strides, dilations, pads, groups)
 
 
 def draw_weights(g: np.random.Generator, s: Shape) -> tuple[Array, Any]:
@@ -152,9 +153,8 @@ def add_case(bench: Bench, g: np.random.Generator, s: Shape) -> None:
         codes = residual(bench, g, codes)
     elif end == "twice":  # through the workspace, with its layout and halo
         shape = shape_of(codes)
-        again = Shape(
-            *shape, int(pick(g, CHANNELS)), (3, 3), (1, 1), (1, 1), (1, 2, 1, 0), 1
-        )
+        n, h, w, c = shape
+        again = Shape(n, h, w, c, int(pick(g, CHANNELS)), (3, 3), (1, 1), (1, 1), (1, 2, 1, 0), 1)
         if shape[1] > 1 and shape[2] > 0:
             codes, more = qconv(bench, g, again, codes)
             label += " then " + more

@@ -26,11 +26,13 @@ PARAMETERS: dict[str, tuple[float, ...]] = {
 }
 BINARY = (graph.AddOp, graph.SubOp, graph.MulOp, graph.DivOp, graph.MaximumOp, graph.MinimumOp)
 SPECIAL = np.array(
-    [0.0, -0.0, 1.0, -1.0, 0.5, 1.5, 2.5, -0.5, -2.5, 3.0, 6.0, 88.8, -88.8, 104.0, -104.0, 1e-40]
-    + [-1e-40, 1e-30, 3e38, -3e38, 8388609.0, 2147483648.0, -2147483904.0]
-    + [np.inf, -np.inf, np.nan],
+    [
+        0.0, -0.0, 1.0, -1.0, 0.5, 1.5, 2.5, -0.5, -2.5, 3.0, 6.0, 88.8, -88.8, 104.0, -104.0,
+        1e-40, -1e-40, 1e-30, 3e38, -3e38, 8388609.0, 2147483648.0, -2147483904.0,
+        np.inf, -np.inf, np.nan,
+    ],
     np.float32,
-)
+)  # fmt: skip
 
 
 def floats(g: np.random.Generator, shape: tuple[int, ...]) -> Array:
@@ -120,9 +122,7 @@ def add_quantize(bench: Bench, g: np.random.Generator) -> None:
     x = np.where(g.random(shape) < 0.2, np.nextafter(x, np.float32(np.inf)), x)
     x = np.where(g.random(shape) < 0.1, floats(g, shape), x)
     low, high = pick(g, ((info.min, info.max), (info.min + 9, info.max - 30)))
-    op = graph.QuantizeOp(
-        bench.input(x), scale, zero_point, element_type_of(dtype), 2, low, high
-    )
+    op = graph.QuantizeOp(bench.input(x), scale, zero_point, element_type_of(dtype), 2, low, high)
     bench.output(bench(op), f"quantize {shape} {dtype.__name__} {count} scales")
 
 
@@ -139,9 +139,7 @@ def add_requantize(bench: Bench, g: np.random.Generator) -> None:
     ends = g.choice([-(2**31), 2**31 - 1, 2**24 + 1, -(2**24) - 1, 2**30 + 63], shape)
     sums = np.where(g.random(shape) < 0.2, ends, sums).astype(np.int32)
     zero_point = int(g.integers(info.min, info.max + 1))
-    op = graph.RequantizeOp(
-        bench.input(sums), multiplier, zero_point, element_type_of(dtype), 1
-    )
+    op = graph.RequantizeOp(bench.input(sums), multiplier, zero_point, element_type_of(dtype), 1)
     bench.output(bench(op), f"requantize {shape} {dtype.__name__}")
 
 
@@ -192,7 +190,7 @@ def add_cast(bench: Bench, g: np.random.Generator) -> None:
 def add_residual(bench: Bench, g: np.random.Generator) -> None:
     """Two branches of codes: dequantize, an op, a function, quantize."""
     shape = draw_shape(g)
-    sides = []
+    sides: list[SSAValue] = []
     for _ in range(2):
         dtype = pick(g, (np.uint8, np.int8))
         codes = bench.input(extreme_codes(g, narrowed(g, shape) if sides else shape, dtype))

@@ -25,7 +25,7 @@ _KEPT: list[Any] = []
 
 
 def vector_type(text: str) -> tuple[int, int]:
-    """"<64 x i8>" → (64 lanes, 8 bits)."""
+    """ "<64 x i8>" → (64 lanes, 8 bits)."""
     lanes, bits = text.strip("<>").split(" x i")
     return int(lanes), int(bits)
 
@@ -89,7 +89,7 @@ def test_row(row: Instruction) -> None:
 
 
 def test_multiply_add_saturates_where_its_precondition_fails() -> None:
-    """255·127 + 255·127 does not fit 16 bits: the reason for the proofs in contractions/forms.py."""
+    """255·127 + 255·127 does not fit 16 bits: the reason for the proofs in contractions."""
     row = next(row for row in INSTRUCTIONS if row.name == "vpmaddubsw.128")
     a, b = np.full(16, 255, np.uint8), np.full(16, 127, np.int8)
     assert (row.semantics(a, b) == 32767).all()

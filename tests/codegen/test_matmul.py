@@ -1,4 +1,4 @@
-"""Matrix products: int8 exact, fp32 within a bound, with constant weights and of two activations."""
+"""Matrix products, with constant weights and of two activations: int8 exact, fp32 bounded."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def finished(bench: Bench, g: np.random.Generator, sums: SSAValue) -> SSAValue:
 
 
 def bound_of(a: Array, b: Array, bias: Array | None = None) -> Array:
-    """|fp32 result − exact| ≤ (K + 2)·2⁻²⁴·Σ|a·b| for any order of summation, with or without FMA."""
+    """|fp32 result − exact| ≤ (K + 2)·2⁻²⁴·Σ|a·b| for any order of summation, also with FMA."""
     total = np.abs(a).astype(np.float64) @ np.abs(b).astype(np.float64)
     if bias is not None:
         total = total + np.abs(bias)

@@ -1,4 +1,4 @@
-"""Kernels that move elements, alone and between int8 convolutions (layouts with padding and halo)."""
+"""Kernels that move elements, alone and between int8 convolutions (padded layouts, halos)."""
 
 from __future__ import annotations
 

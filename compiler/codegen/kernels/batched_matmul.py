@@ -18,12 +18,12 @@ from xdsl.dialects.builtin import f32, i32
 from xdsl.ir import SSAValue
 
 from ...dialects import graph
-from ...dialects.layout import as_nhwc
+from ...dialects.layout import LANES, as_nhwc
 from ...dialects.loop import Dot2Op, vector_of
 from ...dialects.tensors import array_to_numpy, shape_of
 from ..builder import Index, KernelBuilder, i8, i16
 from ..targets import Target
-from .common import LANES, LoweredKernel, Parameters, buffers_of, fill_halo
+from .common import LoweredKernel, Parameters, buffers_of, fill_halo
 from .elementwise import pixel_at
 from .evaluate import Evaluator, Position, store_lanes
 
@@ -114,7 +114,7 @@ class BatchedMatMulGenerator:
             pixel = pixel_at(b, image, y, b.add(first, i))
             self._finish(sums[i * self.vectors : (i + 1) * self.vectors], pixel, column, count)
 
-    # --- Σ_k ----------------------------------------------------------------------------------------
+    # --- Σ_k --------------------------------------------------------------------------------------
 
     def _products(
         self, rows: list[SSAValue], matrix: SSAValue, column: Index, count: int | None
@@ -203,7 +203,7 @@ class BatchedMatMulGenerator:
             return b.fma(a, vector, total)
         return b.binary(arith.AddfOp, total, b.binary(arith.MulfOp, a, vector))
 
-    # --- epilogue -----------------------------------------------------------------------------------
+    # --- epilogue ---------------------------------------------------------------------------------
 
     def _finish(self, sums: list[SSAValue], pixel: Any, column: Index, count: int | None) -> None:
         """Bias, epilogue and store, 16 columns at a time."""
