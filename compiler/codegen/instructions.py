@@ -92,17 +92,23 @@ def _sign_row(target: str, bits: int, intrinsic: str) -> Instruction:
     )
 
 
-def _vnni_row(name: str, semantics: Semantics, element: int) -> Instruction:
-    operand = f"<{512 // element} x i{element}>"
-    return Instruction(
-        f"{name}.512",
-        "avx512_vnni",
-        f"llvm.x86.avx512.{name}.512",
-        ("<16 x i32>", operand, operand),
-        "<16 x i32>",
-        semantics,
-        _ALWAYS,
-    )
+def _vnni_rows(name: str, semantics: Semantics, element: int) -> tuple[Instruction, ...]:
+    """The three vector widths of AVX-512 VNNI with VL."""
+    rows = []
+    for bits in (128, 256, 512):
+        words, operand = f"<{bits // 32} x i32>", f"<{bits // element} x i{element}>"
+        rows.append(
+            Instruction(
+                f"{name}.{bits}",
+                "avx512_vnni",
+                f"llvm.x86.avx512.{name}.{bits}",
+                (words, operand, operand),
+                words,
+                semantics,
+                _ALWAYS,
+            )
+        )
+    return tuple(rows)
 
 
 INSTRUCTIONS: tuple[Instruction, ...] = (
@@ -113,8 +119,8 @@ INSTRUCTIONS: tuple[Instruction, ...] = (
     ),
     _sign_row("sse42", 128, "llvm.x86.ssse3.psign.b.128"),
     _sign_row("avx2", 256, "llvm.x86.avx2.psign.b"),
-    _vnni_row("vpdpbusd", _dpbusd, 8),
-    _vnni_row("vpdpwssd", _dpwssd, 16),
+    *_vnni_rows("vpdpbusd", _dpbusd, 8),
+    *_vnni_rows("vpdpwssd", _dpwssd, 16),
 )
 
 BY_NAME = {row.name: row for row in INSTRUCTIONS}

@@ -86,7 +86,7 @@ TARGETS: tuple[Target, ...] = (
         llvm_cpu="cascadelake",
         llvm_features="-prefer-256-bit",
         fma=True,
-        dot4="vpdpbusd.512",
+        dot4="vpdpbusd",
     ),
 )
 

@@ -71,9 +71,8 @@ class _Rows:
 
 def dot4(op: loop.Dot4Op, target: Target) -> SSAValue:
     rows = _Rows(op)
-    if target.dot4 is not None and rows.lanes == target.lanes:
-        arguments = (op.accumulator, op.a, op.b)
-        return rows.insert(loop.InstructionOp(target.dot4, arguments, op.result.type))
+    if target.dot4 is not None:
+        return rows.row(target.dot4, op.accumulator, op.a, op.b)
     return widened(op, rows)
 
 
