@@ -14,11 +14,11 @@ proved form (contractions/forms.py). fp32 depthwise weights stay plain constants
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, TensorType, i32
+from xdsl.dialects.builtin import ModuleOp, TensorType, f32, i32
 from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
@@ -99,16 +99,13 @@ class _Packer:
         op = self.anchor
         index = 1
         old = type_of(op.operands[index])
-        element = old.element_type
-        if element != type_of(op.operands[0]).element_type or element == si8:
-            element = si8 if terms == 1 else i32
-        if isinstance(op, graph.Conv2dOp | graph.MatMulOp):
-            element = old.element_type
+        integer = si8 if terms == 1 else i32
+        element = integer if isinstance(op, graph.QConv2dOp | graph.QMatMulOp) else f32
         constants = [graph.ConstantOp(data), *(graph.ConstantOp(a) for a in order)]
         packed = graph.PackedWeightsOp(
             constants[0].result,
             [c.result for c in constants[1:]],
-            cast(Any, TensorType(cast(Any, element), old.get_shape())),
+            TensorType(element, old.get_shape()),
             groups=op.group_count if isinstance(op, CONVOLUTIONS) else 1,
             terms=terms,
             **form,

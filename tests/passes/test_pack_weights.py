@@ -12,7 +12,7 @@ from lpc.compiler.codegen.targets import TARGETS
 from lpc.compiler.contractions.unpack import constants_of, unpack
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.graph import ints
-from lpc.compiler.dialects.tensors import Array, shape_of
+from lpc.compiler.dialects.tensors import Array, shape_of, value_dtype
 from lpc.compiler.driver import TO_PACKED
 from lpc.compiler.passes.pack_weights import PackWeights
 from nets import Net, codes, outputs, run_passes
@@ -43,7 +43,9 @@ def assert_packs(module: ModuleOp, weight: Array, x: Array) -> None:
         (op,) = weights_of(own)
         data, order = constants_of(op)
         assert bool(order) == (op.scheme.data == "gemm" and target.dot4 is None and reads_codes(op))
-        np.testing.assert_array_equal(unpack(op, data, order), weight)
+        unpacked = unpack(op, data, order)
+        assert unpacked.dtype == value_dtype(op.result)
+        np.testing.assert_array_equal(unpacked, weight)
         np.testing.assert_array_equal(outputs(own, x)[0], expected)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from xdsl.dialects.builtin import DenseArrayBase, IntegerAttr, StringAttr, TensorType, i64
-from xdsl.ir import Attribute, SSAValue
+from xdsl.ir import SSAValue
 from xdsl.irdl import (
     irdl_op_definition,
     operand_def,
@@ -49,7 +49,7 @@ class PackedWeightsOp(GraphOp):
         self,
         data: SSAValue,
         order: Sequence[SSAValue],
-        result_type: TensorType[Attribute],
+        result_type: TensorType[Any],
         *,
         scheme: str,
         tile: Sequence[int],
@@ -68,7 +68,7 @@ class PackedWeightsOp(GraphOp):
                 "merged": IntegerAttr(int(merged), i64),
                 "form": StringAttr(form),
             },
-            result_types=[cast(Any, result_type)],
+            result_types=[result_type],
         )
 
     def infer_shape(self) -> None:
