@@ -9,6 +9,7 @@ from typing import TypeAlias
 from xdsl.dialects.builtin import DenseArrayBase, IntegerType, TensorType, i64
 from xdsl.ir import ParametrizedAttribute
 from xdsl.irdl import irdl_attr_definition, param_def
+from xdsl.utils.exceptions import VerifyException
 
 from .shapes import Shape
 
@@ -32,6 +33,11 @@ class LayoutAttr(ParametrizedAttribute):
 
     name = "graph.layout"
     values: DenseArrayBase[IntegerType] = param_def()
+
+    def verify(self) -> None:
+        values = self.values.get_values()
+        if len(values) != 5 or min(values) < 0:
+            raise VerifyException("a layout has five numbers, none negative")
 
     @staticmethod
     def of(layout: Layout) -> LayoutAttr:

@@ -78,3 +78,5 @@ class PackedWeightsOp(GraphOp):
             raise ValueError("packed data are bytes")
         if len(self.order) not in (0, 2):
             raise ValueError("order has two tensors: steps and counts")
+        if len(self.tile) != 3:
+            raise ValueError("a tile has three sizes: pixels, vectors, lanes")
