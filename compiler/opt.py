@@ -49,11 +49,40 @@ def _loop() -> Dialect:
     return Loop
 
 
+def _scf() -> Dialect:
+    from xdsl.dialects.scf import Scf
+
+    return Scf
+
+
+def _arith() -> Dialect:
+    from xdsl.dialects.arith import Arith
+
+    return Arith
+
+
+def _math() -> Dialect:
+    from xdsl.dialects.math import Math
+
+    return Math
+
+
+def _vector() -> Dialect:
+    from xdsl.dialects.vector import Vector
+
+    return Vector
+
+
 DIALECTS: dict[str, Callable[[], Dialect]] = {
     "builtin": _builtin,
     "func": _func,
     "graph": _graph,
     "loop": _loop,
+    # what kernels consist of, besides loop
+    "scf": _scf,
+    "arith": _arith,
+    "math": _math,
+    "vector": _vector,
 }
 
 

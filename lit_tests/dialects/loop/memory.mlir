@@ -1,0 +1,27 @@
+// RUN: lpc opt %s | lpc opt | filecheck %s
+
+// CHECK-LABEL: func.func @memory(
+// CHECK-NEXT:  %b = loop.address %x[%o]
+// CHECK-NEXT:  %s = loop.load %b[%o] : i32
+// CHECK-NEXT:  %v = loop.load %b[%o] {align = 64 : i64} : vector<16xf32>
+// CHECK-NEXT:  %p = loop.load_part %x[%o] {count = 3 : i64} : vector<16xi8>
+// CHECK-NEXT:  loop.store %s, %b[%o] : i32
+// CHECK-NEXT:  loop.store %v, %b[%o] : vector<16xf32>
+// CHECK-NEXT:  loop.store_part %p, %x[%o] {count = 3 : i64} : vector<16xi8>
+func.func @memory(%x: !loop.buffer, %o: index) {
+  %b = loop.address %x[%o]
+  %s = loop.load %b[%o] : i32
+  %v = loop.load %b[%o] {align = 64 : i64} : vector<16xf32>
+  %p = loop.load_part %x[%o] {count = 3 : i64} : vector<16xi8>
+  loop.store %s, %b[%o] : i32
+  loop.store %v, %b[%o] : vector<16xf32>
+  loop.store_part %p, %x[%o] {count = 3 : i64} : vector<16xi8>
+  func.return
+}
+
+// CHECK-LABEL: func.func @lookup(
+// CHECK-NEXT:  %r = loop.lookup %t, %i : vector<16xi8>
+func.func @lookup(%t: !loop.buffer, %i: vector<16xi8>) -> vector<16xi8> {
+  %r = loop.lookup %t, %i : vector<16xi8>
+  func.return %r : vector<16xi8>
+}

@@ -1,0 +1,37 @@
+// RUN: lpc opt %s -p 'fuse-epilogue' | filecheck %s
+
+// A convolution, its requantize, and the residual addition behind it are one kernel.
+// CHECK-LABEL: func.func @residual(
+// CHECK-NEXT:    %{{.*}} = "graph.kernel"(%x, %r) ({
+// CHECK:           graph.qconv2d
+// CHECK-NEXT:      graph.requantize
+// CHECK-NEXT:      graph.dequantize
+// CHECK-NEXT:      graph.dequantize
+// CHECK-NEXT:      graph.add
+// CHECK-NEXT:      graph.quantize
+// CHECK-NEXT:      graph.yield
+// CHECK-NEXT:    }) {layer = "conv"}
+// CHECK-NEXT:    func.return
+func.func @residual(%x: tensor<1x4x4x2xui8>, %r: tensor<1x4x4x2xui8>) -> tensor<1x4x4x2xui8> {
+  %w = graph.constant {value = dense<1> : tensor<2x2x1x1xsi8>} : tensor<2x2x1x1xsi8>
+  %a = graph.qconv2d %x, %w {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = 0 : i64, weight_zero_point = array<i32: 0>, layer = "conv"} : (tensor<1x4x4x2xui8>, tensor<2x2x1x1xsi8>) -> tensor<1x4x4x2xi32>
+  %q = graph.requantize %a {multiplier = array<f32: 0.5>, axis = 3 : i64, zero_point = 3 : i64, qmin = 0 : i64, qmax = 255 : i64, layer = "conv"} : (tensor<1x4x4x2xi32>) -> tensor<1x4x4x2xui8>
+  %s = graph.dequantize %q {scale = array<f32: 0.1>, zero_point = array<i32: 3>, axis = 3 : i64, layer = "add"} : (tensor<1x4x4x2xui8>) -> tensor<1x4x4x2xf32>
+  %t = graph.dequantize %r {scale = array<f32: 0.1>, zero_point = array<i32: 3>, axis = 3 : i64, layer = "add"} : (tensor<1x4x4x2xui8>) -> tensor<1x4x4x2xf32>
+  %u = graph.add %s, %t {layer = "add"} : (tensor<1x4x4x2xf32>, tensor<1x4x4x2xf32>) -> tensor<1x4x4x2xf32>
+  %v = graph.quantize %u {scale = array<f32: 0.1>, zero_point = array<i32: 3>, axis = 3 : i64, qmin = 0 : i64, qmax = 255 : i64, layer = "add"} : (tensor<1x4x4x2xf32>) -> tensor<1x4x4x2xui8>
+  func.return %v : tensor<1x4x4x2xui8>
+}
+
+// A row op reads codes, and turns them into reals while it loads them.
+// CHECK-LABEL: func.func @softmax_of_codes(
+// CHECK-NEXT:    %{{.*}} = "graph.kernel"(%x) ({
+// CHECK-NEXT:    ^{{.*}}(%{{.*}}: tensor<2x5xui8>):
+// CHECK-NEXT:      graph.dequantize
+// CHECK-NEXT:      graph.softmax
+// CHECK-NEXT:      graph.yield
+func.func @softmax_of_codes(%x: tensor<2x5xui8>) -> tensor<2x5xf32> {
+  %r = graph.dequantize %x {scale = array<f32: 0.1>, zero_point = array<i32: 3>, axis = 1 : i64} : (tensor<2x5xui8>) -> tensor<2x5xf32>
+  %s = graph.softmax %r {axis = 1 : i64} : (tensor<2x5xf32>) -> tensor<2x5xf32>
+  func.return %s : tensor<2x5xf32>
+}
