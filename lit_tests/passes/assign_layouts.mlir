@@ -1,0 +1,84 @@
+// RUN: lpc opt %s -p 'assign-layouts' | filecheck %s
+
+// The producer fills a halo with the zero point, so that no window branches. Few channels stay dense.
+// CHECK-LABEL: func.func @halo(
+// CHECK:         }) {layer = "first", halo_value = 9 : i64} : (tensor<1x4x4x2xui8>) -> tensor<1x4x4x2xui8, #graph.layout<array<i64: 2, 1, 1, 1, 1>>>
+// CHECK:         }) {layer = "second"} : (tensor<1x4x4x2xui8, #graph.layout<array<i64: 2, 1, 1, 1, 1>>>) -> tensor<1x4x4x5xui8>
+func.func @halo(%x: tensor<1x4x4x2xui8>) -> tensor<1x4x4x5xui8> {
+  %0 = "graph.kernel"(%x) ({
+  ^bb0(%a: tensor<1x4x4x2xui8>):
+    %t = graph.lut %a {table = dense<7> : tensor<256xui8>} : (tensor<1x4x4x2xui8>) -> tensor<1x4x4x2xui8>
+    graph.yield %t : tensor<1x4x4x2xui8>
+  }) {layer = "first"} : (tensor<1x4x4x2xui8>) -> tensor<1x4x4x2xui8>
+  %1 = "graph.kernel"(%0) ({
+  ^bb0(%a: tensor<1x4x4x2xui8>):
+    %w = graph.constant {value = dense<1> : tensor<5x2x3x3xsi8>} : tensor<5x2x3x3xsi8>
+    %c = graph.qconv2d %a, %w {strides = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = 9 : i64, weight_zero_point = array<i32: 0>} : (tensor<1x4x4x2xui8>, tensor<5x2x3x3xsi8>) -> tensor<1x4x4x5xi32>
+    %q = graph.requantize %c {multiplier = array<f32: 0.01>, axis = 3 : i64, zero_point = 3 : i64, qmin = 0 : i64, qmax = 255 : i64} : (tensor<1x4x4x5xi32>) -> tensor<1x4x4x5xui8>
+    graph.yield %q : tensor<1x4x4x5xui8>
+  }) {layer = "second"} : (tensor<1x4x4x2xui8>) -> tensor<1x4x4x5xui8>
+  func.return %1 : tensor<1x4x4x5xui8>
+}
+
+// A model input has the caller's layout: a copy gets the halo.
+// CHECK-LABEL: func.func @input(
+// CHECK-NEXT:    %0 = "graph.kernel"(%x) ({
+// CHECK:           graph.reshape
+// CHECK:         }) {layer = "conv", halo_value = 9 : i64} : (tensor<1x4x4x4xui8>) -> tensor<1x4x4x4xui8, #graph.layout<array<i64: 4, 1, 1, 1, 1>>>
+// CHECK-NEXT:    "graph.kernel"(%0)
+func.func @input(%x: tensor<1x4x4x4xui8>) -> tensor<1x4x4x5xui8> {
+  %1 = "graph.kernel"(%x) ({
+  ^bb0(%a: tensor<1x4x4x4xui8>):
+    %w = graph.constant {value = dense<1> : tensor<5x4x3x3xsi8>} : tensor<5x4x3x3xsi8>
+    %c = graph.qconv2d %a, %w {strides = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = 9 : i64, weight_zero_point = array<i32: 0>} : (tensor<1x4x4x4xui8>, tensor<5x4x3x3xsi8>) -> tensor<1x4x4x5xi32>
+    %q = graph.requantize %c {multiplier = array<f32: 0.01>, axis = 3 : i64, zero_point = 3 : i64, qmin = 0 : i64, qmax = 255 : i64} : (tensor<1x4x4x5xi32>) -> tensor<1x4x4x5xui8>
+    graph.yield %q : tensor<1x4x4x5xui8>
+  }) {layer = "conv"} : (tensor<1x4x4x4xui8>) -> tensor<1x4x4x5xui8>
+  func.return %1 : tensor<1x4x4x5xui8>
+}
+
+// Two readers that want different codes in the halo: one of them reads a copy.
+// CHECK-LABEL: func.func @two_halos(
+// CHECK:         }) {layer = "first", halo_value = 5 : i64}
+// CHECK:           graph.reshape
+// CHECK:         }) {layer = "a", halo_value = 9 : i64}
+func.func @two_halos(%x: tensor<1x4x4x2xui8>) -> (tensor<1x4x4x5xui8>, tensor<1x4x4x5xui8>) {
+  %0 = "graph.kernel"(%x) ({
+  ^bb0(%a: tensor<1x4x4x2xui8>):
+    %t = graph.lut %a {table = dense<7> : tensor<256xui8>} : (tensor<1x4x4x2xui8>) -> tensor<1x4x4x2xui8>
+    graph.yield %t : tensor<1x4x4x2xui8>
+  }) {layer = "first"} : (tensor<1x4x4x2xui8>) -> tensor<1x4x4x2xui8>
+  %1 = "graph.kernel"(%0) ({
+  ^bb0(%a: tensor<1x4x4x2xui8>):
+    %w = graph.constant {value = dense<1> : tensor<5x2x3x3xsi8>} : tensor<5x2x3x3xsi8>
+    %c = graph.qconv2d %a, %w {strides = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = 9 : i64, weight_zero_point = array<i32: 0>} : (tensor<1x4x4x2xui8>, tensor<5x2x3x3xsi8>) -> tensor<1x4x4x5xi32>
+    %q = graph.requantize %c {multiplier = array<f32: 0.01>, axis = 3 : i64, zero_point = 3 : i64, qmin = 0 : i64, qmax = 255 : i64} : (tensor<1x4x4x5xi32>) -> tensor<1x4x4x5xui8>
+    graph.yield %q : tensor<1x4x4x5xui8>
+  }) {layer = "a"} : (tensor<1x4x4x2xui8>) -> tensor<1x4x4x5xui8>
+  %2 = "graph.kernel"(%0) ({
+  ^bb0(%a: tensor<1x4x4x2xui8>):
+    %w = graph.constant {value = dense<1> : tensor<5x2x3x3xsi8>} : tensor<5x2x3x3xsi8>
+    %c = graph.qconv2d %a, %w {strides = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = 5 : i64, weight_zero_point = array<i32: 0>} : (tensor<1x4x4x2xui8>, tensor<5x2x3x3xsi8>) -> tensor<1x4x4x5xi32>
+    %q = graph.requantize %c {multiplier = array<f32: 0.01>, axis = 3 : i64, zero_point = 3 : i64, qmin = 0 : i64, qmax = 255 : i64} : (tensor<1x4x4x5xi32>) -> tensor<1x4x4x5xui8>
+    graph.yield %q : tensor<1x4x4x5xui8>
+  }) {layer = "b"} : (tensor<1x4x4x2xui8>) -> tensor<1x4x4x5xui8>
+  func.return %1, %2 : tensor<1x4x4x5xui8>, tensor<1x4x4x5xui8>
+}
+
+// Sixteen channels and more have room for whole vectors.
+// CHECK-LABEL: func.func @room(
+// CHECK:         }) {layer = "first"} : (tensor<1x4x4x20xui8>) -> tensor<1x4x4x20xui8, #graph.layout<array<i64: 32, 0, 0, 0, 0>>>
+// CHECK:         }) {layer = "second"} : (tensor<1x4x4x20xui8, #graph.layout<array<i64: 32, 0, 0, 0, 0>>>) -> tensor<1x4x4x20xui8>
+func.func @room(%x: tensor<1x4x4x20xui8>) -> tensor<1x4x4x20xui8> {
+  %0 = "graph.kernel"(%x) ({
+  ^bb0(%a: tensor<1x4x4x20xui8>):
+    %t = graph.lut %a {table = dense<7> : tensor<256xui8>} : (tensor<1x4x4x20xui8>) -> tensor<1x4x4x20xui8>
+    graph.yield %t : tensor<1x4x4x20xui8>
+  }) {layer = "first"} : (tensor<1x4x4x20xui8>) -> tensor<1x4x4x20xui8>
+  %1 = "graph.kernel"(%0) ({
+  ^bb0(%a: tensor<1x4x4x20xui8>):
+    %t = graph.lut %a {table = dense<7> : tensor<256xui8>} : (tensor<1x4x4x20xui8>) -> tensor<1x4x4x20xui8>
+    graph.yield %t : tensor<1x4x4x20xui8>
+  }) {layer = "second"} : (tensor<1x4x4x20xui8>) -> tensor<1x4x4x20xui8>
+  func.return %1 : tensor<1x4x4x20xui8>
+}
