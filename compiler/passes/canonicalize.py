@@ -28,6 +28,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.pattern_rewriter import PatternRewriter, RewritePattern, op_type_rewrite_pattern
+from xdsl.rewriter import Rewriter
 from xdsl.traits import is_side_effect_free
 
 from ..dialects import graph
@@ -252,8 +253,7 @@ def _remove_duplicates_in(block: Block) -> bool:
             continue
         for mine, earlier in zip(op.results, first.results, strict=True):
             mine.replace_all_uses_with(earlier)
-        op.detach()  # type: ignore[no-untyped-call]
-        op.erase()
+        Rewriter.erase_op(op)
         changed = True
     return changed
 
