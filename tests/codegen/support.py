@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from emulation import invoke_for, thread_counts
 from lpc.compiler import driver
+from lpc.compiler.compilation import collector_paused
 from lpc.compiler.codegen.jit import JitLibrary
 from lpc.compiler.codegen.program import TargetProgram
 from lpc.compiler.codegen.targets import TARGETS, Target
@@ -153,10 +154,11 @@ def levels_of(module: ModuleOp, target: Target) -> dict[str, driver.Level]:
     driver.run_passes(module, context, driver.TO_PACKED)
     levels = driver.target_levels(module, target, context, lambda level, name: None)
     result = {}
-    for level in levels:
-        if isinstance(level.content, ModuleOp):
-            level.content.verify()
-        result[level.name] = level
+    with collector_paused():
+        for level in levels:
+            if isinstance(level.content, ModuleOp):
+                level.content.verify()
+            result[level.name] = level
     return result
 
 
