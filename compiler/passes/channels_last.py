@@ -8,7 +8,8 @@ One walk in program order carries along, for every [N, C, H, W] value computed s
 channels-last twin. Windowed ops start twins; ops that treat all elements alike, or name axes that
 can be renamed, continue them; transposes between the layouts end or start them for nothing.
 Whatever else reads a value gets it transposed back. So the pass is linear, and no transpose stands
-between two ops that can both work channels-last.
+between two ops that can both work channels-last. The first one of a model stays below the quantize
+of its input, where it moves bytes: above, it would move floats, and take 2.5 times as long.
 
 A flatten of an image in front of a matmul with constant weights permutes the weight's rows instead.
 Reductions and softmax over the channel axis keep their layout: their summation order is part of the
@@ -37,6 +38,7 @@ from .rewriting import constant_of, inherit_layer
 
 TO_LAST = (0, 2, 3, 1)  # result axis i is input axis TO_LAST[i]
 TO_FIRST = (0, 3, 1, 2)
+WINDOWED: tuple[type[Operation], ...] = (*CONVOLUTIONS, *POOLS, graph.ResizeNearestOp)
 _AXIS = {old: new for new, old in enumerate(TO_LAST)}
 
 
@@ -51,6 +53,7 @@ class _ChannelsLast:
 
     def __post_init__(self) -> None:
         self.twins: dict[SSAValue, SSAValue] = {}
+        self.borders: dict[SSAValue, SSAValue] = {}  # values that a transpose made channels-last
 
     def run(self) -> None:
         for op in list(self.block.ops):
@@ -93,9 +96,12 @@ class _ChannelsLast:
         if constant is not None:
             moved = np.ascontiguousarray(constant.reshape(padded).transpose(TO_LAST))
             return self._insert(graph.ConstantOp(moved), user)
-        if len(shape) < 4:
-            value = self._insert(graph.ReshapeOp(value, padded), user)
-        return self._insert(graph.TransposeOp(value, TO_LAST), user)
+        if value not in self.borders:
+            image = value
+            if len(shape) < 4:
+                image = self._insert(graph.ReshapeOp(value, padded), user)
+            self.borders[value] = self._insert(graph.TransposeOp(image, TO_LAST), user)
+        return self.borders[value]
 
     def _twin(
         self,
@@ -119,7 +125,7 @@ class _ChannelsLast:
 
     def _convert(self, op: Operation) -> SSAValue | None:
         """The op's channels-last twin, or what it does for nothing; None if it has none."""
-        if isinstance(op, (*CONVOLUTIONS, *POOLS, graph.ResizeNearestOp)):
+        if isinstance(op, WINDOWED):
             return self._windowed(op)
         if isinstance(op, graph.TransposeOp):
             return self._transpose(op)
@@ -128,11 +134,9 @@ class _ChannelsLast:
         if not any(operand in self.twins for operand in op.operands):
             return None
         if isinstance(op, ELEMENTWISE) and len(shape_of(op.results[0])) == 4:
-            operands = [self._last(v, op) for v in op.operands]
-            return self._twin(op, operands, _renamed_axis(op))
+            return self._continue(op)
         if isinstance(op, graph.ConcatOp):
-            operands = [self._last(v, op) for v in op.operands]
-            return self._twin(op, operands, _renamed_axis(op))
+            return self._continue(op)
         if isinstance(op, graph.SliceOp | graph.PadOp):
             names = (
                 ("starts", "limits", "steps") if isinstance(op, graph.SliceOp) else ("low", "high")
@@ -142,6 +146,9 @@ class _ChannelsLast:
         if isinstance(op, graph.ReduceOp):
             return self._reduce(op)
         return None
+
+    def _continue(self, op: Operation) -> SSAValue:
+        return self._twin(op, [self._last(v, op) for v in op.operands], _renamed_axis(op))
 
     def _windowed(self, op: Any) -> SSAValue | None:
         if op.layout.data != "nchw":

@@ -58,3 +58,20 @@ func.func @flatten(%x: tensor<1x2x2x4xui8>) -> tensor<1x1xi32> {
 // CHECK:         graph.reshape %{{.*}} : (tensor<1x2x2x2xui8>) -> tensor<1x8xui8>
 // CHECK:         graph.constant {value = dense<{{.*0.*4.*1.*5.*2.*6.*3.*7.*}}> : tensor<8x1xsi8>}
 // CHECK-NEXT:    graph.qmatmul
+
+// -----
+
+// Two readers of a channels-first input share one transpose of it.
+func.func @shared_border(%x: tensor<1x3x4x4xui8>) -> tensor<1x6x2x2xui8> {
+  %p = graph.max_pool %x {layout = "nchw", kernel = array<i64: 2, 2>, strides = array<i64: 2, 2>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x3x4x4xui8>) -> tensor<1x3x2x2xui8>
+  %q = graph.max_pool %x {layout = "nchw", kernel = array<i64: 1, 1>, strides = array<i64: 2, 2>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x3x4x4xui8>) -> tensor<1x3x2x2xui8>
+  %c = graph.concat %p, %q {axis = 1 : i64} : (tensor<1x3x2x2xui8>, tensor<1x3x2x2xui8>) -> tensor<1x6x2x2xui8>
+  func.return %c : tensor<1x6x2x2xui8>
+}
+// CHECK-LABEL: func.func @shared_border
+// CHECK-NEXT:    %[[X:.*]] = graph.transpose %x
+// CHECK-NEXT:    graph.max_pool %[[X]]
+// CHECK-NEXT:    graph.max_pool %[[X]]
+// CHECK-NEXT:    graph.concat
+// CHECK-NEXT:    graph.transpose
+// CHECK-NEXT:    func.return
