@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 from emulation import invoke_for, thread_counts
 from lpc.compiler import driver
-from lpc.compiler.compilation import collector_paused
 from lpc.compiler.codegen.jit import JitLibrary
 from lpc.compiler.codegen.program import TargetProgram
 from lpc.compiler.codegen.targets import TARGETS, Target
+from lpc.compiler.compilation import collector_paused
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array, tensor_type
 from lpc.compiler.interpreters.graph import run_graph
