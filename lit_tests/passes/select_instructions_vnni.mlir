@@ -9,10 +9,10 @@ func.func @dot4(%c: vector<16xi32>, %a: vector<16xi32>, %b: vector<16xi32>) -> v
   func.return %0 : vector<16xi32>
 }
 
-// Narrower vectors have no such row: their bytes are widened.
+// Narrower vectors have a row of their own.
 // CHECK-LABEL: func.func @narrow(
-// CHECK-NOT:     vpdpbusd
-// CHECK:         loop.instruction "vpmaddwd.256"
+// CHECK-NEXT:    %0 = loop.instruction "vpdpbusd.256" %c, %a, %b : (vector<8xi32>, vector<8xi32>, vector<8xi32>) -> vector<8xi32>
+// CHECK-NEXT:    func.return %0
 func.func @narrow(%c: vector<8xi32>, %a: vector<8xi32>, %b: vector<8xi32>) -> vector<8xi32> {
   %0 = loop.dot4 %c, %a, %b : vector<8xi32>
   func.return %0 : vector<8xi32>
