@@ -26,7 +26,7 @@ types: $(VENV)/.installed-dev  ## mypy, strict
 	$(BIN)/mypy
 
 lit: $(VENV)/.installed-dev  ## dialects and passes on textual IR
-	$(BIN)/lit -j$(JOBS) --quiet lit_tests
+	$(BIN)/lit -j$(JOBS) -sv lit_tests
 
 pytest: $(VENV)/.installed-dev  ## everything else
 	$(BIN)/pytest -n $(JOBS) --dist=worksteal --quiet tests
