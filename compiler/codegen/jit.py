@@ -7,7 +7,6 @@ the runtime treats it like a loaded library.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -15,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .library import WEIGHTS_ALIGNMENT, lpc_version
-from .objects import baseline_machine, parse_optimized
+from .objects import baseline_machine
 from .program import LibraryInfo, ReadableBytes, TargetProgram, as_array
-from .tables import sorted_programs, support_text, tables_text
+from .tables import sorted_programs, support_object, tables_text
 
 # Threads of a library's pool sleep in its code, so code lives as long as the process (a shared
 # library is linked with -z nodelete for the same reason).
@@ -32,25 +31,15 @@ class JitLibrary:
         constant = f"inttoptr (i64 {weights.ctypes.data} to ptr)"
         tables = tables_text(sorted_programs([program]), info, lpc_version(), [constant])
         machine = baseline_machine()
-        module = llvm.parse_bitcode(_optimized(support_text()))
-        module.link_in(llvm.parse_assembly(tables))
-        # Two objects, each in one piece (`use_lmm`), and only 64-bit addresses between them: in a
-        # big process pieces may lie more than 2 GiB apart, and LLVM aborts where 32 bits do not do.
-        self._engine = llvm.create_mcjit_compiler(module, machine, use_lmm=True)
-        self._engine.add_object_file(llvm.ObjectFileRef.from_data(program.object_code))
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(tables), machine)
+        for code in (support_object(), program.object_code):
+            self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
         _KEPT.append((self._engine, weights))
 
     def address(self, name: str) -> int:
         """Address of an entry point; 0 for an unknown name."""
         return int(self._engine.get_function_address(name))
-
-
-@cache
-def _optimized(text: str) -> bytes:
-    """Bitcode."""
-    code: bytes = parse_optimized(text, baseline_machine()).as_bitcode()
-    return code
 
 
 def _aligned(blob: ReadableBytes) -> npt.NDArray[np.uint8]:

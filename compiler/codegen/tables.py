@@ -42,11 +42,7 @@ _KINDS = {"input": 0, "output": 1, "workspace": 2, "weights": 3}
 @cache
 def support_object() -> bytes:
     """Executor, thread pool, CPU check and ABI: the same for every model."""
-    return emit_object(support_text())
-
-
-def support_text() -> str:
-    return "\n".join([*map(_support, (TYPES, *CODE)), *_feature_rows()])
+    return emit_object("\n".join([*map(_support, (TYPES, *CODE)), *_feature_rows()]))
 
 
 def _support(name: str) -> str:
