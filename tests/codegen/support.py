@@ -11,13 +11,16 @@ import ctypes
 import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import lpc.runtime as lpr
 import numpy as np
 import numpy.typing as npt
 from emulation import invoke_for, thread_counts
 from lpc.compiler import driver
-from lpc.compiler.codegen.jit import JitLibrary
+from lpc.compiler.codegen.library import write_library
 from lpc.compiler.codegen.program import TargetProgram
 from lpc.compiler.codegen.targets import TARGETS, Target
 from lpc.compiler.compilation import collector_paused
@@ -163,13 +166,18 @@ def levels_of(module: ModuleOp, target: Target) -> dict[str, driver.Level]:
 
 
 def load(module: ModuleOp, target: Target) -> Model:
-    """Compiles a graph module, which changes, and loads it into this process."""
+    """Compiles a graph module, which changes, and loads it into this process.
+
+    As a library: a process with hundreds of programs is too big for LLVM's own loader, which may
+    place the sections of one program out of each other's reach."""
     info = library_info(module)
     program = levels_of(module, target)["obj"].content
     assert isinstance(program, TargetProgram)
-    jit = JitLibrary(program, info)
     invoke = invoke_for(target.name)
-    return Model(jit.address, "bench", num_threads=1, target=target.name, invoke=invoke)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "bench.so"
+        write_library(path, [program], info)
+        return lpr.load(path, num_threads=1, target=target.name, invoke=invoke)
 
 
 def run(model: Model, arrays: Sequence[Array], threads: int) -> list[Array]:
