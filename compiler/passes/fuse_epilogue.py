@@ -33,6 +33,7 @@ from ..dialects import graph
 from ..dialects.tensors import is_code, shape_of
 from .kernel_classes import (
     ANCHORS,
+    MATMULS,
     MOVEMENT,
     POOLS,
     ROWS,
@@ -190,6 +191,8 @@ def _embedded(value: SSAValue, ordered: list[Operation]) -> bool:
     if constant_of(value) is None:
         return False
     users = [op for op in ordered if value in op.operands]
+    if isinstance(users[0], MATMULS) and not has_constant_weight(users[0]):
+        return value not in users[0].operands[:2]
     if isinstance(users[0], MOVEMENT):
         return isinstance(users[0], graph.GatherOp) and value is not users[0].input
     return is_channel_constant(value) or any(

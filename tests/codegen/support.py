@@ -19,6 +19,8 @@ import lpc.runtime as lpr
 import numpy as np
 import numpy.typing as npt
 from emulation import invoke_for, thread_counts
+from hypothesis import Phase, settings
+from hypothesis import strategies as st
 from lpc.compiler import driver
 from lpc.compiler.codegen.library import write_library
 from lpc.compiler.codegen.program import TargetProgram
@@ -33,6 +35,11 @@ from xdsl.dialects.builtin import ArrayAttr, FunctionType, ModuleOp, StringAttr
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Operation, Region, SSAValue
 
+#: Without shrinking: an example is a whole module of cases, and the message names the case.
+EXAMPLES = settings(
+    max_examples=2, phases=(Phase.explicit, Phase.generate), deadline=None, database=None
+)
+SEEDS = st.integers(0, 2**32 - 1)
 PAGE = mmap.PAGESIZE
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _KEPT: list[mmap.mmap] = []  # numpy arrays of mapped memory do not keep protected pages alive

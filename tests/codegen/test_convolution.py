@@ -7,15 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given
 from lpc.compiler.codegen.targets import TARGETS, Target
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array, shape_of, ui8
-from support import Bench, extreme_codes, pick
+from support import EXAMPLES, SEEDS, Bench, extreme_codes, pick
 from xdsl.ir import SSAValue
 
-SEEDS = st.integers(0, 2**32 - 1)
 #: Around vectors of 4, 8 and 16 lanes and blocks of them.
 CHANNELS = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 48, 49, 64, 65)
 SIDES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 14, 15, 17, 29)
@@ -162,19 +160,19 @@ def add_case(bench: Bench, g: np.random.Generator, s: Shape) -> None:
 
 
 @given(SEEDS)
-@settings(max_examples=4, deadline=None)
+@EXAMPLES
 def test_random_convolutions(seed: int) -> None:
     g, bench = np.random.default_rng(seed), Bench()
-    for _ in range(14):
+    for _ in range(8):
         add_case(bench, g, draw_shape(g))
     bench.check()
 
 
 @given(SEEDS)
-@settings(max_examples=3, deadline=None)
+@EXAMPLES
 def test_random_depthwise_convolutions(seed: int) -> None:
     g, bench = np.random.default_rng(seed), Bench()
-    for _ in range(10):
+    for _ in range(6):
         add_case(bench, g, draw_shape(g, depthwise=True))
     bench.check()
 

@@ -7,15 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.graph import UNARY_KINDS
 from lpc.compiler.dialects.tensors import Array, element_type_of, shape_of, si8, ui8
-from support import Bench, extreme_codes, pick
+from support import EXAMPLES, SEEDS, Bench, extreme_codes, pick
 from xdsl.ir import SSAValue
 
-SEEDS = st.integers(0, 2**32 - 1)
 LENGTHS = (1, 2, 3, 5, 8, 15, 16, 17, 31, 32, 33, 63, 65)
 PARAMETERS: dict[str, tuple[float, ...]] = {
     "leaky_relu": (0.1,),
@@ -85,7 +83,7 @@ def add_binary(bench: Bench, g: np.random.Generator) -> None:
 
 
 @given(SEEDS)
-@settings(max_examples=3, deadline=None)
+@EXAMPLES
 def test_binary_ops_broadcast(seed: int) -> None:
     g, bench = np.random.default_rng(seed), Bench()
     for _ in range(20):
@@ -206,10 +204,10 @@ CASES = (add_quantize, add_requantize, add_dequantize, add_codes, add_cast, add_
 
 
 @given(SEEDS)
-@settings(max_examples=3, deadline=None)
+@EXAMPLES
 def test_codes(seed: int) -> None:
     g, bench = np.random.default_rng(seed), Bench()
-    for add in CASES * 4:
+    for add in CASES * 2:
         add(bench, g)
     bench.check()
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given
 from lpc.compiler.dialects import graph
 from lpc.compiler.interpreters.contractions import Window, conv2d
-from support import Bench
+from support import EXAMPLES, SEEDS, Bench
 from test_convolution import Shape, draw_shape
-
-SEEDS = st.integers(0, 2**32 - 1)
 
 
 def add_case(bench: Bench, g: np.random.Generator, s: Shape) -> None:
@@ -28,10 +25,10 @@ def add_case(bench: Bench, g: np.random.Generator, s: Shape) -> None:
 
 
 @given(SEEDS)
-@settings(max_examples=3)
+@EXAMPLES
 def test_float_convolutions(seed: int) -> None:
     g, bench = np.random.default_rng(seed), Bench()
-    for number in range(12):
+    for number in range(9):
         add_case(bench, g, draw_shape(g, depthwise=number % 3 == 0))
     bench.check()
 

@@ -31,7 +31,7 @@ def test_every_cast() -> None:
     g, bench = np.random.default_rng(6), Bench()
     kinds = (np.uint8, np.int8, np.int32, np.int64, np.float32, np.bool_)
     for source, target in product(kinds, kinds):
-        for shape in SHAPES[:3]:
+        for shape in SHAPES[1:3]:
             x = bench.input(sample(g, shape, source))
             value = bench(graph.CastOp(x, element_type_of(target)))
             bench.output(value, f"cast {source.__name__} → {target.__name__} {shape}")

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array, shape_of, ui8
-from support import Bench, extreme_codes, pick
+from support import EXAMPLES, SEEDS, Bench, extreme_codes, pick
 from xdsl.ir import SSAValue
 
-SEEDS = st.integers(0, 2**32 - 1)
 SIZES = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 64, 65)
 
 Shape = tuple[int, ...]
@@ -91,20 +89,20 @@ def add_floats(bench: Bench, g: np.random.Generator, constant: bool) -> None:
 
 
 @given(SEEDS)
-@settings(max_examples=3, deadline=None)
+@EXAMPLES
 def test_products_with_constant_weights(seed: int) -> None:
     g, bench = np.random.default_rng(seed), Bench()
-    for _ in range(6):
+    for _ in range(4):
         add_codes(bench, g, True)
         add_floats(bench, g, True)
     bench.check()
 
 
 @given(SEEDS)
-@settings(max_examples=3, deadline=None)
+@EXAMPLES
 def test_products_of_activations(seed: int) -> None:
     g, bench = np.random.default_rng(seed), Bench()
-    for _ in range(6):
+    for _ in range(4):
         add_codes(bench, g, False)
         add_floats(bench, g, False)
     bench.check()
@@ -113,10 +111,16 @@ def test_products_of_activations(seed: int) -> None:
 def test_constant_batches_and_constant_left_operands() -> None:
     """Constants that are no weight matrix are read from the library's data."""
     g, bench = np.random.default_rng(4), Bench()
-    for a_shape, b_shape in (((3, 5, 7), (3, 7, 20)), ((5, 7), (3, 7, 16)), ((2, 2, 4), (4, 3))):
+    for a_shape, b_shape in (
+        ((3, 5, 7), (3, 7, 20)), ((5, 7), (3, 7, 16)), ((2, 2, 4), (4, 3)), ((1, 1), (1, 5)),
+        ((1, 6), (6, 1)),
+    ):  # fmt: skip
         a, b = (g.standard_normal(s).astype(np.float32) for s in (a_shape, b_shape))
         left, right = bench.input(a), bench.constant(b)
         bench.output(bench(graph.MatMulOp(left, right)), f"{b_shape}", bound_of(a, b))
         left, right = bench.constant(a), bench.input(b)
         bench.output(bench(graph.MatMulOp(left, right)), f"const {a_shape}", bound_of(a, b))
+        bias = g.standard_normal(b_shape[-1]).astype(np.float32)
+        value = bench(graph.MatMulOp(bench.input(a), bench.constant(b), bench.input(bias)))
+        bench.output(value, f"bias at run time {b_shape}", bound_of(a, b, bias))
     bench.check()

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array, shape_of, ui8
-from support import Bench, extreme_codes, pick
+from support import EXAMPLES, SEEDS, Bench, extreme_codes, pick
 from xdsl.ir import SSAValue
 
-SEEDS = st.integers(0, 2**32 - 1)
 LENGTHS = (1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 20, 33)
 
 
@@ -154,16 +152,16 @@ CASES = (add_move, add_move, add_move, add_concat)
 
 
 @given(SEEDS)
-@settings(max_examples=4, deadline=None)
+@EXAMPLES
 def test_movement(seed: int) -> None:
     g, bench = np.random.default_rng(seed), Bench()
-    for add in CASES * 4:
+    for add in CASES * 3:
         add(bench, g)
     bench.check()
 
 
 @given(SEEDS)
-@settings(max_examples=3, deadline=None)
+@EXAMPLES
 def test_movement_between_convolutions(seed: int) -> None:
     g, bench = np.random.default_rng(seed), Bench()
     for _ in range(4):

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import ui8
-from support import Bench, extreme_codes, pick
+from support import EXAMPLES, SEEDS, Bench, extreme_codes, pick
 
-SEEDS = st.integers(0, 2**32 - 1)
 CHANNELS = (1, 3, 4, 8, 15, 16, 17, 32, 33, 64)
 SIDES = (1, 2, 3, 5, 7, 8, 14)
 
@@ -82,10 +80,10 @@ CASES = (add_max, add_max_of_dequantized, add_average, add_sum)
 
 
 @given(SEEDS)
-@settings(max_examples=3, deadline=None)
+@EXAMPLES
 def test_pools(seed: int) -> None:
     g, bench = np.random.default_rng(seed), Bench()
-    for add in CASES * 3:
+    for add in CASES * 2:
         add(bench, g)
     bench.check()
 

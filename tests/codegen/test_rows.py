@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array, shape_of, ui8
-from support import Bench, extreme_codes, pick
+from support import EXAMPLES, SEEDS, Bench, extreme_codes, pick
 from xdsl.ir import SSAValue
 
-SEEDS = st.integers(0, 2**32 - 1)
 LENGTHS = (1, 2, 5, 15, 16, 17, 31, 32, 33, 49, 100)
 
 
@@ -71,9 +69,9 @@ CASES = (add_softmax, add_layer_norm, add_reduction)
 
 
 @given(SEEDS)
-@settings(max_examples=3, deadline=None)
+@EXAMPLES
 def test_rows(seed: int) -> None:
     g, bench = np.random.default_rng(seed), Bench()
-    for add in CASES * 4:
+    for add in CASES * 2:
         add(bench, g)
     bench.check()
