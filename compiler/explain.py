@@ -23,6 +23,7 @@ from .dialects import graph
 from .dialects.tensors import is_code, type_of
 from .passes.constant_codes import constant_weights
 from .passes.grids import Grid, dequantized
+from .passes.kernel_classes import MOVEMENT
 from .passes.rewriting import constant_of
 from .signature import source_layers
 
@@ -34,17 +35,7 @@ _INTEGER = (
     graph.LutOp,
     graph.RecodeOp,
 )
-_MOVING = (
-    graph.ReshapeOp,
-    graph.TransposeOp,
-    graph.SliceOp,
-    graph.BroadcastOp,
-    graph.GatherOp,
-    graph.ResizeNearestOp,
-    graph.ConcatOp,
-    graph.PadOp,
-    graph.MaxPoolOp,
-)
+_MOVING: tuple[type[Operation], ...] = (*MOVEMENT, graph.MaxPoolOp)
 _ELEMENTWISE = (graph.BinaryOp, graph.UnaryOp)
 _BORDER = (graph.QuantizeOp, graph.DequantizeOp)
 

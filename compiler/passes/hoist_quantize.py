@@ -36,20 +36,11 @@ from ..dialects import graph
 from ..dialects.tensors import Array, shape_of, type_of, value_dtype
 from .clamps import clamp_of
 from .grids import Grid
+from .kernel_classes import MOVEMENT
 from .rewriting import inherit_layer, replace, rewrite
 from .sink_dequantize import CancelQuantize, every_window_sees_input
 
-_MOVING = (
-    graph.ReshapeOp,
-    graph.TransposeOp,
-    graph.SliceOp,
-    graph.BroadcastOp,
-    graph.GatherOp,
-    graph.ResizeNearestOp,
-    graph.ConcatOp,
-    graph.PadOp,
-    graph.MaxPoolOp,
-)
+_MOVING: tuple[type[Operation], ...] = (*MOVEMENT, graph.MaxPoolOp)
 
 
 def quantize_like(op: graph.QuantizeOp, x: SSAValue) -> graph.QuantizeOp:
