@@ -71,33 +71,46 @@ class StepOrder:
         return np.concatenate(parts)
 
 
+def signed_parts(weights: Array) -> tuple[Array, Array]:
+    """w⁺ and |w|⁻ of `weights` [channels, steps, 4] s8, as i16 [4, steps, channels]: contiguous in
+    the axis that bounds are taken over, since packing spends its time here."""
+    codes = np.ascontiguousarray(weights.transpose(2, 1, 0)).astype(np.int16)
+    positive = np.maximum(codes, 0)
+    return positive, positive - codes
+
+
+def paired(part: Array, form: Form) -> Array:
+    """Sums [2, steps, channels] of the codes of a step that `form` pairs."""
+    return np.asarray(part[list(form.pairing[0::2])] + part[list(form.pairing[1::2])])
+
+
 def lane_sums(weights: Array) -> tuple[Array, Array, Array]:
     """Per step and 16-bit lane: Σ w⁺, Σ |w|⁻ and Σ |w| over the lane's pair.
 
-    `weights`: [channels, steps, 4] s8; results [steps, 2·channels]."""
-    wide = weights.astype(np.int32)
-    positive, negative = np.maximum(wide, 0), np.maximum(-wide, 0)
-    sums = []
-    for part in (positive, negative, positive + negative):
-        pairs = part.reshape(*part.shape[:2], 2, 2).sum(-1)
-        sums.append(np.ascontiguousarray(pairs.transpose(1, 0, 2)).reshape(pairs.shape[1], -1))
-    return sums[0], sums[1], sums[2]
+    `weights`: [channels, steps, 4] s8; results i16 [steps, 2·channels]."""
+    positive, negative = (paired(part, PAIRS) for part in signed_parts(weights))
+    return _by_step(positive), _by_step(negative), _by_step(positive + negative)
+
+
+def _by_step(pairs: Array) -> Array:
+    return np.concatenate(pairs, axis=1)
 
 
 def sort_steps(weights: Array) -> StepOrder:
     """The cheapest proved form of every step of a block; `weights`: [channels, steps, 4] s8."""
-    positive, negative, magnitude = lane_sums(weights)
-    left = np.ones(len(positive), bool)
+    parts = signed_parts(weights)
+    positive, negative = (paired(part, PAIRS) for part in parts)
+    left = np.ones(weights.shape[1], bool)
     groups: dict[str, Array] = {}
     for form in (PAIRS, PAIRS_02, PAIRS_03):
-        fits = left & pairs_fit(weights, form)
+        fits = left & pairs_fit(parts, form)
         groups[form.name] = np.flatnonzero(fits)
         left &= ~fits
-    signs = np.concatenate([positive, negative], axis=1)
+    signs = np.concatenate([*positive, *negative], axis=1)
     groups[PAIRS2.name], groups[PAIRS.name] = _chain(groups[PAIRS.name], signs, PAIR_LIMIT)
-    bounded = left & (weights.min((0, 2)) >= -127)
+    bounded = left & (parts[1].max(2).max(0) <= 127)
     groups[CENTRED2.name], groups[CENTRED.name] = _chain(
-        np.flatnonzero(bounded), magnitude, CENTRED_LIMIT
+        np.flatnonzero(bounded), _by_step(positive + negative), CENTRED_LIMIT
     )
     groups[WIDE.name] = np.flatnonzero(left & ~bounded)
     counts = tuple(len(groups[form.name]) // form.chain for form in FORMS)
@@ -105,10 +118,10 @@ def sort_steps(weights: Array) -> StepOrder:
     return StepOrder(steps.astype(np.int32), counts)
 
 
-def pairs_fit(weights: Array, form: Form) -> Array:
+def pairs_fit(parts: tuple[Array, Array], form: Form) -> Array:
     """Per step: whether no pair sum, paired as `form` says, can leave 16 bits."""
-    positive, negative, _ = lane_sums(weights[:, :, list(form.pairing)])
-    return np.asarray((positive.max(1) <= PAIR_LIMIT) & (negative.max(1) <= PAIR_LIMIT))
+    largest = np.maximum(*(paired(part, form) for part in parts)).max(2)
+    return np.asarray(largest.max(0) <= PAIR_LIMIT)
 
 
 def apply_pairing(panel: Array, counts: tuple[int, ...], inverse: bool = False) -> Array:
@@ -128,11 +141,12 @@ def _chain(numbers: Array, sums: Array, limit: int) -> tuple[Array, Array]:
 
     The largest remaining step tries the smallest: if that is too much, it stays alone."""
     order = numbers[np.argsort(sums[numbers].max(1, initial=0), kind="stable")]
+    rows = list(sums[order])
     chained: list[int] = []
     single: list[int] = []
     low, high = 0, len(order) - 1
     while low < high:
-        if (sums[order[low]] + sums[order[high]]).max() <= limit:
+        if np.maximum.reduce(rows[low] + rows[high]) <= limit:
             chained += [order[low], order[high]]
             low += 1
         else:
