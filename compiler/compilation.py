@@ -17,7 +17,7 @@ from pathlib import Path
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.utils.exceptions import VerifyException
 
-from . import files
+from . import files, verification
 from .codegen.host import resolve_targets
 from .codegen.library import write_header, write_library
 from .codegen.linker import find_linker
@@ -123,7 +123,7 @@ def verify(level: Level) -> None:
     if not isinstance(level.content, ModuleOp):
         return
     try:
-        level.content.verify()
+        verification.verify(level.content)
     except VerifyException as error:
         raise LpcError(f"the compiler built wrong IR at level '{level.name}': {error}") from error
 

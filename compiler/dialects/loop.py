@@ -24,6 +24,7 @@ from functools import cache
 from typing import Any, ClassVar, cast
 
 from xdsl.dialects.builtin import (
+    DenseArrayBase,
     DictionaryAttr,
     IndexType,
     IntegerAttr,
@@ -91,7 +92,13 @@ def _i64(value: int) -> IntegerAttr[Any]:
     return IntegerAttr(value, i64)
 
 
+@cache
+def _sizes(*counts: int) -> DenseArrayBase[Any]:
+    return DenseArrayBase.from_list(i32, list(counts))
+
+
 _string = cache(StringAttr)
+_UNIT = UnitAttr()
 
 
 def create(
@@ -118,9 +125,7 @@ def _default_properties(kind: type[Operation]) -> Mapping[str, Attribute]:
     return {n: d.default_value for n, d in definitions if d.default_value is not None}
 
 
-class LoopOp(IRDLOperation, ABC):
-    irdl_options = (ParsePropInAttrDict(),)
-
+class _PlainOp(IRDLOperation, ABC):
     def __init__(
         self,
         operands: Sequence[SSAValue] = (),
@@ -131,6 +136,10 @@ class LoopOp(IRDLOperation, ABC):
         Operation.__init__(
             self, operands=operands, properties=properties, result_types=result_types
         )
+
+
+class LoopOp(_PlainOp, ABC):
+    irdl_options = (ParsePropInAttrDict(),)
 
 
 # --- memory ---------------------------------------------------------------------------------------
@@ -253,7 +262,7 @@ class Dot4Op(_Dot):
 
 
 @irdl_op_definition
-class DotChainOp(IRDLOperation):
+class DotChainOp(_PlainOp):
     """accumulator + Σ over the chain of `dot4`, with the sums of a chain made in 16 bits.
 
     The op states a proof (contractions/forms.py): no 16-bit sum of byte pairs (0, 1) and (2, 3)
@@ -281,9 +290,10 @@ class DotChainOp(IRDLOperation):
         weights: Sequence[SSAValue],
         centred: bool,
     ):
+        sizes = {AttrSizedOperandSegments.attribute_name: _sizes(1, len(inputs), len(weights))}
         super().__init__(
-            operands=[accumulator, list(inputs), list(weights)],
-            properties={"centred": UnitAttr() if centred else None},
+            operands=[accumulator, *inputs, *weights],
+            properties={"centred": _UNIT, **sizes} if centred else sizes,
             result_types=[accumulator.type],
         )
 
