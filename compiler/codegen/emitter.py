@@ -7,7 +7,8 @@ tensor cannot change another (the memory planner guarantees it).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from llvmlite import ir
@@ -35,13 +36,31 @@ _BYTE = ir.IntType(8)
 _INDEX = ir.IntType(64)
 
 
-def emit_module(module: ModuleOp, target: Target) -> ir.Module:
+@dataclass(frozen=True)
+class KernelText:
+    """LLVM IR of one kernel: its functions, and declarations of the intrinsics that they call."""
+
+    definitions: str
+    declarations: tuple[str, ...]
+
+
+def emit_kernels(module: ModuleOp, target: Target) -> list[KernelText]:
     """LLVM IR of all kernels in `module`."""
-    llvm_module = ir.Module(name=f"lpc.{target.name}")
-    for op in module.body.block.ops:
-        if isinstance(op, FuncOp):
-            _KernelEmitter(llvm_module, op, target).emit()
-    return llvm_module
+    return [_emit_kernel(op, target) for op in module.body.block.ops if isinstance(op, FuncOp)]
+
+
+def module_text(kernels: Sequence[KernelText]) -> str:
+    """A module of these kernels."""
+    declarations = dict.fromkeys(line for kernel in kernels for line in kernel.declarations)
+    return "\n".join([*declarations, *(kernel.definitions for kernel in kernels)])
+
+
+def _emit_kernel(func: FuncOp, target: Target) -> KernelText:
+    module = ir.Module()
+    _KernelEmitter(module, func, target).emit()
+    declared = [f for f in module.functions if f.is_declaration]
+    defined = [f for f in module.functions if not f.is_declaration]
+    return KernelText("\n".join(map(str, defined)), tuple(map(str, declared)))
 
 
 def llvm_type(attribute: Attribute) -> ir.Type:
