@@ -140,20 +140,30 @@ def _chain(numbers: Array, sums: Array, limit: int) -> tuple[Array, Array]:
     """Steps that can be added in twos within `limit` in every lane, and the rest.
 
     The largest remaining step tries the smallest: if that is too much, it stays alone."""
-    order = numbers[np.argsort(sums[numbers].max(1, initial=0), kind="stable")]
-    rows = list(sums[order])
+    order = numbers[np.argsort(sums[numbers].max(1, initial=0), kind="stable")].tolist()
+    rows = _as_integers(sums[order])
+    # A lane of two rows (at most 512) plus `room` has its top bit set exactly if it exceeds limit.
+    ones = int.from_bytes(b"\1\0" * sums.shape[1], "little")
+    room, top_bits = ones * (0x7FFF - limit), ones << 15
     chained: list[int] = []
     single: list[int] = []
     low, high = 0, len(order) - 1
     while low < high:
-        if np.maximum.reduce(rows[low] + rows[high]) <= limit:
+        if not (rows[low] + rows[high] + room) & top_bits:
             chained += [order[low], order[high]]
             low += 1
         else:
             single.append(order[high])
         high -= 1
-    single += list(order[low : high + 1])
+    single += order[low : high + 1]
     return np.asarray(chained, np.int64), np.asarray(sorted(single), np.int64)
+
+
+def _as_integers(rows: Array) -> list[int]:
+    """Rows of i16 lanes, each as one integer: to add two of these takes a tenth of the time that
+    numpy takes for two short arrays."""
+    data, size = np.ascontiguousarray(rows, "<i2").tobytes(), 2 * rows.shape[1]
+    return [int.from_bytes(data[i : i + size], "little") for i in range(0, len(data), size)]
 
 
 def verify_order(panel: Array, counts: tuple[int, ...]) -> bool:
