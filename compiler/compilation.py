@@ -9,9 +9,9 @@ from __future__ import annotations
 import gc
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -159,11 +159,11 @@ class _Recorder:
         self.programs: list[TargetProgram] = []
         self.stopped_at: str | bytes | None = None
 
-    def watch(self, stages: Iterator[Level]) -> None:
-        with collector_paused():
+    def watch(self, stages: Generator[Level, None, None]) -> None:
+        with collector_paused(), closing(stages):
             self._watch(stages)
 
-    def watch_linkable(self, stages: Iterator[Level]) -> None:
+    def watch_linkable(self, stages: Generator[Level, None, None]) -> None:
         """Also makes the support code that every library needs, while Python has work of its own
         (LLVM runs while the interpreter does)."""
         with ThreadPoolExecutor(1) as background:

@@ -11,7 +11,7 @@ what follows.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -27,7 +27,7 @@ from xdsl.printer import Printer
 from .codegen import machine
 from .codegen.emitter import emit_kernels, module_text
 from .codegen.lower import lower_to_loop
-from .codegen.pieces import compile_pieces
+from .codegen.pieces import Pieces
 from .codegen.program import TargetProgram
 from .codegen.targets import Target
 from .dialects.graph import Graph
@@ -129,10 +129,11 @@ def levels(
     targets: Sequence[Target],
     input_shapes: Mapping[str, Sequence[int]] | None,
     progress: Progress,
-) -> Iterator[Level]:
+) -> Generator[Level, None, None]:
     """Every level of the compilation of `model`, in order; for no targets, those that all share.
 
-    A module is changed in place when the next level is asked for."""
+    A module is changed in place when the next level is asked for. Close it to stop early: code
+    generation goes on beside the consumer."""
     context = new_context()
     progress("import", "")
     module = load_model(model, input_shapes)
@@ -167,14 +168,19 @@ def target_levels(
     SelectInstructions(target.name).apply(context, program.module)
     yield Level("isa", target.name, program.module)
     progress("llvm", target.name)
-    kernels = emit_kernels(program.module, target)
-    text = module_text(kernels)
-    yield Level("llvm", target.name, None, lambda: text)
-    progress("asm", target.name)
-    yield Level("asm", target.name, None, lambda: machine.assembly(text, target))
-    progress("obj", target.name)
-    # Kernel by kernel, on all cores. What is printed is one object of the same functions.
-    objects = compile_pieces([module_text([kernel]) for kernel in kernels], target)
+    # LLVM starts on the first kernels while the last ones are emitted. What the levels print is
+    # one module of all of them.
+    with Pieces(target) as pieces:
+        kernels = []
+        for kernel in emit_kernels(program.module, target):
+            kernels.append(kernel)
+            pieces.add(module_text([kernel]))
+        text = module_text(kernels)
+        yield Level("llvm", target.name, None, lambda: text)
+        progress("asm", target.name)
+        yield Level("asm", target.name, None, partial(machine.assembly, text, target))
+        progress("obj", target.name)
+        objects = pieces.objects()
     whole = partial(machine.object_code, text, target)
     yield Level("obj", target.name, program.compiled(objects), whole)
 

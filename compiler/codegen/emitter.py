@@ -7,7 +7,7 @@ tensor cannot change another (the memory planner guarantees it).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -45,13 +45,14 @@ class KernelText:
     declarations: tuple[str, ...]
 
 
-def emit_kernels(module: ModuleOp, target: Target) -> list[KernelText]:
-    """LLVM IR of all kernels in `module`."""
-    return [_emit_kernel(op, target) for op in module.body.block.ops if isinstance(op, FuncOp)]
+def emit_kernels(module: ModuleOp, target: Target) -> Iterator[KernelText]:
+    """LLVM IR of all kernels in `module`, one by one."""
+    return (_emit_kernel(op, target) for op in module.body.block.ops if isinstance(op, FuncOp))
 
 
-def module_text(kernels: Sequence[KernelText]) -> str:
+def module_text(kernels: Iterable[KernelText]) -> str:
     """A module of these kernels."""
+    kernels = list(kernels)
     declarations = dict.fromkeys(line for kernel in kernels for line in kernel.declarations)
     return "\n".join([*declarations, *(kernel.definitions for kernel in kernels)])
 

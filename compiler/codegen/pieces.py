@@ -1,9 +1,14 @@
 """LLVM on all cores: every kernel becomes an object of its own, in one of several processes
-(llvmlite lets a process make one call at a time).
+(llvmlite lets a process make one call at a time), from the moment its text is known.
+
+    with Pieces(target) as pieces:
+        for text in texts:
+            pieces.add(text)
+        objects = pieces.objects()
 
 The bytes of an object do not depend on who made it, so neither do those of the library. This
-process takes its share of the work, and finishes what a helper could not; it does everything where
-helpers would not pay.
+process takes its share of the work once all texts are known, and finishes what a helper could not;
+it does everything where helpers would not pay.
 """
 
 from __future__ import annotations
@@ -11,75 +16,90 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
+from queue import SimpleQueue
 from threading import Thread
+from types import TracebackType
 
 from . import machine
 from .targets import Target
 
 #: Characters of LLVM IR that take longer to compile than a helper takes to start.
-_WORTH_A_HELPER = 200_000
+_WORTH_A_HELPER = 150_000
 
 
-def compile_pieces(texts: Sequence[str], target: Target) -> tuple[bytes, ...]:
-    """The object code of every text, in order."""
-    return _Work(texts, target).done_by(_helper_count(texts))
-
-
-def _helper_count(texts: Sequence[str]) -> int:
+def idle_cores() -> int:
+    """How many helpers have a core to run on."""
     if not Path(sys.executable or "").name.startswith("python"):
-        return 0  # part of another program, which would start instead
-    idle = len(os.sched_getaffinity(0)) - 1
-    return min(idle, len(texts) - 1, sum(map(len, texts)) // _WORTH_A_HELPER)
+        return 0  # Python is part of another program, which would start instead.
+    return len(os.sched_getaffinity(0)) - 1
 
 
-@dataclass
-class _Work:
-    """Pieces to do, which everyone takes from the front."""
+class Pieces:
+    """The texts of one program on their way to object code."""
 
-    texts: Sequence[str]
-    target: Target
-    left: deque[int] = field(init=False)
-    objects: dict[int, bytes] = field(default_factory=dict)
+    def __init__(self, target: Target):
+        self._target = target
+        self._texts: list[str] = []
+        self._characters = 0
+        self._objects: dict[int, bytes] = {}
+        # Numbers of texts that nobody has begun; None after the last one, and it stays there.
+        self._left: SimpleQueue[int | None] = SimpleQueue()
+        self._helpers: list[Thread] = []
+        self._most_helpers = idle_cores()
 
-    def __post_init__(self) -> None:
-        self.left = deque(range(len(self.texts)))
+    def add(self, text: str) -> None:
+        self._left.put(len(self._texts))
+        self._texts.append(text)
+        self._characters += len(text)
+        worth = self._characters // _WORTH_A_HELPER
+        if len(self._helpers) < min(worth, self._most_helpers):
+            self._helpers.append(Thread(target=self._help, daemon=True))
+            self._helpers[-1].start()
 
-    def done_by(self, helpers: int) -> tuple[bytes, ...]:
-        threads = [Thread(target=self._help) for _ in range(helpers)]
-        for thread in threads:
-            thread.start()
-        try:
-            self._take_all(self._here)
-        finally:
-            self.left.clear()
-            for thread in threads:
-                thread.join()
+    def objects(self) -> tuple[bytes, ...]:
+        """The object code of every text, in order."""
+        self._left.put(None)
+        self._take_all(self._here)
+        self._join()
         # A helper that failed has left its piece undone.
-        everything = enumerate(self.texts)
-        return tuple(self.objects.get(n) or self._here(text) for n, text in everything)
+        everything = enumerate(self._texts)
+        return tuple(self._objects.get(n) or self._here(text) for n, text in everything)
+
+    def __enter__(self) -> Pieces:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        while not self._left.empty():
+            self._left.get()
+        self._left.put(None)
+        self._join()
+
+    def _join(self) -> None:
+        for thread in self._helpers:
+            thread.join()
 
     def _here(self, text: str) -> bytes:
-        return machine.object_code(text, self.target)
+        return machine.object_code(text, self._target)
 
     def _help(self) -> None:
         try:
-            with _helper(self.target) as compile_there:
+            with _helper(self._target) as compile_there:
                 self._take_all(compile_there)
         except (OSError, EOFError):
             return
 
     def _take_all(self, compile_one: Callable[[str], bytes]) -> None:
-        while True:
-            try:
-                number = self.left.popleft()
-            except IndexError:
-                return
-            self.objects[number] = compile_one(self.texts[number])
+        while (number := self._left.get()) is not None:
+            self._objects[number] = compile_one(self._texts[number])
+        self._left.put(None)
 
 
 @contextmanager
