@@ -27,6 +27,7 @@ from xdsl.interpreter import (
     ReturnedValues,
     TerminatorValue,
     impl,
+    impl_callable,
     impl_terminator,
     register_impls,
 )
@@ -66,9 +67,13 @@ def _bias(args: PythonValues) -> Array | None:
 
 
 @register_impls
-class ReturnFunctions(InterpreterFunctions):
+class CallFunctions(InterpreterFunctions):
     """Of `func`. xDSL's own are in a package that imports the interpreters of all its dialects,
     which takes a tenth of the time of a small compilation."""
+
+    @impl_callable(FuncOp)
+    def call(self, interpreter: Interpreter, op: FuncOp, args: PythonValues) -> PythonValues:
+        return interpreter.run_ssacfg_region(op.body, args, op.sym_name.data)
 
     @impl_terminator(ReturnOp)
     def run_return(
@@ -313,7 +318,7 @@ class MovementFunctions(InterpreterFunctions):
 def register_graph_implementations(interpreter: Interpreter) -> None:
     """Everything that a module of func and graph ops needs."""
     for implementations in (
-        ReturnFunctions(),
+        CallFunctions(),
         QuantizationFunctions(),
         ContractionFunctions(),
         ElementwiseFunctions(),
