@@ -15,7 +15,7 @@ from ..codegen.targets import Target
 _LOADS_PER_CYCLE = 2.0
 _STREAM_BYTES_PER_CYCLE = 24.0
 _PER_VECTOR = 0.5  # more channels in a block, fewer steps that admit a cheap form
-_TILE_OVERHEAD = 30.0  # cycles to set up addresses and start the pipeline
+TILE_OVERHEAD = 30.0  # cycles to set up addresses and start the pipeline
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,11 @@ def choose_tile(
             if needed > target.registers:
                 continue
             cost = 0.0
-            for m_count, m_size in _pieces(columns, m):
-                for n_count, n_size in _pieces(vectors, n):
+            for m_count, m_size in pieces(columns, m):
+                for n_count, n_size in pieces(vectors, n):
                     tile = Tile(m_size, n_size, lanes)
                     epilogue = 8.0 * m_size * n_size / recipe.ports
-                    one = steps * _step_cycles(tile, recipe) + epilogue + _TILE_OVERHEAD
+                    one = steps * _step_cycles(tile, recipe) + epilogue + TILE_OVERHEAD
                     cost += rows * m_count * n_count * one
             if best is None or cost < best[0] * 0.999:
                 best = (cost, Tile(m, n, lanes))
@@ -99,7 +99,7 @@ def choose_tile(
     return best[1]
 
 
-def _pieces(total: int, size: int) -> list[tuple[int, int]]:
+def pieces(total: int, size: int) -> list[tuple[int, int]]:
     """(count, size) of whole pieces and of the ragged last one."""
     whole, rest = divmod(total, size)
     return [(whole, size)] * (whole > 0) + [(1, rest)] * (rest > 0)

@@ -44,6 +44,7 @@ from xdsl.irdl import (
     irdl_attr_definition,
     irdl_op_definition,
     operand_def,
+    opt_operand_def,
     opt_prop_def,
     prop_def,
     result_def,
@@ -214,9 +215,11 @@ class Dot4Op(_Dot):
 class DotChainOp(IRDLOperation):
     """accumulator + Σ over the chain of `dot4`, with the sums of a chain made in 16 bits.
 
-    The op states a proof (contractions/forms.py): no 16-bit sum of byte pairs (0, 1) and (2, 3)
-    over the whole chain can leave [−32768, 32767], whatever the u8 bytes of the `inputs` are. With
-    `centred` the products are (a − 128)·w, and |w| ≤ 127."""
+    The op states a proof (contractions/forms.py): no pair sum of products, and no 16-bit sum of
+    byte pairs (0, 1) and (2, 3) over the whole chain, can leave [−32768, 32767], whatever the u8
+    bytes of the `inputs` are. With `centred` the products are (a − 128)·w, and |w| ≤ 127. With
+    `offset`, its s16 halves are added to the 16-bit sums (and to the result): the sums of the chain
+    may be anywhere as long as they are in range with it."""
 
     name = "loop.dot4_chain"
     T: ClassVar = VarConstraint("T", BaseAttr(VectorType))
@@ -224,12 +227,14 @@ class DotChainOp(IRDLOperation):
     accumulator = operand_def(T)
     inputs = var_operand_def(T)
     weights = var_operand_def(T)
+    offset = opt_operand_def(T)
     centred = opt_prop_def(UnitAttr)
     result = result_def(T)
     traits = traits_def(Pure())
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
     assembly_format: ClassVar[str] = (
-        "$accumulator `,` `(` $inputs `)` `,` `(` $weights `)` attr-dict `:` type($result)"
+        "$accumulator `,` `(` $inputs `)` `,` `(` $weights `)` (`offset` $offset^)? "
+        "attr-dict `:` type($result)"
     )
 
     def __init__(
@@ -237,10 +242,11 @@ class DotChainOp(IRDLOperation):
         accumulator: SSAValue,
         inputs: Sequence[SSAValue],
         weights: Sequence[SSAValue],
-        centred: bool,
+        centred: bool = False,
+        offset: SSAValue | None = None,
     ):
         super().__init__(
-            operands=[accumulator, list(inputs), list(weights)],
+            operands=[accumulator, list(inputs), list(weights), offset],
             properties={"centred": UnitAttr() if centred else None},
             result_types=[accumulator.type],
         )

@@ -247,15 +247,21 @@ def _dot4(op: loop.Dot4Op, args: PythonValues) -> Array:
 
 
 def _dot4_chain(op: loop.DotChainOp, args: PythonValues) -> Array:
-    accumulator, operands = args[0], args[1:]
     count = len(op.inputs)
-    offset = 128 if op.centred is not None else 0
-    pairs: Any = 0
-    for a, w in zip(operands[:count], operands[count:], strict=True):
-        pairs = pairs + _products(a, w, offset).reshape(-1, 2, 2).sum(2)
-        if np.abs(pairs + 0.5).max() > 32768:
-            raise OverflowError("a 16-bit sum of a dot4_chain leaves its range")
-    return _wrap(accumulator + pairs.sum(1))
+    accumulator, inputs, weights = args[0], args[1 : 1 + count], args[1 + count : 1 + 2 * count]
+    centre = 128 if op.centred is not None else 0
+    total: Any = 0 if op.offset is None else args[-1].view(np.int16).reshape(-1, 2)
+    for a, w in zip(inputs, weights, strict=True):
+        pairs = _products(a, w, centre).reshape(-1, 2, 2).sum(2)
+        _check_halves(pairs)
+        total = total + pairs
+    _check_halves(total)
+    return _wrap(accumulator + total.sum(1))
+
+
+def _check_halves(sums: Array) -> None:
+    if np.abs(sums + 0.5).max() > 32768:
+        raise OverflowError("a 16-bit sum of a dot4_chain leaves its range")
 
 
 def _dot2(op: loop.Dot2Op, args: PythonValues) -> Array:

@@ -6,7 +6,7 @@
       acc + vpmaddwd(a & 0x00ff, b << 8 >> 8) + vpmaddwd(a >> 8, b >> 8)
 
 `dot4_chain` (the op states the proof that 16 bits suffice):
-      acc + vpmaddwd(Σ vpmaddubsw(aᵢ, bᵢ), 1)
+      acc + vpmaddwd(Σ vpmaddubsw(aᵢ, bᵢ) [+ offset], 1)
   centred, with a' = a − 128 as sign and magnitude:
       acc + vpmaddwd(Σ vpmaddubsw(|a'ᵢ|, sign(a'ᵢ)·bᵢ), 1)
 
@@ -88,6 +88,8 @@ def chain(op: loop.DotChainOp, magnitudes: Magnitudes) -> SSAValue:
         pairs = rows.row("vpmaddubsw", a, w, halves=True)
         sums = pairs if sums is None else rows.add(sums, pairs)
     assert sums is not None
+    if op.offset is not None:
+        sums = rows.add(sums, rows.halves(op.offset))
     return rows.add(op.accumulator, rows.row("vpmaddwd", sums, rows.constant(1)))
 
 

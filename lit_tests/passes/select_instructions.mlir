@@ -33,6 +33,16 @@ func.func @chain(%c: vector<8xi32>, %a: vector<8xi32>, %b: vector<8xi32>, %v: ve
   func.return %0 : vector<8xi32>
 }
 
+// CHECK-LABEL: func.func @chain_with_offset(
+// CHECK:         %[[S:.*]] = arith.addi
+// CHECK-NEXT:    %[[O:.*]] = vector.bitcast %o : vector<8xi32> to vector<16xi16>
+// CHECK-NEXT:    %[[T:.*]] = arith.addi %[[S]], %[[O]] : vector<16xi16>
+// CHECK:         loop.instruction "vpmaddwd.256" %[[T]],
+func.func @chain_with_offset(%c: vector<8xi32>, %a: vector<8xi32>, %b: vector<8xi32>, %v: vector<8xi32>, %w: vector<8xi32>, %o: vector<8xi32>) -> vector<8xi32> {
+  %0 = loop.dot4_chain %c, (%a, %b), (%v, %w) offset %o : vector<8xi32>
+  func.return %0 : vector<8xi32>
+}
+
 // Sign and magnitude of a − 128 are computed once for both uses of %a.
 // CHECK-LABEL: func.func @centred(
 // CHECK:         arith.xori

@@ -184,9 +184,8 @@ class GemmGenerator:
     @property
     def _block_bytes(self) -> int:
         """Size of a whole block's panel (the last one may be smaller)."""
-        steps = self.packed.runs * self.packed.terms * self.packed.steps
         _, n = blocks_of(self.c, self.tile)[0]
-        return steps * n * self.tile.lanes * 4
+        return self.packed.panel_steps * n * self.tile.lanes * 4
 
     # --- epilogue ---------------------------------------------------------------------------------
 
