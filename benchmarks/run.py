@@ -18,10 +18,11 @@ from rich.console import Console
 
 from . import report as reports
 from . import zoo
-from .builder import calibration_images
+from .builder import calibration_inputs
 from .engines import ENGINES, Job, is_installed
 from .masking import ISAS, Isa, MaskUnavailableError, mask_environment
 from .metrics import COLD_ENGINES, cold_start, compile_library, package_mb
+from .networks import NETWORKS
 from .peers import ROOT, EngineError, Worker, alternate
 from .report import ModelResult, Report
 
@@ -31,12 +32,11 @@ PRECISIONS: tuple[zoo.Precision, ...] = ("int8", "fp32")
 
 
 def input_file(model: onnx.ModelProto) -> Path:
-    """A seeded image of the model's input shape, as .npy in the cache."""
-    dims = model.graph.input[0].type.tensor_type.shape.dim
-    _, channels, height, width = (d.dim_value for d in dims)
-    path = zoo.cache_folder() / f"input_{channels}x{height}x{width}.npy"
+    """A seeded input of the model's shape, as .npy in the cache."""
+    shape = tuple(d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim)[1:]
+    path = zoo.cache_folder() / f"input_{'x'.join(map(str, shape))}.npy"
     if not path.exists():
-        np.save(path, calibration_images(1, (channels, height, width), seed=99))
+        np.save(path, calibration_inputs(1, shape, seed=99))
     return path
 
 
@@ -145,7 +145,7 @@ def run_benchmarks(
 
 
 @click.command()
-@click.option("--model", "models", multiple=True, type=click.Choice(list(zoo.NETWORKS)))
+@click.option("--model", "models", multiple=True, type=click.Choice(list(NETWORKS)))
 @click.option("--precision", "precisions", multiple=True, type=click.Choice(PRECISIONS))
 @click.option("--engine", "engines", multiple=True, type=click.Choice(list(ENGINES)))
 @click.option(
