@@ -19,7 +19,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from .reference import average_pool, convolve, erf, max_pool, pooled_size, softmax
+from .reference import average_pool, convolve, erf, max_pool, softmax
 
 BatchNormMode = Literal["fold", "keep"]
 FloatArray = NDArray[np.float32]
@@ -107,7 +107,6 @@ class NetworkBuilder:
     seed: int = 0
     batch_norm: BatchNormMode = "fold"
     images: int = 2
-    macs: int = 0
     _nodes: list[onnx.NodeProto] = field(default_factory=list)
     _constants: dict[str, onnx.TensorProto] = field(default_factory=dict)
     _ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -178,7 +177,6 @@ class NetworkBuilder:
         weight = self._rng.standard_normal((features, x.channels)) * deviation
         weight32 = weight.astype(np.float32)
         bias = self._small(features)
-        self.macs += features * x.channels
         y = x.value @ weight32.T + bias
         inputs = [x.name, self._weight(name, weight32), self._bias(name, bias)]
         return self._append("Gemm", name, inputs, y, transB=1)
@@ -188,7 +186,6 @@ class NetworkBuilder:
         inputs = x.value.shape[-1]
         deviation = gain / np.sqrt(inputs)
         weight = self._rng.standard_normal((inputs, features), np.float32) * np.float32(deviation)
-        self.macs += x.value.shape[1] * int(weight.size)
         parameters = [x.name, self._weight(name, weight)]
         y = self._append("MatMul", f"{name}.matmul", parameters, x.value @ weight)
         return self.add_constant(y, name, self._small(features))
@@ -254,9 +251,7 @@ class NetworkBuilder:
 
     def matmul(self, x: Tensor, y: Tensor, name: str) -> Tensor:
         """Product of two activations."""
-        value = x.value @ y.value
-        self.macs += int(np.prod(value.shape[1:])) * x.value.shape[-1]
-        return self._append("MatMul", name, [x.name, y.name], value)
+        return self._append("MatMul", name, [x.name, y.name], x.value @ y.value)
 
     def swish(self, x: Tensor, name: str) -> Tensor:
         return self.multiply(x, self.sigmoid(x, f"{name}.sigmoid"), f"{name}.mul")
@@ -339,8 +334,7 @@ class NetworkBuilder:
             [helper.make_tensor_value_info("logits", TensorProto.FLOAT, shape)],
             initializer=list(self._constants.values()),
         )
-        model = _packaged(graph, {"macs": str(self.macs)})
-        return FloatNetwork(model, self._ranges, frozenset(self._float_nodes))
+        return FloatNetwork(_packaged(graph), self._ranges, frozenset(self._float_nodes))
 
     # -- details ----------------------------------------------------------------------------
 
@@ -375,8 +369,6 @@ class NetworkBuilder:
         """Padded to the same size by default."""
         kernel = weight.shape[-1]
         padding = kernel // 2 if padding is None else padding
-        size = [pooled_size(n, kernel, stride, padding) for n in x.value.shape[2:]]
-        self.macs += int(weight.size) * size[0] * size[1]
         return convolve(x.value, weight, stride, padding, groups)
 
     def _measured(self, name: str, value: FloatArray) -> Tensor:
@@ -412,11 +404,10 @@ def _window(kernel: int, stride: int, padding: int) -> dict[str, Any]:
     return {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "pads": [padding] * 4}
 
 
-def _packaged(graph: onnx.GraphProto, metadata: dict[str, str]) -> onnx.ModelProto:
+def _packaged(graph: onnx.GraphProto) -> onnx.ModelProto:
     """The graph as a model with the zoo's versions; checked."""
     opsets = [helper.make_opsetid("", OPSET)]
     model = helper.make_model(graph, producer_name="lpc zoo", opset_imports=opsets)
     model.ir_version = IR_VERSION
-    helper.set_model_props(model, metadata)
     onnx.checker.check_model(model)
     return model
