@@ -26,7 +26,6 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 from ..dialects import loop
-from ..dialects.loop import lanes_of
 from .instructions import BY_NAME
 from .targets import Target
 
@@ -351,18 +350,6 @@ def _extract(e: _KernelEmitter, op: Any) -> None:
     e.set(op, e.builder.extract_element(e[op.operands[0]], lane_constant))
 
 
-def _lookup(e: _KernelEmitter, op: Any) -> None:
-    """One table load per lane; the instruction sets at hand gather no bytes."""
-    b, index = e.builder, e[op.index]
-    result: ir.Value = ir.Constant(index.type, ir.Undefined)
-    for lane in range(lanes_of(op.index)):
-        position = ir.Constant(ir.IntType(32), lane)
-        offset = b.zext(b.extract_element(index, position), _INDEX)
-        byte = b.load(b.gep(e[op.table], [offset], source_etype=_BYTE), align=1, typ=_BYTE)
-        result = b.insert_element(result, byte, position)
-    e.set(op, result)
-
-
 def _instruction(e: _KernelEmitter, op: Any) -> None:
     row = BY_NAME[op.row.data]
     arguments = []
@@ -386,7 +373,6 @@ _EMIT: dict[type[Operation], Callable[[_KernelEmitter, Any], None]] = {
     loop.StoreOp: _store,
     loop.LoadPartOp: _load_part,
     loop.StorePartOp: _store_part,
-    loop.LookupOp: _lookup,
     # control flow
     scf.ForOp: _for,
     scf.IfOp: _if,

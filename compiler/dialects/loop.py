@@ -30,6 +30,7 @@ from xdsl.dialects.builtin import (
     StringAttr,
     UnitAttr,
     VectorType,
+    i8,
     i32,
     i64,
 )
@@ -50,6 +51,7 @@ from xdsl.irdl import (
     result_def,
     traits_def,
     var_operand_def,
+    var_result_def,
 )
 from xdsl.traits import MemoryReadEffect, MemoryWriteEffect, Pure
 from xdsl.utils.exceptions import VerifyException
@@ -318,20 +320,63 @@ class SelectOp(LoopOp):
 
 
 @irdl_op_definition
-class LookupOp(LoopOp):
-    """table[index] per lane: bytes from the 256-byte table at `table`, indexed by u8 lanes."""
+class NarrowOp(LoopOp):
+    """The i32 lanes of all inputs, one input after the other, saturated to u8 (or s8) bytes.
 
-    name = "loop.lookup"
+    %codes = loop.narrow %a, %b : (vector<8xi32>, vector<8xi32>) -> vector<16xi8>"""
+
+    name = "loop.narrow"
     T: ClassVar = VarConstraint("T", BaseAttr(VectorType))
 
-    table = operand_def(BufferType)
-    index = operand_def(T)
-    result = result_def(T)
-    traits = traits_def(MemoryReadEffect())
-    assembly_format: ClassVar[str] = "$table `,` $index attr-dict `:` type($result)"
+    inputs = var_operand_def(T)
+    signed = opt_prop_def(UnitAttr)
+    result = result_def(VectorType)
+    traits = traits_def(Pure())
+    assembly_format: ClassVar[str] = "$inputs attr-dict `:` functional-type($inputs, $result)"
 
-    def __init__(self, table: SSAValue, index: SSAValue):
-        super().__init__(operands=[table, index], result_types=[index.type])
+    def __init__(self, inputs: Sequence[SSAValue], signed: bool):
+        super().__init__(
+            operands=[list(inputs)],
+            properties={"signed": UnitAttr() if signed else None},
+            result_types=[vector_of(i8, sum(map(lanes_of, inputs)))],
+        )
+
+    def verify_(self) -> None:
+        if not self.inputs or element_of(self.inputs[0]) != i32 or element_of(self.result) != i8:
+            raise VerifyException("i32 lanes become i8 lanes")
+        if sum(map(lanes_of, self.inputs)) != lanes_of(self.result):
+            raise VerifyException("narrowing keeps the number of lanes")
+        if lanes_of(self.inputs[0]).bit_count() != 1:
+            raise VerifyException("the number of lanes of an input is a power of two")
+
+
+@irdl_op_definition
+class LookupOp(LoopOp):
+    """table[index] per lane of every index vector, a byte for each u8 index.
+
+    The table of 256 bytes lies at `table` as chained rows (codegen/byte_tables.py). Vectors that
+    are looked up together share the loads of its rows.
+
+    %a, %b = loop.lookup %t, %i, %j : (vector<32xi8>, vector<16xi8>) -> (vector<32xi8>, …)"""
+
+    name = "loop.lookup"
+
+    table = operand_def(BufferType)
+    indices = var_operand_def(VectorType)
+    outputs = var_result_def(VectorType)
+    traits = traits_def(MemoryReadEffect())
+    assembly_format: ClassVar[str] = (
+        "$table `,` $indices attr-dict `:` functional-type($indices, $outputs)"
+    )
+
+    def __init__(self, table: SSAValue, indices: Sequence[SSAValue]):
+        super().__init__(
+            operands=[table, list(indices)], result_types=[[index.type for index in indices]]
+        )
+
+    def verify_(self) -> None:
+        if [v.type for v in self.indices] != [v.type for v in self.outputs]:
+            raise VerifyException("results have the types of the indices")
 
 
 # --- the isa level --------------------------------------------------------------------------------
@@ -380,7 +425,7 @@ Loop = Dialect(
         # memory
         AddressOp, LoadOp, StoreOp, LoadPartOp, StorePartOp,
         # arithmetic
-        Dot4Op, DotChainOp, Dot2Op, ConvertOp, SelectOp, LookupOp,
+        Dot4Op, DotChainOp, Dot2Op, ConvertOp, SelectOp, NarrowOp, LookupOp,
         # isa level
         InstructionOp,
         # program

@@ -35,6 +35,7 @@ from xdsl.interpreters.func import FuncFunctions
 from xdsl.interpreters.scf import ScfFunctions
 from xdsl.ir import Attribute, Operation
 
+from ..codegen.byte_tables import table_of
 from ..codegen.instructions import BY_NAME
 from ..codegen.lower import LoweredProgram
 from ..codegen.program import Argument, LibraryInfo, Step
@@ -131,10 +132,10 @@ def _store_part(op: loop.StorePartOp, args: PythonValues) -> None:
     base.memory.write(base.offset + offset, value[: op.count.value.data])
 
 
-def _lookup(op: loop.LookupOp, args: PythonValues) -> Array:
-    table, index = args
-    entries = table.memory.at(table.offset, 256).view(np.int8)
-    return np.asarray(entries[index.view(np.uint8)])
+def _lookup(op: loop.LookupOp, args: PythonValues) -> tuple[Array, ...]:
+    table, *indices = args
+    entries = table_of(table.memory.at(table.offset, 256)).view(np.int8)
+    return tuple(np.asarray(entries[index.view(np.uint8)]) for index in indices)
 
 
 # --- arithmetic -----------------------------------------------------------------------------------
@@ -270,6 +271,12 @@ def _dot2(op: loop.Dot2Op, args: PythonValues) -> Array:
     return _wrap(accumulator + products.reshape(-1, 2).sum(1))
 
 
+def _narrow(op: loop.NarrowOp, args: PythonValues) -> Array:
+    limits = np.iinfo(np.uint8 if op.signed is None else np.int8)
+    codes = np.clip(np.concatenate(args), limits.min, limits.max)
+    return np.asarray(codes.astype(limits.dtype).view(np.int8))
+
+
 def _instruction(op: loop.InstructionOp, args: PythonValues) -> Array:
     result = BY_NAME[op.row.data].semantics(*args)
     return result.view(dtype_of(element_of(op.result)))
@@ -341,6 +348,7 @@ _EVALUATE: dict[type[Operation], Evaluate] = {
     loop.DotChainOp: _dot4_chain,
     loop.Dot2Op: _dot2,
     loop.ConvertOp: _convert,
+    loop.NarrowOp: _narrow,
     loop.SelectOp: lambda op, args: np.where(*args),
     loop.InstructionOp: _instruction,
     # vectors
@@ -356,6 +364,8 @@ def _method(evaluate: Evaluate) -> Any:
         self: InterpreterFunctions, _: Interpreter, op: Operation, args: PythonValues
     ) -> PythonValues:
         result = evaluate(op, args)
+        if isinstance(result, tuple):
+            return result
         return (result,) if op.results else ()
 
     return run

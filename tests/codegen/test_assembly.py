@@ -127,4 +127,4 @@ def test_depthwise_keeps_most_of_its_registers(target: Target) -> None:
     assert hot
     # Four accumulators a pixel and the epilogue's constants: a few reloads are cheaper than a
     # smaller tile, but not one for each dot product.
-    assert all(block.spills <= block.count(*dots) // 2 for block in hot)
+    assert all(block.spills <= 2 + block.count(*dots) // 2 for block in hot)

@@ -24,7 +24,7 @@ from ..builder import Index, KernelBuilder
 from ..targets import Target
 from .accumulate import NaturalAccumulator, OrderedAccumulator
 from .common import LoweredKernel, Parameters, buffers_of, fill_halo
-from .evaluate import Evaluator, Position, store_lanes
+from .evaluate import Evaluator, Position
 
 
 class GemmGenerator:
@@ -134,8 +134,13 @@ class GemmGenerator:
         sums = self._accumulate(block, row, first, m, n)
         channel = self.b.mul(block, self.tile.channels)
         cache: dict[object, SSAValue] = {}
-        for i in range(m):
-            self._finish_pixel(sums[i], block, channel, row, first, i, channels, cache)
+        size = self._vectors_at_once(n)
+        positions = [
+            at
+            for i in range(m)
+            for at in self._positions(sums[i], size, channel, row, first, i, channels, cache)
+        ]
+        self.evaluator.store(self.output, self.kernel.yielded, positions)
 
     def _input_offset(self, layout: Layout, row: Index, first: Index) -> Index:
         """Elements from the buffer's start to the origin of the tile's first window."""
@@ -189,38 +194,41 @@ class GemmGenerator:
 
     # --- epilogue ---------------------------------------------------------------------------------
 
-    def _finish_pixel(
+    def _vectors_at_once(self, n: int) -> int:
+        """Vectors of a pixel that the epilogue joins: up to 16 lanes, and all pixels alike."""
+        group = max(1, LANES // self.tile.lanes)
+        return next(size for size in (4, 2, 1) if size <= group and n % size == 0)
+
+    def _positions(
         self,
         sums: list[SSAValue],
-        block: Index,
+        size: int,
         channel: Index,
         row: Index,
         first: Index,
         i: int,
         channels: int | None,
         cache: dict[object, SSAValue],
-    ) -> None:
-        """Epilogue and store of one pixel, in pieces of up to 16 lanes."""
+    ) -> list[Position]:
+        """Where the sums of one pixel belong, `size` vectors at a time."""
         b, lanes = self.b, self.tile.lanes
         known_channel = channel if isinstance(channel, int) else 0
-        group = max(1, LANES // lanes)
-        j = 0
-        while j < len(sums):
-            size = next(s for s in (4, 2, 1) if s <= group and j + s <= len(sums))
-            vector = self._join(sums[j : j + size])
+        positions = []
+        for j in range(0, len(sums), size):
             count = None
             if channels is not None and not self.output.padded:
                 count = channels - known_channel - j * lanes
-            at = Position(
-                lanes * size,
-                b.add(channel, j * lanes),
-                lambda layout: self._output_offset(layout, row, first, i),
-                {self.anchor: vector},
-                count if count is None or count < lanes * size else None,
-                cache,
+            positions.append(
+                Position(
+                    lanes * size,
+                    b.add(channel, j * lanes),
+                    lambda layout: self._output_offset(layout, row, first, i),
+                    {self.anchor: self._join(sums[j : j + size])},
+                    count if count is None or count < lanes * size else None,
+                    cache,
+                )
             )
-            store_lanes(b, self.output, self.evaluator.value(self.kernel.yielded, at), at)
-            j += size
+        return positions
 
     def _join(self, vectors: list[SSAValue]) -> SSAValue:
         while len(vectors) > 1:
@@ -228,6 +236,3 @@ class GemmGenerator:
             pairs = zip(vectors[::2], vectors[1::2], strict=True)
             vectors = [self.b.shuffle(a, c, mask) for a, c in pairs]
         return vectors[0]
-
-    def store(self, value: SSAValue, at: Position) -> None:
-        store_lanes(self.b, self.output, value, at)

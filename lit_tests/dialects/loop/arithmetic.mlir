@@ -42,3 +42,12 @@ func.func @select(%a: vector<4xf32>, %b: vector<4xf32>) -> vector<4xf32> {
   %1 = loop.select %0, %a, %b : (i1, vector<4xf32>, vector<4xf32>) -> vector<4xf32>
   func.return %1 : vector<4xf32>
 }
+
+// CHECK-LABEL: func.func @narrow(
+// CHECK-NEXT:  %0 = loop.narrow %a, %b : (vector<8xi32>, vector<8xi32>) -> vector<16xi8>
+// CHECK-NEXT:  %1 = loop.narrow %a {signed} : (vector<8xi32>) -> vector<8xi8>
+func.func @narrow(%a: vector<8xi32>, %b: vector<8xi32>) {
+  %0 = loop.narrow %a, %b : (vector<8xi32>, vector<8xi32>) -> vector<16xi8>
+  %1 = loop.narrow %a {signed} : (vector<8xi32>) -> vector<8xi8>
+  func.return
+}

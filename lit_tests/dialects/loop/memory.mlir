@@ -20,8 +20,8 @@ func.func @memory(%x: !loop.buffer, %o: index) {
 }
 
 // CHECK-LABEL: func.func @lookup(
-// CHECK-NEXT:  %r = loop.lookup %t, %i : vector<16xi8>
+// CHECK-NEXT:  %r = loop.lookup %t, %i : (vector<16xi8>) -> vector<16xi8>
 func.func @lookup(%t: !loop.buffer, %i: vector<16xi8>) -> vector<16xi8> {
-  %r = loop.lookup %t, %i : vector<16xi8>
+  %r = loop.lookup %t, %i : (vector<16xi8>) -> vector<16xi8>
   func.return %r : vector<16xi8>
 }
