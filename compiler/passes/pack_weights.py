@@ -93,7 +93,11 @@ class _Packer:
         runs = runs_of(c, self.layout)
         width = k_width(c, runs, Tile(1, 1, self.target.lanes))
         steps = len(runs.offsets) * -(-width // c.k_step)
-        return choose_tile(self.target, c.quantized, grid.rows, grid.columns, c.outputs, steps)
+        x = self.layout
+        pixel_bytes = x.channel_stride * c.strides[1] * (1 if c.quantized else 4)
+        return choose_tile(
+            self.target, c.quantized, grid.rows, grid.columns, c.outputs, steps, pixel_bytes
+        )
 
     def _replace(self, data: Array, order: list[Array], terms: int, **form: Any) -> None:
         op = self.anchor

@@ -92,7 +92,7 @@ class NaturalAccumulator(Accumulator):
     ) -> list[SSAValue]:
         """One run: contiguous inputs, four bytes a step."""
         b, steps, step_bytes = self.b, self.packed.steps, n * self.lanes * 4
-        unroll = next(u for u in (4, 2, 1) if steps % u == 0 and (u * m * n <= 64 or u == 1))
+        unroll = self._unroll(steps, m, n)
         if steps == unroll:
             for u in range(unroll):
                 sums = self._step(x, w, 4 * u, step_bytes * u, sums, m, n)
@@ -105,6 +105,13 @@ class NaturalAccumulator(Accumulator):
                 inner = self._step(x_k, w_k, 4 * u, step_bytes * u, inner, m, n)
             k.next = inner
         return list(k.results)
+
+    def _unroll(self, steps: int, m: int, n: int) -> int:
+        """Steps per iteration. LLVM loads the next step's operands before it needs them: where they
+        have no registers, sums would be spilled."""
+        if m * n + 2 * (n + 1) > self.target.registers:
+            return 1
+        return next(u for u in (4, 2, 1) if steps % u == 0 and (u * m * n <= 64 or u == 1))
 
     def _step(
         self,

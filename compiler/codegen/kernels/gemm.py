@@ -16,6 +16,7 @@ from xdsl.ir import SSAValue
 
 from ...contractions.geometry import Contraction, grid_of, runs_of
 from ...contractions.packing import PackedGemm, blocks_of, input_bases
+from ...contractions.tile import even_pieces
 from ...dialects import graph
 from ...dialects.layout import LANES, Layout
 from ...dialects.loop import lanes_of, vector_of
@@ -73,7 +74,7 @@ class GemmGenerator:
 
     @property
     def tiles_per_row(self) -> int:
-        return -(-self.grid.columns // self.tile.m)
+        return sum(count for count, _ in even_pieces(self.grid.columns, self.tile.m))
 
     def generate(self, exec_type: str) -> LoweredKernel:
         b = self.b
@@ -113,24 +114,24 @@ class GemmGenerator:
     def _ragged_columns(
         self, block: Index, row: Index, column: Index, n: int, channels: int | None
     ) -> None:
-        """Whole tiles of m pixels, and the shorter one at the end of a row."""
-        b, rest = self.b, self.grid.columns % self.tile.m
-        if not rest:
-            self._tile(block, row, column, self.tile.m, n, channels)
-        elif self.tiles_per_row == 1:
-            self._tile(block, row, column, rest, n, channels)
-        else:
-            with b.branch(b.compare("eq", column, self.tiles_per_row - 1)) as blocks:
-                self._tile(block, row, self.tiles_per_row - 1, rest, n, channels)
-            with b.otherwise(blocks):
-                self._tile(block, row, column, self.tile.m, n, channels)
+        """Tiles of m pixels, then those that are one pixel shorter if the row does not divide."""
+        b = self.b
+        (count, m), *shorter = even_pieces(self.grid.columns, self.tile.m)
+        if not shorter:
+            self._tile(block, row, b.mul(column, m), m, n, channels)
+            return
+        with b.branch(b.compare("ult", column, count)) as blocks:
+            self._tile(block, row, b.mul(column, m), m, n, channels)
+        with b.otherwise(blocks):
+            first = b.add(b.mul(column, m - 1), count)
+            self._tile(block, row, first, m - 1, n, channels)
 
     # --- one tile ---------------------------------------------------------------------------------
 
     def _tile(
-        self, block: Index, row: Index, column: Index, m: int, n: int, channels: int | None
+        self, block: Index, row: Index, first: Index, m: int, n: int, channels: int | None
     ) -> None:
-        first = self.b.mul(column, self.tile.m)
+        """Pixels [first, first + m) of a row × one block of n vectors."""
         sums = self._accumulate(block, row, first, m, n)
         channel = self.b.mul(block, self.tile.channels)
         cache: dict[object, SSAValue] = {}
