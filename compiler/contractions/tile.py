@@ -19,7 +19,7 @@ _STREAM_BYTES_PER_CYCLE = 24.0
 _PER_VECTOR = 0.5  # more channels in a block, fewer steps that admit a cheap form
 _TILE_OVERHEAD = 30.0  # cycles to set up addresses and start the pipeline
 # The first-level cache of all x86 cores at hand: lines 4096 bytes apart compete for 8 or 12 places.
-_WAY_BYTES, _WAYS, _LINE = 4096, 8, 64
+_WAY_BYTES, _WAYS, LINE = 4096, 8, 64
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def _step_cycles(tile: Tile, recipe: _Recipe, pixel_bytes: int) -> float:
     stream = n * tile.lanes * 4 / _STREAM_BYTES_PER_CYCLE
     if _pixels_per_set(m, pixel_bytes) > _WAYS:
         # Pixels evict each other's lines between two steps.
-        stream += m * _LINE / _STREAM_BYTES_PER_CYCLE
+        stream += m * LINE / _STREAM_BYTES_PER_CYCLE
     busy = max(arithmetic / recipe.ports, loads / _LOADS_PER_CYCLE, stream, recipe.latency)
     return busy + 0.25 * stream
 

@@ -142,3 +142,14 @@ def test_float_sums_stay_in_registers(target: Target, shape: tuple[int, ...]) ->
     hot = [block for block in inner_loops(text) if block.count(*products)]
     assert hot
     assert all(block.keeps_its_registers(block.count(*products)) for block in hot)
+
+
+@pytest.mark.parametrize(("side", "expected"), [(1, False), (7, True), (56, False)])
+def test_weights_that_few_tiles_share_are_prefetched(side: int, expected: bool) -> None:
+    bench, g = Bench(), np.random.default_rng(0)
+    x = bench.input(g.random((1, side, side, 64), np.float32))
+    weight = bench.constant(g.random((256, 64, 1, 1), np.float32))
+    bench.output(bench(graph.Conv2dOp(x, weight, layout="nhwc")), "sums")
+    text = levels_of(bench.module(), by_name("avx512"))["asm"].printed()
+    assert isinstance(text, str)
+    assert any(block.count("prefetcht1") for block in inner_loops(text)) == expected

@@ -16,16 +16,19 @@ from xdsl.ir import SSAValue
 
 from ...contractions.geometry import Contraction, grid_of, runs_of
 from ...contractions.packing import PackedGemm, blocks_of, input_bases
-from ...contractions.tile import even_pieces
+from ...contractions.tile import LINE, even_pieces
 from ...dialects import graph
 from ...dialects.layout import LANES, Layout
 from ...dialects.loop import lanes_of, vector_of
 from ...dialects.tensors import Array
 from ..builder import Index, KernelBuilder
 from ..targets import Target
-from .accumulate import NaturalAccumulator, OrderedAccumulator
+from .accumulate import Ahead, NaturalAccumulator, OrderedAccumulator
 from .common import LoweredKernel, Parameters, buffers_of, fill_halo
 from .evaluate import Evaluator, Position, store_lanes
+
+#: Bytes of the next panel per step below which many tiles share one, and waiting for it is cheap.
+_LEAST_AHEAD = 2
 
 
 class GemmGenerator:
@@ -179,7 +182,7 @@ class GemmGenerator:
             offset = b.add(offset, b.to_index(entry))
         x = b.address(self.x.base, offset)
         w = b.address(self.weight_base, b.mul(block, self._block_bytes))
-        sums = self.accumulator.run(x, w, block, start * m, m, n)
+        sums = self.accumulator.run(x, w, block, start * m, m, n, self._ahead(w, row, first))
         return [sums[i * n : (i + 1) * n] for i in range(m)]
 
     @property
@@ -188,6 +191,19 @@ class GemmGenerator:
         steps = self.packed.runs * self.packed.terms * self.packed.steps
         _, n = blocks_of(self.c, self.tile)[0]
         return steps * n * self.tile.lanes * 4
+
+    def _ahead(self, w: SSAValue, row: Index, first: Index) -> Ahead | None:
+        """The tile's share of the panel after `w`, in proportion to its pixels.
+
+        Behind the last panel lies, as a rule, what the next kernel reads."""
+        b, pixels = self.b, self.grid.rows * self.grid.columns
+        per_step = -(-self.tile.channels * 4 * self.tile.m // pixels)
+        if not _LEAST_AHEAD <= per_step <= LINE:
+            return None
+        per_pixel = -(-self._block_bytes // pixels)
+        pixel = b.add(b.mul(row, self.grid.columns), first)
+        start = b.add(b.mul(pixel, per_pixel), self._block_bytes)
+        return Ahead(b.address(w, start), per_step)
 
     # --- epilogue ---------------------------------------------------------------------------------
 
