@@ -283,6 +283,9 @@ class KernelBuilder:
         else:
             self.emit(loop.StorePartOp(value, base, self.index(offset), count))
 
+    def prefetch(self, base: SSAValue, offset: Index) -> None:
+        self.emit(loop.PrefetchOp(base, self.index(offset)))
+
     # --- vectors ----------------------------------------------------------------------------------
 
     def splat(self, scalar: SSAValue, lanes: int) -> SSAValue:

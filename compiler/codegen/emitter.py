@@ -165,6 +165,12 @@ def _store_part(e: _KernelEmitter, op: Any) -> None:
     e.intrinsic(f"llvm.masked.store.{_suffix(kind)}.p0", ir.VoidType(), arguments)
 
 
+def _prefetch(e: _KernelEmitter, op: Any) -> None:
+    read, second_level, data = (ir.Constant(ir.IntType(32), v) for v in (0, 2, 1))
+    arguments = [e.pointer(op.base, op.offset), read, second_level, data]
+    e.intrinsic("llvm.prefetch.p0", ir.VoidType(), arguments)
+
+
 # --- control flow ---------------------------------------------------------------------------------
 
 
@@ -373,6 +379,7 @@ _EMIT: dict[type[Operation], Callable[[_KernelEmitter, Any], None]] = {
     loop.StoreOp: _store,
     loop.LoadPartOp: _load_part,
     loop.StorePartOp: _store_part,
+    loop.PrefetchOp: _prefetch,
     # control flow
     scf.ForOp: _for,
     scf.IfOp: _if,

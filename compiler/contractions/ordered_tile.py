@@ -18,7 +18,7 @@ from .chains import OFFSET, PLAIN, Menu, shares, sort_blocks
 from .cost import free_registers, ports_of, steps_cycles
 from .forms import Form
 from .geometry import Grid
-from .tile import TILE_OVERHEAD, Tile, pieces
+from .tile import TILE_OVERHEAD, Tile, even_pieces, pieces
 
 _SAMPLE = 3
 _WIDEST = 3
@@ -60,7 +60,7 @@ def _layer_cycles(
     steps: dict[Form, float], m: int, n: int, target: Target, grid: Grid, vectors: int
 ) -> float:
     total = 0.0
-    for m_count, m_size in pieces(grid.columns, m):
+    for m_count, m_size in even_pieces(grid.columns, m):
         for n_count, n_size in pieces(vectors, n):
             tile = steps_cycles(steps, m_size, n_size, target) + TILE_OVERHEAD
             tile += _EPILOGUE * m_size * n_size / ports_of(target).vector

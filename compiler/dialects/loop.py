@@ -176,6 +176,21 @@ class StorePartOp(LoopOp):
         )
 
 
+@irdl_op_definition
+class PrefetchOp(LoopOp):
+    """Brings the line at `base + offset` bytes into the second-level cache; reads nothing, so the
+    address may lie outside the buffer."""
+
+    name = "loop.prefetch"
+    base = operand_def(BufferType)
+    offset = operand_def(IndexType)
+    traits = traits_def(MemoryWriteEffect())  # on the cache: the op must not vanish as unused
+    assembly_format: ClassVar[str] = "$base `[` $offset `]` attr-dict"
+
+    def __init__(self, base: SSAValue, offset: SSAValue):
+        super().__init__(operands=[base, offset])
+
+
 # --- arithmetic -----------------------------------------------------------------------------------
 
 
@@ -423,7 +438,7 @@ Loop = Dialect(
     "loop",
     [
         # memory
-        AddressOp, LoadOp, StoreOp, LoadPartOp, StorePartOp,
+        AddressOp, LoadOp, StoreOp, LoadPartOp, StorePartOp, PrefetchOp,
         # arithmetic
         Dot4Op, DotChainOp, Dot2Op, ConvertOp, SelectOp, NarrowOp, LookupOp,
         # isa level

@@ -132,6 +132,10 @@ def _store_part(op: loop.StorePartOp, args: PythonValues) -> None:
     base.memory.write(base.offset + offset, value[: op.count.value.data])
 
 
+def _prefetch(op: loop.PrefetchOp, args: PythonValues) -> None:
+    """Nothing that a program could see."""
+
+
 def _lookup(op: loop.LookupOp, args: PythonValues) -> tuple[Array, ...]:
     table, *indices = args
     entries = table_of(table.memory.at(table.offset, 256)).view(np.int8)
@@ -309,6 +313,7 @@ _EVALUATE: dict[type[Operation], Evaluate] = {
     loop.StoreOp: _store,
     loop.LoadPartOp: _load_part,
     loop.StorePartOp: _store_part,
+    loop.PrefetchOp: _prefetch,
     loop.LookupOp: _lookup,
     # integers and indices
     arith.ConstantOp: _constant,

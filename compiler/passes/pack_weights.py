@@ -105,7 +105,11 @@ class _Packer:
             return choice.tile, choice.menu
         width = k_width(c, runs, Tile(1, 1, lanes))
         steps = len(runs.offsets) * -(-width // c.k_step)
-        tile = choose_tile(target, c.quantized, grid.rows, grid.columns, c.outputs, steps)
+        x = self.layout
+        pixel_bytes = x.channel_stride * c.strides[1] * (1 if c.quantized else 4)
+        tile = choose_tile(
+            target, c.quantized, grid.rows, grid.columns, c.outputs, steps, pixel_bytes
+        )
         return tile, FULL_MENU
 
     def _replace(self, data: Array, order: list[Array], terms: int, **form: Any) -> None:

@@ -128,3 +128,30 @@ def test_depthwise_keeps_most_of_its_registers(target: Target) -> None:
     # Four accumulators a pixel and the epilogue's constants: a few reloads are cheaper than a
     # smaller tile, but not one for each dot product.
     assert all(block.spills <= 2 + block.count(*dots) // 2 for block in hot)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+@pytest.mark.parametrize("shape", [(64, 64, 1, 1), (32, 48, 3, 3), (256, 128, 1, 1)], ids=str)
+def test_float_sums_stay_in_registers(target: Target, shape: tuple[int, ...]) -> None:
+    bench, g = Bench(), np.random.default_rng(0)
+    x = bench.input(g.random((1, 14, 14, shape[1]), np.float32))
+    weight = bench.constant(g.random(shape, np.float32))
+    op = graph.Conv2dOp(x, weight, pads=(shape[2] // 2,) * 4, layout="nhwc")
+    bench.output(bench(op), "sums")
+    text = levels_of(bench.module(), target)["asm"].printed()
+    assert isinstance(text, str)
+    products = ("vfmadd231ps", "vfmadd213ps", "vfmadd132ps", "mulps")
+    hot = [block for block in inner_loops(text) if block.count(*products)]
+    assert hot
+    assert all(block.keeps_its_registers(block.count(*products)) for block in hot)
+
+
+@pytest.mark.parametrize(("side", "expected"), [(1, False), (7, True), (56, False)])
+def test_weights_that_few_tiles_share_are_prefetched(side: int, expected: bool) -> None:
+    bench, g = Bench(), np.random.default_rng(0)
+    x = bench.input(g.random((1, side, side, 64), np.float32))
+    weight = bench.constant(g.random((256, 64, 1, 1), np.float32))
+    bench.output(bench(graph.Conv2dOp(x, weight, layout="nhwc")), "sums")
+    text = levels_of(bench.module(), by_name("avx512"))["asm"].printed()
+    assert isinstance(text, str)
+    assert any(block.count("prefetcht1") for block in inner_loops(text)) == expected

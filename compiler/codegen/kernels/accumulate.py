@@ -4,6 +4,9 @@ Natural order (VNNI, fp32): runs, and within a run contiguous steps.
 
     for run: for step: w[n] = load; for m: a = broadcast(x[m]); sum[m][n] += a · w[n]
 
+With few tiles to a block, the first of them would wait for its weights: each tile prefetches its
+share of the next block's panel, a little with every step.
+
 Ordered steps (no VNNI): one loop per form of dot product (contractions/forms.py); a table gives the
 input offset of every step, so the order is free.
 """
@@ -11,6 +14,7 @@ input offset of every step, so the order is free.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import numpy as np
 from xdsl.dialects import arith
@@ -20,10 +24,19 @@ from xdsl.ir import SSAValue
 from ...contractions.forms import FORMS, Form, chain_offsets
 from ...contractions.geometry import Contraction, Runs
 from ...contractions.packing import PackedGemm, panels_of
+from ...contractions.tile import LINE
 from ...dialects.loop import Dot4Op, DotChainOp, vector_of
 from ..builder import Index, KernelBuilder
 from ..targets import Target
 from .common import Parameters, TensorBuffer
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """What to prefetch while a tile computes: `bytes` a step, from `address` on."""
+
+    address: SSAValue
+    bytes: int
 
 
 class Accumulator(ABC):
@@ -55,7 +68,14 @@ class Accumulator(ABC):
 
     @abstractmethod
     def run(
-        self, x: SSAValue, w: SSAValue, block: Index, sums: list[SSAValue], m: int, n: int
+        self,
+        x: SSAValue,
+        w: SSAValue,
+        block: Index,
+        sums: list[SSAValue],
+        m: int,
+        n: int,
+        ahead: Ahead | None = None,
     ) -> list[SSAValue]:
         """The sums [m·n], pixel by pixel, after all steps of the block."""
 
@@ -74,25 +94,40 @@ class NaturalAccumulator(Accumulator):
         self.table = parameters.add(np.asarray(self.run_offsets, np.int32))
 
     def run(
-        self, x: SSAValue, w: SSAValue, block: Index, sums: list[SSAValue], m: int, n: int
+        self,
+        x: SSAValue,
+        w: SSAValue,
+        block: Index,
+        sums: list[SSAValue],
+        m: int,
+        n: int,
+        ahead: Ahead | None = None,
     ) -> list[SSAValue]:
-        b = self.b
+        b, steps = self.b, self.packed.steps
         if len(self.run_offsets) == 1:
-            return self._steps(b.address(x, self.run_offsets[0]), w, sums, m, n)
-        run_bytes = self.packed.steps * n * self.lanes * 4
+            return self._steps(b.address(x, self.run_offsets[0]), w, sums, m, n, ahead)
         with b.loop(0, len(self.run_offsets), carried=sums) as runs:
             entry = b.add(b.mul(runs.variable, 4), self.table)
             jump = b.to_index(b.load(self.parameter_base, entry, i32))
-            w_run = b.address(w, b.mul(runs.variable, run_bytes))
-            runs.next = self._steps(b.address(x, jump), w_run, list(runs.carried), m, n)
+            w_run = b.address(w, b.mul(runs.variable, steps * n * self.lanes * 4))
+            if ahead is not None:
+                skipped = b.mul(runs.variable, steps * ahead.bytes)
+                ahead = Ahead(b.address(ahead.address, skipped), ahead.bytes)
+            runs.next = self._steps(b.address(x, jump), w_run, list(runs.carried), m, n, ahead)
         return list(runs.results)
 
     def _steps(
-        self, x: SSAValue, w: SSAValue, sums: list[SSAValue], m: int, n: int
+        self,
+        x: SSAValue,
+        w: SSAValue,
+        sums: list[SSAValue],
+        m: int,
+        n: int,
+        ahead: Ahead | None,
     ) -> list[SSAValue]:
         """One run: contiguous inputs, four bytes a step."""
         b, steps, step_bytes = self.b, self.packed.steps, n * self.lanes * 4
-        unroll = next(u for u in (4, 2, 1) if steps % u == 0 and (u * m * n <= 64 or u == 1))
+        unroll = self._unroll(steps, m, n)
         if steps == unroll:
             for u in range(unroll):
                 sums = self._step(x, w, 4 * u, step_bytes * u, sums, m, n)
@@ -100,11 +135,22 @@ class NaturalAccumulator(Accumulator):
         with b.loop(0, steps, unroll, carried=sums) as k:
             x_k = b.address(x, b.mul(k.variable, 4))
             w_k = b.address(w, b.mul(k.variable, step_bytes))
+            if ahead is not None:
+                line = b.address(ahead.address, b.mul(k.variable, ahead.bytes))
+                for offset in range(0, unroll * ahead.bytes, LINE):
+                    b.prefetch(line, offset)
             inner = list(k.carried)
             for u in range(unroll):
                 inner = self._step(x_k, w_k, 4 * u, step_bytes * u, inner, m, n)
             k.next = inner
         return list(k.results)
+
+    def _unroll(self, steps: int, m: int, n: int) -> int:
+        """Steps per iteration. LLVM loads the next step's operands before it needs them: where they
+        have no registers, sums would be spilled."""
+        if m * n + 2 * (n + 1) > self.target.registers:
+            return 1
+        return next(u for u in (4, 2, 1) if steps % u == 0 and (u * m * n <= 64 or u == 1))
 
     def _step(
         self,
@@ -151,7 +197,14 @@ class OrderedAccumulator(Accumulator):
         self.fixed = [int(c[0]) if (c == c[0]).all() else None for c in counts.T]
 
     def run(
-        self, x: SSAValue, w: SSAValue, block: Index, sums: list[SSAValue], m: int, n: int
+        self,
+        x: SSAValue,
+        w: SSAValue,
+        block: Index,
+        sums: list[SSAValue],
+        m: int,
+        n: int,
+        ahead: Ahead | None = None,
     ) -> list[SSAValue]:
         b, step_bytes = self.b, n * self.lanes * 4
         # Addresses of what the next chain reads: step offsets, weights, starts.
