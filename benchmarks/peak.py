@@ -22,7 +22,7 @@ import llvmlite.binding as llvm
 import numpy as np
 from lpc.compiler.codegen import machine
 from lpc.compiler.codegen.builder import KernelBuilder
-from lpc.compiler.codegen.emitter import emit_module
+from lpc.compiler.codegen.emitter import emit_kernels, module_text
 from lpc.compiler.codegen.host import resolve_targets
 from lpc.compiler.codegen.targets import TARGETS, Target
 from lpc.compiler.dialects.loop import InstructionOp, vector_of
@@ -103,7 +103,7 @@ def _dot(b: KernelBuilder, target: Target, total: SSAValue, a: SSAValue, w: SSAV
 
 def loaded(module: ModuleOp, target: Target, rows: int, vectors: int) -> Kernel:
     """The function that computes so many units and returns their sums; threads share nothing."""
-    optimized = machine.optimize(str(emit_module(module, target)), target)
+    optimized = machine.optimize(module_text(emit_kernels(module, target)), target)
     engine = llvm.create_mcjit_compiler(optimized, machine.target_machine(target))
     engine.finalize_object()
     signature = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)

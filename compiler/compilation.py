@@ -10,6 +10,7 @@ import gc
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,11 +18,12 @@ from pathlib import Path
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.utils.exceptions import VerifyException
 
-from . import files
+from . import files, verification
 from .codegen.host import resolve_targets
 from .codegen.library import write_header, write_library
 from .codegen.linker import find_linker
 from .codegen.program import LibraryInfo, TargetProgram
+from .codegen.tables import support_object
 from .codegen.targets import Target
 from .driver import SHARED_LEVELS, STOP_POINTS, Level, Progress, levels
 from .errors import LpcError
@@ -76,7 +78,11 @@ def compile_model(
         find_linker()
     notify = progress or _silent
     recorder = _Recorder(None if dump_dir is None else Path(dump_dir), stop_after)
-    recorder.watch(levels(path, rows, input_shapes, notify))
+    stages = levels(path, rows, input_shapes, notify)
+    if stop_after is None:
+        recorder.watch_linkable(stages)
+    else:
+        recorder.watch(stages)
     assert recorder.info is not None
     if recorder.stopped_at is not None:
         if destination is not None:
@@ -102,7 +108,8 @@ def compile_programs(
 ) -> Programs:
     """Compiles without a linker, for `codegen.jit`."""
     recorder = _Recorder(None, None)
-    recorder.watch(levels(model, resolve_targets(target), input_shapes, progress or _silent))
+    rows = resolve_targets(target)
+    recorder.watch_linkable(levels(model, rows, input_shapes, progress or _silent))
     assert recorder.info is not None
     return Programs(tuple(recorder.programs), recorder.info)
 
@@ -123,7 +130,7 @@ def verify(level: Level) -> None:
     if not isinstance(level.content, ModuleOp):
         return
     try:
-        level.content.verify()
+        verification.verify(level.content)
     except VerifyException as error:
         raise LpcError(f"the compiler built wrong IR at level '{level.name}': {error}") from error
 
@@ -155,6 +162,14 @@ class _Recorder:
     def watch(self, stages: Iterator[Level]) -> None:
         with collector_paused():
             self._watch(stages)
+
+    def watch_linkable(self, stages: Iterator[Level]) -> None:
+        """Also makes the support code that every library needs, while Python has work of its own
+        (LLVM runs while the interpreter does)."""
+        with ThreadPoolExecutor(1) as background:
+            made = background.submit(support_object)
+            self.watch(stages)
+            made.result()
 
     def _watch(self, stages: Iterator[Level]) -> None:
         begin = time.perf_counter()

@@ -13,6 +13,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
@@ -24,8 +25,9 @@ from xdsl.dialects.func import Func
 from xdsl.printer import Printer
 
 from .codegen import machine
-from .codegen.emitter import emit_module
+from .codegen.emitter import emit_kernels, module_text
 from .codegen.lower import lower_to_loop
+from .codegen.pieces import compile_pieces
 from .codegen.program import TargetProgram
 from .codegen.targets import Target
 from .dialects.graph import Graph
@@ -96,19 +98,19 @@ Progress = Callable[[str, str], None]
 
 @dataclass(frozen=True)
 class Level:
-    """One stop point of one target ("" before targets part ways); text is made when asked for."""
+    """One stop point of one target ("" before targets part ways); what is printed, other than IR,
+    is made by `text` when asked for."""
 
     name: str
     target: str
-    content: ModuleOp | TargetProgram | Callable[[], str]
+    content: ModuleOp | TargetProgram | None
+    text: Callable[[], str | bytes] | None = None
 
     def printed(self) -> str | bytes:
-        if isinstance(self.content, TargetProgram):
-            return self.content.object_code
-        if not isinstance(self.content, ModuleOp):
-            return self.content()
+        if self.text is not None:
+            return self.text()
         stream = StringIO()
-        Printer(stream).print_op(self.content)
+        Printer(stream).print_op(self.module)
         return stream.getvalue() + "\n"
 
     @property
@@ -165,13 +167,16 @@ def target_levels(
     SelectInstructions(target.name).apply(context, program.module)
     yield Level("isa", target.name, program.module)
     progress("llvm", target.name)
-    text = str(emit_module(program.module, target))
-    yield Level("llvm", target.name, lambda: text)
+    kernels = emit_kernels(program.module, target)
+    text = module_text(kernels)
+    yield Level("llvm", target.name, None, lambda: text)
     progress("asm", target.name)
-    optimized = machine.optimize(text, target)
-    yield Level("asm", target.name, lambda: machine.assembly(optimized, target))
+    yield Level("asm", target.name, None, lambda: machine.assembly(text, target))
     progress("obj", target.name)
-    yield Level("obj", target.name, program.compiled(machine.object_code(optimized, target)))
+    # Kernel by kernel, on all cores. What is printed is one object of the same functions.
+    objects = compile_pieces([module_text([kernel]) for kernel in kernels], target)
+    whole = partial(machine.object_code, text, target)
+    yield Level("obj", target.name, program.compiled(objects), whole)
 
 
 def load_model(path: Path, input_shapes: Mapping[str, Sequence[int]] | None = None) -> ModuleOp:

@@ -6,12 +6,14 @@ An `Index` is an SSA value or a Python int; arithmetic on two ints stays an int,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, TypeAlias
 
 from xdsl.dialects import arith, math, scf, vector
+from xdsl.dialects.arith import CMPF_COMPARISON_OPERATIONS
 from xdsl.dialects.builtin import (
     DenseArrayBase,
     FloatAttr,
@@ -22,6 +24,7 @@ from xdsl.dialects.builtin import (
     UnitAttr,
     VectorType,
     f32,
+    i1,
     i32,
     i64,
 )
@@ -47,6 +50,16 @@ class Loop:
     results: Sequence[SSAValue] = field(default_factory=tuple)
 
 
+@cache
+def _integer(value: int, kind: IntegerType | IndexType) -> IntegerAttr[Any]:
+    return IntegerAttr(value, kind)
+
+
+@cache
+def _lanes(mask: tuple[int, ...]) -> DenseArrayBase[Any]:
+    return DenseArrayBase.from_list(i64, list(mask))
+
+
 def _content(attribute: Attribute) -> object:
     """Something that hashes fast and is equal for equal attributes."""
     if isinstance(attribute, IntegerAttr):
@@ -70,9 +83,10 @@ class KernelBuilder:
         self.func = FuncOp(name, (types, []))
         self._entry = self._block = self.func.body.block
         *self.buffers, self.begin, self.end = self._entry.args
-        self._constants: dict[tuple[float | str, Attribute], SSAValue] = {}
+        self._constants: dict[tuple[float | str, int], SSAValue] = {}
         self._last_constant: Operation | None = None
-        self._numbers: dict[SSAValue, int] = {value: i for i, value in enumerate(self._entry.args)}
+        self._numbers = {id(value): i for i, value in enumerate(self._entry.args)}
+        self._contents: dict[int, tuple[Attribute, object]] = {}
         self._trace: list[tuple[object, ...]] = []
 
     def finish(self) -> FuncOp:
@@ -90,26 +104,49 @@ class KernelBuilder:
         return op.results[0] if op.results else self.begin
 
     def _record(self, op: Operation) -> None:
-        properties = tuple(map(_content, op.properties.values()))
-        types = tuple(_content(result.type) for result in op.results)
-        operands = tuple(self._numbers[operand] for operand in op.operands)
-        self._trace.append((op.name, operands, properties, types))
-        for result in op.results:
-            self._numbers[result] = len(self._numbers)
+        properties = tuple(map(self._content, op.properties.values()))
+        types = tuple(self._content(result.type) for result in op.results)
+        self._trace.append((op.name, self._numbers_of(op.operands), properties, types))
+        self._number(op.results)
+
+    def _content(self, attribute: Attribute) -> object:
+        """`_content`, worked out once per object (which is kept, so that its id stays its own)."""
+        known = self._contents.get(id(attribute))
+        if known is None:
+            known = self._contents[id(attribute)] = attribute, _content(attribute)
+        return known[1]
+
+    def _number(self, values: Iterable[SSAValue]) -> None:
+        for value in values:
+            self._numbers[id(value)] = len(self._numbers)
+
+    def _numbers_of(self, values: Iterable[SSAValue]) -> tuple[int, ...]:
+        return tuple(self._numbers[id(value)] for value in values)
 
     def _mark(self, *what: object) -> None:
         self._trace.append(what)
+
+    def op(
+        self,
+        kind: type[Operation],
+        operands: Sequence[SSAValue],
+        result_type: Attribute,
+        properties: Mapping[str, Attribute] = loop.NO_PROPERTIES,
+    ) -> SSAValue:
+        """Emits an op of another dialect."""
+        return self.emit(loop.create(kind, operands, result_type, properties))
 
     # --- constants --------------------------------------------------------------------------------
 
     def _constant(self, value: float, kind: Attribute) -> SSAValue:
         # 0.0 and -0.0 are equal, and are two constants.
-        key = (str(float(value)) if kind == f32 else value, kind)
+        key = (str(float(value)) if kind is f32 else value, id(kind))
         if key not in self._constants:
             if isinstance(kind, IntegerType | IndexType):
-                op = arith.ConstantOp(IntegerAttr(int(value), kind))
+                attribute: Attribute = _integer(int(value), kind)
             else:
-                op = arith.ConstantOp(FloatAttr(value, f32))
+                attribute = FloatAttr(value, f32)
+            op = loop.create(arith.ConstantOp, (), kind, {"value": attribute})
             # Constants stand at the top of the entry block, where every loop sees them.
             if self._last_constant is None:
                 if self._entry.first_op is None:
@@ -119,7 +156,7 @@ class KernelBuilder:
             else:
                 self._entry.insert_op_after(op, self._last_constant)
             self._last_constant = op
-            self._constants[key] = op.result
+            self._constants[key] = op.results[0]
             self._record(op)
         return self._constants[key]
 
@@ -140,12 +177,12 @@ class KernelBuilder:
             return b
         if b == 0:
             return a
-        return self.emit(arith.AddiOp(self.index(a), self.index(b)))
+        return self.binary(arith.AddiOp, self.index(a), self.index(b))
 
     def sub(self, a: Index, b: Index) -> Index:
         if isinstance(a, int) and isinstance(b, int):
             return a - b
-        return a if b == 0 else self.emit(arith.SubiOp(self.index(a), self.index(b)))
+        return a if b == 0 else self.binary(arith.SubiOp, self.index(a), self.index(b))
 
     def mul(self, a: Index, b: Index) -> Index:
         if isinstance(a, int) and isinstance(b, int):
@@ -156,36 +193,36 @@ class KernelBuilder:
             return b
         if b == 1:
             return a
-        return self.emit(arith.MuliOp(self.index(a), self.index(b)))
+        return self.binary(arith.MuliOp, self.index(a), self.index(b))
 
     def div(self, a: Index, b: int) -> Index:
         """Quotient of non-negative indices."""
         if isinstance(a, int):
             return a // b
-        return a if b == 1 else self.emit(arith.DivUIOp(a, self.index(b)))
+        return a if b == 1 else self.binary(arith.DivUIOp, a, self.index(b))
 
     def rem(self, a: Index, b: int) -> Index:
         if isinstance(a, int):
             return a % b
-        return 0 if b == 1 else self.emit(arith.RemUIOp(a, self.index(b)))
+        return 0 if b == 1 else self.binary(arith.RemUIOp, a, self.index(b))
 
     def minimum(self, a: Index, b: Index) -> Index:
         if isinstance(a, int) and isinstance(b, int):
             return min(a, b)
-        return self.emit(arith.MinSIOp(self.index(a), self.index(b)))
+        return self.binary(arith.MinSIOp, self.index(a), self.index(b))
 
     def maximum(self, a: Index, b: Index) -> Index:
         if isinstance(a, int) and isinstance(b, int):
             return max(a, b)
-        return self.emit(arith.MaxSIOp(self.index(a), self.index(b)))
+        return self.binary(arith.MaxSIOp, self.index(a), self.index(b))
 
     def to_index(self, value: SSAValue) -> SSAValue:
         """An i32 scalar, sign-extended."""
-        return self.emit(arith.IndexCastOp(value, index_type))
+        return self.op(arith.IndexCastOp, [value], index_type)
 
     def from_index(self, value: Index) -> SSAValue:
         """An index as i32."""
-        return self.emit(arith.IndexCastOp(self.index(value), i32))
+        return self.op(arith.IndexCastOp, [self.index(value)], i32)
 
     # --- control flow -----------------------------------------------------------------------------
 
@@ -202,19 +239,17 @@ class KernelBuilder:
         body = Block(arg_types=[index_type, *(v.type for v in carried)])
         inside = Loop(body.args[0], body.args[1:])
         bounds = (self.index(low), self.index(high), self.index(step))
-        self._mark("for", parallel, *(self._numbers[v] for v in (*bounds, *carried)))
-        for argument in body.args:
-            self._numbers[argument] = len(self._numbers)
+        self._mark("for", parallel, *self._numbers_of((*bounds, *carried)))
+        self._number(body.args)
         outer, self._block = self._block, body
         yield inside
         following = list(inside.next or ())
         assert len(following) == len(carried)
         body.add_op(scf.YieldOp(*following))
-        self._mark("next", *(self._numbers[v] for v in following))
+        self._mark("next", *self._numbers_of(following))
         self._block = outer
         op = scf.ForOp(*bounds, list(carried), Region(body))
-        for result in op.results:
-            self._numbers[result] = len(self._numbers)
+        self._number(op.results)
         if parallel:
             op.attributes["parallel"] = UnitAttr()
         outer.add_op(op)
@@ -230,7 +265,7 @@ class KernelBuilder:
     def branch(self, condition: SSAValue) -> Iterator[list[Block]]:
         """`if condition:`; the else block follows by `with b.otherwise(blocks)`."""
         then, other = Block(), Block()
-        self._mark("if", self._numbers[condition])
+        self._mark("if", *self._numbers_of([condition]))
         outer, self._block = self._block, then
         blocks = [other]
         yield blocks
@@ -289,7 +324,7 @@ class KernelBuilder:
     # --- vectors ----------------------------------------------------------------------------------
 
     def splat(self, scalar: SSAValue, lanes: int) -> SSAValue:
-        return self.emit(vector.BroadcastOp(scalar, vector_of(scalar.type, lanes)))
+        return self.op(vector.BroadcastOp, [scalar], vector_of(scalar.type, lanes))
 
     def convert(self, kind: str, value: SSAValue, element: Attribute) -> SSAValue:
         return self.emit(loop.ConvertOp(kind, value, element))
@@ -301,13 +336,11 @@ class KernelBuilder:
     def bitcast(self, value: SSAValue, element: Attribute, lanes: int) -> SSAValue:
         if value.type == (kind := vector_of(element, lanes)):
             return value
-        return self.emit(vector.BitcastOp(value, kind))
+        return self.op(vector.BitcastOp, [value], kind)
 
     def shuffle(self, a: SSAValue, b: SSAValue, mask: Sequence[int]) -> SSAValue:
         result = vector_of(loop.element_of(a), len(mask))
-        return self.emit(
-            vector.ShuffleOp(a, b, DenseArrayBase.from_list(i64, list(mask)), result_type=result)
-        )
+        return self.op(vector.ShuffleOp, [a, b], result, {"mask": _lanes(tuple(mask))})
 
     def extract(self, value: SSAValue, lane: int) -> SSAValue:
         element = loop.element_of(value)
@@ -317,7 +350,13 @@ class KernelBuilder:
         return self.emit(loop.SelectOp(condition, a, b))
 
     def fma(self, a: SSAValue, b: SSAValue, c: SSAValue) -> SSAValue:
-        return self.emit(math.FmaOp(a, b, c))
+        return self.op(math.FmaOp, [a, b, c], a.type)
 
     def binary(self, kind: type[Operation], a: SSAValue, b: SSAValue) -> SSAValue:
-        return self.emit(kind(a, b))  # type: ignore[call-arg, arg-type]
+        """An op on two values of one type, which is also the result's."""
+        return self.op(kind, [a, b], a.type)
+
+    def compare_floats(self, predicate: str, a: SSAValue, b: SSAValue) -> SSAValue:
+        """Truth values per lane, which xDSL types as one i1; `predicate` as arith.cmpf names it."""
+        number = _integer(CMPF_COMPARISON_OPERATIONS.index(predicate), i64)
+        return self.op(arith.CmpfOp, [a, b], i1, {"predicate": number})

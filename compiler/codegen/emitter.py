@@ -7,7 +7,9 @@ tensor cannot change another (the memory planner guarantees it).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from llvmlite import ir
@@ -34,13 +36,31 @@ _BYTE = ir.IntType(8)
 _INDEX = ir.IntType(64)
 
 
-def emit_module(module: ModuleOp, target: Target) -> ir.Module:
+@dataclass(frozen=True)
+class KernelText:
+    """LLVM IR of one kernel: its functions, and declarations of the intrinsics that they call."""
+
+    definitions: str
+    declarations: tuple[str, ...]
+
+
+def emit_kernels(module: ModuleOp, target: Target) -> list[KernelText]:
     """LLVM IR of all kernels in `module`."""
-    llvm_module = ir.Module(name=f"lpc.{target.name}")
-    for op in module.body.block.ops:
-        if isinstance(op, FuncOp):
-            _KernelEmitter(llvm_module, op, target).emit()
-    return llvm_module
+    return [_emit_kernel(op, target) for op in module.body.block.ops if isinstance(op, FuncOp)]
+
+
+def module_text(kernels: Sequence[KernelText]) -> str:
+    """A module of these kernels."""
+    declarations = dict.fromkeys(line for kernel in kernels for line in kernel.declarations)
+    return "\n".join([*declarations, *(kernel.definitions for kernel in kernels)])
+
+
+def _emit_kernel(func: FuncOp, target: Target) -> KernelText:
+    module = ir.Module()
+    _KernelEmitter(module, func, target).emit()
+    declared = [f for f in module.functions if f.is_declaration]
+    defined = [f for f in module.functions if not f.is_declaration]
+    return KernelText("\n".join(map(str, defined)), tuple(map(str, declared)))
 
 
 def llvm_type(attribute: Attribute) -> ir.Type:
@@ -130,6 +150,8 @@ def _store(e: _KernelEmitter, op: Any) -> None:
     e.builder.store(e[op.value], e.pointer(op.base, op.offset), align=1)
 
 
+# Vector constants are cached, because llvmlite keeps the text of a constant object.
+@cache
 def _mask(lanes: int, count: int) -> ir.Constant:
     bits = [ir.Constant(ir.IntType(1), int(i < count)) for i in range(lanes)]
     return ir.Constant(ir.VectorType(ir.IntType(1), lanes), bits)
@@ -220,11 +242,16 @@ def _if(e: _KernelEmitter, op: Any) -> None:
 def _constant(e: _KernelEmitter, op: Any) -> None:
     attribute, kind = op.value, llvm_type(op.result.type)
     if isinstance(attribute, DenseIntOrFPElementsAttr):
-        lanes = [ir.Constant(kind.element, v) for v in attribute.iter_values()]
-        e.set(op, ir.Constant(kind, lanes))
+        e.set(op, _dense(attribute))
         return
     assert isinstance(attribute, FloatAttr | IntegerAttr)
     e.set(op, ir.Constant(kind, attribute.value.data))
+
+
+@cache
+def _dense(attribute: DenseIntOrFPElementsAttr) -> ir.Constant:
+    kind = llvm_type(attribute.get_type())
+    return ir.Constant(kind, [ir.Constant(kind.element, v) for v in attribute.iter_values()])
 
 
 def _binary(method: str) -> Callable[[_KernelEmitter, Any], None]:
@@ -299,10 +326,10 @@ def _round_to_int(e: _KernelEmitter, value: ir.Value) -> ir.Value:
     lanes, width = value.type.count, e.target.lanes
     if lanes > width:
         halves = [
-            _round_to_int(e, e.builder.shuffle_vector(value, value, _shuffle_mask(list(part))))
+            _round_to_int(e, e.builder.shuffle_vector(value, value, _shuffle_mask(part)))
             for part in (range(lanes // 2), range(lanes // 2, lanes))
         ]
-        return e.builder.shuffle_vector(*halves, _shuffle_mask(list(range(lanes))))
+        return e.builder.shuffle_vector(*halves, _shuffle_mask(range(lanes)))
     result = ir.VectorType(ir.IntType(32), lanes)
     arguments = [value]
     if lanes == 16:
@@ -329,7 +356,12 @@ def _negate(e: _KernelEmitter, op: Any) -> None:
 # --- vectors --------------------------------------------------------------------------------------
 
 
-def _shuffle_mask(lanes: list[int]) -> ir.Constant:
+def _shuffle_mask(lanes: Iterable[int]) -> ir.Constant:
+    return _lane_numbers(tuple(lanes))
+
+
+@cache
+def _lane_numbers(lanes: tuple[int, ...]) -> ir.Constant:
     word = ir.IntType(32)
     return ir.Constant(ir.VectorType(word, len(lanes)), [ir.Constant(word, i) for i in lanes])
 
@@ -342,8 +374,8 @@ def _broadcast(e: _KernelEmitter, op: Any) -> None:
 
 
 def _shuffle(e: _KernelEmitter, op: Any) -> None:
-    lanes = [int(v) for v in op.mask.get_values()]
-    e.set(op, e.builder.shuffle_vector(e[op.v1], e[op.v2], _shuffle_mask(lanes)))
+    mask = _shuffle_mask(op.mask.get_values())
+    e.set(op, e.builder.shuffle_vector(e[op.v1], e[op.v2], mask))
 
 
 def _bitcast(e: _KernelEmitter, op: Any) -> None:
@@ -358,18 +390,23 @@ def _extract(e: _KernelEmitter, op: Any) -> None:
 
 def _instruction(e: _KernelEmitter, op: Any) -> None:
     row = BY_NAME[op.row.data]
-    arguments = []
-    for value, kind in zip(op.arguments, row.operands, strict=True):
-        lanes, element = kind.strip("<>").split(" x i")
-        wanted = ir.VectorType(ir.IntType(int(element)), int(lanes))
-        arguments.append(
-            e[value] if e[value].type == wanted else e.builder.bitcast(e[value], wanted)
-        )
-    lanes, element = row.result.strip("<>").split(" x i")
-    result = ir.VectorType(ir.IntType(int(element)), int(lanes))
-    value = e.intrinsic(row.intrinsic, result, arguments)
-    wanted = llvm_type(op.result.type)
-    e.set(op, value if value.type == wanted else e.builder.bitcast(value, wanted))
+    arguments = [
+        _seen_as(e, e[value], _row_type(kind))
+        for value, kind in zip(op.arguments, row.operands, strict=True)
+    ]
+    value = e.intrinsic(row.intrinsic, _row_type(row.result), arguments)
+    e.set(op, _seen_as(e, value, llvm_type(op.result.type)))
+
+
+@cache
+def _row_type(spelled: str) -> ir.VectorType:
+    """The type that a row spells "<64 x i8>"."""
+    lanes, element = spelled.strip("<>").split(" x i")
+    return ir.VectorType(ir.IntType(int(element)), int(lanes))
+
+
+def _seen_as(e: _KernelEmitter, value: ir.Value, wanted: ir.Type) -> ir.Value:
+    return value if value.type == wanted else e.builder.bitcast(value, wanted)
 
 
 _EMIT: dict[type[Operation], Callable[[_KernelEmitter, Any], None]] = {

@@ -32,7 +32,7 @@ class JitLibrary:
         tables = tables_text(sorted_programs([program]), info, lpc_version(), [constant])
         machine = baseline_machine()
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(tables), machine)
-        for code in (support_object(), program.object_code):
+        for code in (support_object(), *program.objects):
             self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
         _KEPT.append((self._engine, weights))

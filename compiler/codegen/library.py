@@ -59,7 +59,11 @@ def write_library(path: Path, programs: Sequence[TargetProgram], info: LibraryIn
         code = {
             "support": support_object(),
             "tables": emit_object("\n".join([tables, *external])),
-            **{f"kernels_{program.target}": program.object_code for program in chosen},
+            **{
+                f"kernels_{program.target}_{number}": content
+                for program in chosen
+                for number, content in enumerate(program.objects)
+            },
         }
         for name, content in code.items():
             objects.append(folder / f"{name}.o")

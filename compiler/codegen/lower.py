@@ -61,10 +61,10 @@ class LoweredProgram:
     workspace_size: int
     weights: bytes
 
-    def compiled(self, code: bytes) -> TargetProgram:
+    def compiled(self, objects: tuple[bytes, ...]) -> TargetProgram:
         """The program with the object code of its kernels."""
         steps = tuple(self.steps)
-        return TargetProgram(self.target.name, steps, self.workspace_size, self.weights, code)
+        return TargetProgram(self.target.name, steps, self.workspace_size, self.weights, objects)
 
 
 @dataclass

@@ -65,16 +65,16 @@ class Step:
 class TargetProgram:
     """All that one target needs; `workspace_size` and every offset are in bytes.
 
-    `object_code` is an x86-64 ELF relocatable object in position-independent code that defines all
-    `Step.symbol`s.  Global symbols must be unique among the targets of one library (kernel names
-    end in the name of their instruction set); helpers should have internal linkage.
+    `objects` are x86-64 ELF relocatable objects in position-independent code that together define
+    all `Step.symbol`s.  Global symbols must be unique among the targets of one library (kernel
+    names end in the name of their instruction set); helpers should have internal linkage.
     """
 
     target: str
     steps: tuple[Step, ...]
     workspace_size: int
     weights: ReadableBytes
-    object_code: bytes
+    objects: tuple[bytes, ...]
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,12 @@ Vector lengths are semantic, not physical: a `vector<16xf32>` is one zmm, two ym
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, ClassVar, cast
 
 from xdsl.dialects.builtin import (
+    DenseArrayBase,
     DictionaryAttr,
     IndexType,
     IntegerAttr,
@@ -34,7 +35,14 @@ from xdsl.dialects.builtin import (
     i32,
     i64,
 )
-from xdsl.ir import Attribute, Dialect, ParametrizedAttribute, SSAValue, TypeAttribute
+from xdsl.ir import (
+    Attribute,
+    Dialect,
+    Operation,
+    ParametrizedAttribute,
+    SSAValue,
+    TypeAttribute,
+)
 from xdsl.irdl import (
     AnyAttr,
     AttrSizedOperandSegments,
@@ -65,6 +73,7 @@ class BufferType(ParametrizedAttribute, TypeAttribute):
 
 
 buffer = BufferType()
+NO_PROPERTIES: Mapping[str, Attribute] = {}
 
 
 @cache
@@ -81,7 +90,58 @@ def element_of(value: SSAValue) -> Attribute:
     return value.type.get_element_type() if isinstance(value.type, VectorType) else value.type
 
 
-class LoopOp(IRDLOperation, ABC):
+@cache
+def _i64(value: int) -> IntegerAttr[Any]:
+    return IntegerAttr(value, i64)
+
+
+@cache
+def _sizes(*counts: int) -> DenseArrayBase[Any]:
+    return DenseArrayBase.from_list(i32, list(counts))
+
+
+_string = cache(StringAttr)
+_UNIT = UnitAttr()
+
+
+def create(
+    kind: type[Operation],
+    operands: Sequence[SSAValue],
+    result_type: Attribute,
+    properties: Mapping[str, Attribute] = NO_PROPERTIES,
+) -> Operation:
+    """An op of another dialect, as its own constructor would build it.
+
+    Kernels have many thousands of ops, and IRDL's constructors take four times as long; what they
+    check is checked again by verify()."""
+    return kind.create(
+        operands=operands,
+        result_types=[result_type],
+        properties={**_default_properties(kind), **properties},
+    )
+
+
+@cache
+def _default_properties(kind: type[Operation]) -> Mapping[str, Attribute]:
+    assert issubclass(kind, IRDLOperation)
+    definitions = kind.get_irdl_definition().properties.items()
+    return {n: d.default_value for n, d in definitions if d.default_value is not None}
+
+
+class _PlainOp(IRDLOperation, ABC):
+    def __init__(
+        self,
+        operands: Sequence[SSAValue] = (),
+        properties: Mapping[str, Attribute] = NO_PROPERTIES,
+        result_types: Sequence[Attribute] = (),
+    ):
+        # Past IRDL's constructor, as in `create`.
+        Operation.__init__(
+            self, operands=operands, properties=properties, result_types=result_types
+        )
+
+
+class LoopOp(_PlainOp, ABC):
     irdl_options = (ParsePropInAttrDict(),)
 
 
@@ -118,7 +178,7 @@ class LoadOp(LoopOp):
     def __init__(self, base: SSAValue, offset: SSAValue, result_type: Attribute, align: int = 1):
         super().__init__(
             operands=[base, offset],
-            properties={"align": IntegerAttr(align, i64) if align > 1 else None},
+            properties={"align": _i64(align)} if align > 1 else {},
             result_types=[result_type],
         )
 
@@ -153,7 +213,7 @@ class LoadPartOp(LoopOp):
     def __init__(self, base: SSAValue, offset: SSAValue, count: int, result_type: VectorType[Any]):
         super().__init__(
             operands=[base, offset],
-            properties={"count": IntegerAttr(count, i64)},
+            properties={"count": _i64(count)},
             result_types=[result_type],
         )
 
@@ -171,9 +231,7 @@ class StorePartOp(LoopOp):
     assembly_format: ClassVar[str] = "$value `,` $base `[` $offset `]` attr-dict `:` type($value)"
 
     def __init__(self, value: SSAValue, base: SSAValue, offset: SSAValue, count: int):
-        super().__init__(
-            operands=[value, base, offset], properties={"count": IntegerAttr(count, i64)}
-        )
+        super().__init__(operands=[value, base, offset], properties={"count": _i64(count)})
 
 
 @irdl_op_definition
@@ -205,12 +263,8 @@ class _Dot(LoopOp, ABC):
     result = result_def(T)
     traits = traits_def(Pure())
 
-    def __init__(self, accumulator: SSAValue, a: SSAValue, b: SSAValue, properties: dict[str, Any]):
-        super().__init__(
-            operands=[accumulator, a, b],
-            properties=properties,
-            result_types=[accumulator.type],
-        )
+    def __init__(self, accumulator: SSAValue, a: SSAValue, b: SSAValue):
+        super().__init__(operands=[accumulator, a, b], result_types=[accumulator.type])
 
     def verify_(self) -> None:
         if element_of(self.accumulator) != i32:
@@ -224,12 +278,9 @@ class Dot4Op(_Dot):
     name = "loop.dot4"
     assembly_format: ClassVar[str] = "$accumulator `,` $a `,` $b attr-dict `:` type($result)"
 
-    def __init__(self, accumulator: SSAValue, a: SSAValue, b: SSAValue):
-        super().__init__(accumulator, a, b, {})
-
 
 @irdl_op_definition
-class DotChainOp(IRDLOperation):
+class DotChainOp(_PlainOp):
     """accumulator + Σ over the chain of `dot4`, with the sums of a chain made in 16 bits.
 
     The op states a proof (contractions/forms.py): no pair sum of products, and no 16-bit sum of
@@ -262,9 +313,14 @@ class DotChainOp(IRDLOperation):
         centred: bool = False,
         offset: SSAValue | None = None,
     ):
+        sizes = {
+            AttrSizedOperandSegments.attribute_name: _sizes(
+                1, len(inputs), len(weights), int(offset is not None)
+            )
+        }
         super().__init__(
-            operands=[accumulator, list(inputs), list(weights), offset],
-            properties={"centred": UnitAttr() if centred else None},
+            operands=[accumulator, *inputs, *weights, *([] if offset is None else [offset])],
+            properties={"centred": _UNIT, **sizes} if centred else sizes,
             result_types=[accumulator.type],
         )
 
@@ -281,9 +337,6 @@ class Dot2Op(_Dot):
 
     name = "loop.dot2"
     assembly_format: ClassVar[str] = "$accumulator `,` $a `,` $b attr-dict `:` type($result)"
-
-    def __init__(self, accumulator: SSAValue, a: SSAValue, b: SSAValue):
-        super().__init__(accumulator, a, b, {})
 
 
 @irdl_op_definition
@@ -308,7 +361,7 @@ class ConvertOp(LoopOp):
         vector = isinstance(value.type, VectorType)
         result = vector_of(element, lanes_of(value)) if vector else element
         super().__init__(
-            operands=[value], properties={"kind": StringAttr(kind)}, result_types=[result]
+            operands=[value], properties={"kind": _string(kind)}, result_types=[result]
         )
 
     def verify_(self) -> None:
@@ -351,8 +404,8 @@ class NarrowOp(LoopOp):
 
     def __init__(self, inputs: Sequence[SSAValue], signed: bool):
         super().__init__(
-            operands=[list(inputs)],
-            properties={"signed": UnitAttr() if signed else None},
+            operands=inputs,
+            properties={"signed": _UNIT} if signed else NO_PROPERTIES,
             result_types=[vector_of(i8, sum(map(lanes_of, inputs)))],
         )
 
@@ -385,9 +438,7 @@ class LookupOp(LoopOp):
     )
 
     def __init__(self, table: SSAValue, indices: Sequence[SSAValue]):
-        super().__init__(
-            operands=[table, list(indices)], result_types=[[index.type for index in indices]]
-        )
+        super().__init__(operands=[table, *indices], result_types=[index.type for index in indices])
 
     def verify_(self) -> None:
         if [v.type for v in self.indices] != [v.type for v in self.outputs]:
@@ -412,8 +463,8 @@ class InstructionOp(LoopOp):
 
     def __init__(self, row: str, arguments: Sequence[SSAValue], result_type: Attribute):
         super().__init__(
-            operands=[list(arguments)],
-            properties={"row": StringAttr(row)},
+            operands=arguments,
+            properties={"row": _string(row)},
             result_types=[result_type],
         )
 

@@ -19,7 +19,7 @@ from typing import Any, cast, overload
 
 import numpy as np
 from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr
-from xdsl.dialects.func import FuncOp
+from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.interpreter import (
     Interpreter,
     InterpreterFunctions,
@@ -27,10 +27,10 @@ from xdsl.interpreter import (
     ReturnedValues,
     TerminatorValue,
     impl,
+    impl_callable,
     impl_terminator,
     register_impls,
 )
-from xdsl.interpreters.func import FuncFunctions
 from xdsl.ir import Operation
 
 from .. import functions, numerics
@@ -64,6 +64,22 @@ def _window(op: graph.WindowedOp) -> Window:
 
 def _bias(args: PythonValues) -> Array | None:
     return args[2] if len(args) > 2 else None
+
+
+@register_impls
+class FuncFunctions(InterpreterFunctions):
+    """Of `func`. xDSL's own are in a package that imports the interpreters of all its dialects,
+    which takes a tenth of the time of a small compilation."""
+
+    @impl_callable(FuncOp)
+    def call_func(self, interpreter: Interpreter, op: FuncOp, args: PythonValues) -> PythonValues:
+        return interpreter.run_ssacfg_region(op.body, args, op.sym_name.data)
+
+    @impl_terminator(ReturnOp)
+    def run_return(
+        self, interpreter: Interpreter, op: ReturnOp, args: PythonValues
+    ) -> tuple[TerminatorValue, PythonValues]:
+        return ReturnedValues(args), ()
 
 
 @register_impls

@@ -24,7 +24,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from functools import cache
+from typing import Any, ClassVar, TypeAlias
 
 from xdsl.context import Context
 from xdsl.dialects import arith, vector
@@ -35,6 +36,7 @@ from xdsl.dialects.builtin import (
     IntegerAttr,
     IntegerType,
     ModuleOp,
+    VectorType,
     i8,
     i16,
     i32,
@@ -51,6 +53,11 @@ from ..dialects.loop import element_of, lanes_of, vector_of
 
 #: Per input vector: (a − 128, |a − 128|), emitted once per block.
 Magnitudes: TypeAlias = dict[SSAValue, tuple[SSAValue, SSAValue]]
+
+
+@cache
+def _splat(kind: VectorType[Any], value: int) -> DenseIntOrFPElementsAttr:
+    return DenseIntOrFPElementsAttr.from_list(kind, [value])
 
 
 @dataclass
@@ -107,21 +114,27 @@ class _Rows(_Inserter):
         return lanes_of(self.op.result)
 
     def halves(self, value: SSAValue) -> SSAValue:
-        return self.insert(vector.BitcastOp(value, vector_of(i16, 2 * self.lanes)))
+        kind = vector_of(i16, 2 * self.lanes)
+        return self.insert(loop.create(vector.BitcastOp, [value], kind))
 
     def bytes(self, value: SSAValue) -> SSAValue:
-        return self.insert(vector.BitcastOp(value, vector_of(i8, 4 * self.lanes)))
+        kind = vector_of(i8, 4 * self.lanes)
+        return self.insert(loop.create(vector.BitcastOp, [value], kind))
 
     def constant(self, value: int, element: IntegerType = i16) -> SSAValue:
         kind = vector_of(element, 32 * self.lanes // element.width.data)
-        return self.insert(arith.ConstantOp(DenseIntOrFPElementsAttr.from_list(kind, [value])))
+        properties = {"value": _splat(kind, value)}
+        return self.insert(loop.create(arith.ConstantOp, [], kind, properties))
+
+    def binary(self, kind: type[Operation], a: SSAValue, b: SSAValue) -> SSAValue:
+        return self.insert(loop.create(kind, [a, b], a.type))
 
     def row(self, name: str, *arguments: SSAValue, halves: bool = False) -> SSAValue:
         kind = vector_of(i16, 2 * self.lanes) if halves else vector_of(i32, self.lanes)
         return self.insert(loop.InstructionOp(f"{name}.{32 * self.lanes}", arguments, kind))
 
     def add(self, a: SSAValue, b: SSAValue) -> SSAValue:
-        return self.insert(arith.AddiOp(a, b))
+        return self.binary(arith.AddiOp, a, b)
 
 
 def dot4(op: loop.Dot4Op, target: Target) -> SSAValue:
@@ -150,9 +163,9 @@ def chain(op: loop.DotChainOp, magnitudes: Magnitudes) -> SSAValue:
 
 def magnitude(a: SSAValue, rows: _Rows) -> tuple[SSAValue, SSAValue]:
     """a − 128 as s8 bytes (the top bit flipped), and its magnitude as u8 bytes."""
-    flipped = rows.insert(arith.XOrIOp(rows.bytes(a), rows.constant(-128, i8)))
-    negated = rows.insert(arith.SubiOp(rows.constant(0, i8), flipped))
-    return flipped, rows.insert(arith.MaxSIOp(flipped, negated))
+    flipped = rows.binary(arith.XOrIOp, rows.bytes(a), rows.constant(-128, i8))
+    negated = rows.binary(arith.SubiOp, rows.constant(0, i8), flipped)
+    return flipped, rows.binary(arith.MaxSIOp, flipped, negated)
 
 
 def signed(w: SSAValue, offset: SSAValue, rows: _Rows) -> SSAValue:
@@ -163,17 +176,17 @@ def signed(w: SSAValue, offset: SSAValue, rows: _Rows) -> SSAValue:
     zero = rows.constant(0, i8)
     negative = rows.insert(arith.CmpiOp(offset, zero, "slt"))
     bytes_ = rows.bytes(w)
-    negated = rows.insert(arith.SubiOp(zero, bytes_))
+    negated = rows.binary(arith.SubiOp, zero, bytes_)
     return rows.insert(loop.SelectOp(negative, negated, bytes_))
 
 
 def widened(op: loop.Dot4Op, rows: _Rows) -> SSAValue:
     """Even and odd bytes apart, as 16-bit halves."""
     eight, a, b = rows.constant(8), rows.halves(op.a), rows.halves(op.b)
-    a_even = rows.insert(arith.AndIOp(a, rows.constant(0x00FF)))
-    a_odd = rows.insert(arith.ShRUIOp(a, eight))
-    b_even = rows.insert(arith.ShRSIOp(rows.insert(arith.ShLIOp(b, eight)), eight))
-    b_odd = rows.insert(arith.ShRSIOp(b, eight))
+    a_even = rows.binary(arith.AndIOp, a, rows.constant(0x00FF))
+    a_odd = rows.binary(arith.ShRUIOp, a, eight)
+    b_even = rows.binary(arith.ShRSIOp, rows.binary(arith.ShLIOp, b, eight), eight)
+    b_odd = rows.binary(arith.ShRSIOp, b, eight)
     even = rows.add(op.accumulator, rows.row("vpmaddwd", a_even, b_even))
     return rows.add(even, rows.row("vpmaddwd", a_odd, b_odd))
 

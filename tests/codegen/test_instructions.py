@@ -12,7 +12,7 @@ import pytest
 from emulation import invoke_for
 from lpc.compiler.codegen import machine
 from lpc.compiler.codegen.builder import KernelBuilder
-from lpc.compiler.codegen.emitter import emit_module
+from lpc.compiler.codegen.emitter import emit_kernels, module_text
 from lpc.compiler.codegen.instructions import INSTRUCTIONS, Instruction
 from lpc.compiler.codegen.targets import TARGETS, Target, by_name
 from lpc.compiler.dialects import loop
@@ -48,7 +48,7 @@ def kernel_of(row: Instruction) -> ModuleOp:
 
 def loaded(module: ModuleOp, target: Target) -> int:
     """Address of the module's function `kernel`."""
-    optimized = machine.optimize(str(emit_module(module, target)), target)
+    optimized = machine.optimize(module_text(emit_kernels(module, target)), target)
     engine = llvm.create_mcjit_compiler(optimized, machine.target_machine(target))
     engine.finalize_object()
     _KEPT.append(engine)

@@ -144,7 +144,7 @@ def program_of(target: str, steps: tuple[Step, ...], bias: int = 0) -> TargetPro
         steps=steps,
         workspace_size=128 + 4 * LENGTH,
         weights=bytes(64) + weights().tobytes(),
-        object_code=emit_object(_KERNELS.format(t=target, bias=bias)),
+        objects=(emit_object(_KERNELS.format(t=target, bias=bias)),),
     )
 
 

@@ -37,7 +37,7 @@ class LoopMath:
         return self.b.select(self.less(a, b), a, b)
 
     def maximum(self, a: SSAValue, b: SSAValue) -> SSAValue:
-        return self.b.select(self.b.emit(arith.CmpfOp(a, b, "ogt")), a, b)
+        return self.b.select(self.b.compare_floats("ogt", a, b), a, b)
 
     def neg(self, a: SSAValue) -> SSAValue:
         return self.b.emit(arith.NegfOp(a))
@@ -58,10 +58,10 @@ class LoopMath:
         return self.b.emit(math.RoundEvenOp(a))
 
     def less(self, a: SSAValue, b: SSAValue) -> SSAValue:
-        return self.b.emit(arith.CmpfOp(a, b, "olt"))
+        return self.b.compare_floats("olt", a, b)
 
     def less_equal(self, a: SSAValue, b: SSAValue) -> SSAValue:
-        return self.b.emit(arith.CmpfOp(a, b, "ole"))
+        return self.b.compare_floats("ole", a, b)
 
     def select(self, condition: SSAValue, a: SSAValue, b: SSAValue) -> SSAValue:
         return self.b.select(condition, a, b)
