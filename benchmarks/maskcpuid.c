@@ -1,10 +1,14 @@
 /* Hide CPU features from one process: preload this library to make an inference engine choose the
  * code it would run on an older CPU.
  *
- * arch_prctl(ARCH_SET_CPUID, 0) makes every `cpuid` of the calling thread, and of threads it starts
- * later, raise SIGSEGV. The handler executes the instruction with faulting off, clears the feature
- * bits that the level in $LPC_MASK_CPUID lacks, and resumes behind it. Needs "cpuid_fault" in
- * /proc/cpuinfo. xgetbv cannot be intercepted; software looks at cpuid first.
+ * Two things may stand where the engine asks for CPU features:
+ * - cpuid: arch_prctl(ARCH_SET_CPUID, 0) makes it raise SIGSEGV in the calling thread, and in
+ *   threads that it starts later. Needs "cpuid_fault" in /proc/cpuinfo;
+ * - ud0: raises SIGILL on every CPU. patching.py writes it over each cpuid of a copy of the engine,
+ *   where faulting is not available.
+ * The handler executes cpuid (with faulting off), clears the feature bits that the level in
+ * $LPC_MASK_CPUID lacks, and resumes behind the two bytes. xgetbv is not intercepted; software
+ * looks at cpuid first.
  */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -19,6 +23,8 @@
 #define ARCH_SET_CPUID 0x1012
 #define BIT(n) (1u << (n))
 
+/* Second bytes of the two instructions, behind 0f. */
+enum { CPUID = 0xa2, UD0 = 0xff };
 enum { EAX, EBX, ECX, EDX };
 enum level { SSE42, AVX2, AVX512, AVX512_VNNI, LEVELS };
 
@@ -53,14 +59,14 @@ static const struct {
 };
 
 static enum level level = LEVELS;
-static int active;
+static int faulting;
 static long calls;
-
-/* 1 if this process sees a masked CPU. */
-int lpc_cpuid_mask_active(void) { return active; }
 
 /* How many cpuid instructions were answered; an engine that asks in its hot loop would show. */
 long lpc_cpuid_mask_calls(void) { return __atomic_load_n(&calls, __ATOMIC_RELAXED); }
+
+/* 1 if somebody in this process asked, and was shown a masked CPU. */
+int lpc_cpuid_mask_active(void) { return lpc_cpuid_mask_calls() > 0; }
 
 static long set_faulting(int on) { return syscall(SYS_arch_prctl, ARCH_SET_CPUID, on ? 0L : 1L); }
 
@@ -82,14 +88,17 @@ static void on_fault(int signal_number, siginfo_t *information, void *context)
     (void)information;
     greg_t *state = ((ucontext_t *)context)->uc_mcontext.gregs;
     const uint8_t *code = (const uint8_t *)state[REG_RIP];
-    if (code[0] != 0x0f || code[1] != 0xa2) {
+    uint8_t expected = signal_number == SIGILL ? UD0 : CPUID;
+    if (code[0] != 0x0f || code[1] != expected) {
         signal(signal_number, SIG_DFL); /* a real fault: happens again, and ends the process */
         return;
     }
     uint32_t registers[4];
-    set_faulting(0);
+    if (faulting)
+        set_faulting(0);
     masked_cpuid((uint32_t)state[REG_RAX], (uint32_t)state[REG_RCX], registers);
-    set_faulting(1);
+    if (faulting)
+        set_faulting(1);
     state[REG_RAX] = registers[EAX];
     state[REG_RBX] = registers[EBX];
     state[REG_RCX] = registers[ECX];
@@ -107,5 +116,7 @@ __attribute__((constructor)) static void install(void)
     if (level == LEVELS)
         return;
     struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER};
-    active = sigaction(SIGSEGV, &action, NULL) == 0 && set_faulting(1) == 0;
+    sigaction(SIGILL, &action, NULL);
+    sigaction(SIGSEGV, &action, NULL);
+    faulting = set_faulting(1) == 0;
 }

@@ -1,4 +1,7 @@
-"""Make an engine believe that it runs on an older CPU (see maskcpuid.c)."""
+"""Make an engine believe that it runs on an older CPU (see maskcpuid.c).
+
+Where the CPU does not let cpuid fault, the peers run from patched copies (see patching.py).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import Literal, get_args
 
+from .patching import PatchError, patched_packages
 from .zoo import cache_folder
 
 Isa = Literal["native", "sse42", "avx2", "avx512", "avx512_vnni"]
@@ -24,9 +28,21 @@ def mask_environment(isa: Isa) -> dict[str, str]:
     """Environment variables under which a new process sees a CPU with no more than `isa`."""
     if isa == "native":
         return {}
-    if "cpuid_fault" not in Path("/proc/cpuinfo").read_text().split():
-        raise MaskUnavailableError("this CPU or hypervisor does not offer CPUID faulting")
+    environment = preload(isa)
+    if not has_cpuid_faulting():
+        try:
+            environment["PYTHONPATH"] = str(patched_packages(cache_folder()))
+        except PatchError as error:
+            raise MaskUnavailableError(f"{error} (this CPU has no CPUID faulting)") from error
+    return environment
+
+
+def preload(isa: Isa) -> dict[str, str]:
     return {"LD_PRELOAD": str(mask_library()), "LPC_MASK_CPUID": isa}
+
+
+def has_cpuid_faulting() -> bool:
+    return "cpuid_fault" in Path("/proc/cpuinfo").read_text().split()
 
 
 def mask_library() -> Path:

@@ -41,8 +41,9 @@ class Timing:
 
 
 def worker_environment(isa: Isa) -> dict[str, str]:
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
-    return os.environ | {"PYTHONPATH": path} | mask_environment(isa)
+    mask = mask_environment(isa)
+    folders = [mask.get("PYTHONPATH"), str(ROOT), os.environ.get("PYTHONPATH")]
+    return os.environ | mask | {"PYTHONPATH": os.pathsep.join(filter(None, folders))}
 
 
 def pinned_core(threads: int) -> int:

@@ -3,14 +3,20 @@
     x ──Q──DQ──▶ Conv ──▶ Relu ──Q──DQ──▶ …          w_s8 ──DQ(axis 0)──▶ Conv,  b_s32 ──DQ──▶ Conv
 
 - activations u8, asymmetric, per tensor; the range always contains zero;
-- weights of Conv and Gemm s8, symmetric, one scale per output channel; bias s32 with s_x·s_w;
-- no Q/DQ between a Conv, Gemm or Add and the Relu or Clip that alone consumes it;
-- MaxPool and Flatten keep the parameters of their input, so that they stay free of rounding.
+- weights of Conv, Gemm and MatMul s8, symmetric, one scale per output channel; bias s32 with
+  s_x·s_w; constants that are added, multiplied or joined u8, like activations;
+- inputs and outputs of the ops in QUANTIZED, hence of others only where those are neighbours
+  (the softmax of divided scores, the convolution behind a HardSwish);
+- no Q/DQ between a contraction, Add or BatchNormalization and the Relu or Clip that alone consumes
+  it;
+- what only moves or selects elements keeps the parameters of its input: no rounding there.
+
+Parameters of normalizations stay float, and so do the nodes that the network says so of.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,10 +26,17 @@ from onnx import helper, numpy_helper
 
 from .builder import FloatNetwork
 
-CONTRACTIONS = {"Conv", "Gemm"}
-ABSORBING = {"Conv", "Gemm", "Add"}
+CONTRACTIONS = {"Conv", "Gemm", "MatMul"}
+ABSORBING = {"Conv", "Gemm", "Add", "BatchNormalization"}
 ACTIVATIONS = {"Relu", "Clip"}
-RANGE_KEEPING = {"MaxPool", "Flatten"}
+RANGE_KEEPING = {
+    "MaxPool", "AveragePool", "Flatten", "Reshape", "Transpose", "Split", "Gather",
+}  # fmt: skip
+WITH_CONSTANTS = {"Add", "Mul", "Concat"}
+QUANTIZED = {
+    *CONTRACTIONS, *ABSORBING, *ACTIVATIONS, *RANGE_KEEPING, *WITH_CONSTANTS,
+    "Sigmoid", "Softmax", "LayerNormalization", "GlobalAveragePool",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -69,8 +82,10 @@ class _Quantizer:
         graph = self.network.model.graph
         self.floats = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
         self.outputs = {o.name for o in graph.output}
-        self.uses = Counter(name for node in graph.node for name in node.input)
-        self.consumer = {name: node for node in graph.node for name in node.input}
+        self.consumers: defaultdict[str, list[onnx.NodeProto]] = defaultdict(list)
+        for node in graph.node:
+            for name in node.input:
+                self.consumers[name].append(node)
 
     def run(self) -> onnx.ModelProto:
         model = onnx.ModelProto()
@@ -89,30 +104,39 @@ class _Quantizer:
     def _convert(self, node: onnx.NodeProto) -> None:
         result = onnx.NodeProto()
         result.CopyFrom(node)
-        source, output = node.input[0], node.output[0]
-        weighted = node.op_type in CONTRACTIONS
         for index, name in enumerate(node.input):
-            if name in self.floats and not weighted:
-                self.constants[name] = numpy_helper.from_array(self.floats[name], name)
-            else:
+            if name not in self.floats:
                 result.input[index] = self.replaced.get(name, name)
-        if weighted:
-            self._quantize_parameters(result, self.codes[source])
-        rounded = not self._is_absorbed(node)
-        if rounded and output in self.outputs:
-            result.output[0] = f"{output}.float"
+            elif node.op_type in WITH_CONSTANTS and self._is_quantized(node):
+                result.input[index] = self._quantized_constant(name)
+            elif node.op_type not in CONTRACTIONS:
+                self.constants[name] = numpy_helper.from_array(self.floats[name], name)
+        if node.op_type in CONTRACTIONS and node.input[1] in self.floats:
+            self._quantize_parameters(result, self.codes[node.input[0]])
+        rounded = [name for name in node.output if self._is_rounded(node, name)]
+        for index, name in enumerate(node.output):
+            if name in rounded and name in self.outputs:
+                result.output[index] = f"{name}.float"
         self.nodes.append(result)
-        if rounded:
-            shared = self.codes[source] if node.op_type in RANGE_KEEPING else None
-            self._quantize_activation(output, shared)
+        shared = self.codes[node.input[0]] if node.op_type in RANGE_KEEPING else None
+        for name in rounded:
+            self._quantize_activation(name, shared)
+
+    def _is_quantized(self, node: onnx.NodeProto) -> bool:
+        return node.op_type in QUANTIZED and node.name not in self.network.float_nodes
+
+    def _is_rounded(self, node: onnx.NodeProto, output: str) -> bool:
+        if self._is_quantized(node):
+            return not self._is_absorbed(node)
+        return any(map(self._is_quantized, self.consumers[output]))
 
     def _is_absorbed(self, node: onnx.NodeProto) -> bool:
         """Whether the only consumer is the activation that rides in this node's epilogue."""
-        output = node.output[0]
+        consumers = self.consumers[node.output[0]]
         return (
             node.op_type in ABSORBING
-            and self.uses[output] == 1
-            and self.consumer[output].op_type in ACTIVATIONS
+            and len(consumers) == 1
+            and consumers[0].op_type in ACTIVATIONS
         )
 
     def _quantize_activation(self, name: str, codes: Codes | None = None) -> None:
@@ -130,23 +154,42 @@ class _Quantizer:
         self.replaced[name] = target
 
     def _quantize_parameters(self, node: onnx.NodeProto, codes: Codes) -> None:
-        """Replace weight and bias of a Conv or Gemm by dequantized integer constants."""
-        weight, bias = node.input[1], node.input[2]
-        quantized, scales = weight_codes(self.floats[weight])
-        node.input[1] = self._dequantized(weight, quantized, scales)
-        bias_scales = codes.scale * scales
-        bias_codes = np.rint(self.floats[bias] / bias_scales).astype(np.int32)
-        node.input[2] = self._dequantized(bias, bias_codes, bias_scales)
+        """Replace weight and bias of a contraction by dequantized integer constants."""
+        weight = self.floats[node.input[1]]
+        axis = 1 if node.op_type == "MatMul" else 0  # of the output channels
+        quantized, scales = weight_codes(np.moveaxis(weight, axis, 0))
+        in_place = np.ascontiguousarray(np.moveaxis(quantized, 0, axis))
+        node.input[1] = self._dequantized(node.input[1], in_place, scales, axis)
+        if len(node.input) > 2:
+            bias_scales = codes.scale * scales
+            bias_codes = np.rint(self.floats[node.input[2]] / bias_scales).astype(np.int32)
+            node.input[2] = self._dequantized(node.input[2], bias_codes, bias_scales, 0)
+
+    def _quantized_constant(self, name: str) -> str:
+        value = self.floats[name]
+        codes = activation_codes(float(value.min()), float(value.max()))
+        rounded = np.rint(value / codes.scale) + codes.zero_point
+        parameters = [
+            self._constant(f"{name}.codes", np.clip(rounded, 0, 255).astype(np.uint8)),
+            self._constant(f"{name}.scale", codes.scale),
+            self._constant(f"{name}.zero_point", codes.zero_point),
+        ]
+        self.codes[name] = codes
+        return self._append("DequantizeLinear", parameters, f"{name}.dequantized")
 
     def _dequantized(
-        self, name: str, codes: NDArray[np.int8] | NDArray[np.int32], scales: NDArray[np.float32]
+        self,
+        name: str,
+        codes: NDArray[np.int8] | NDArray[np.int32],
+        scales: NDArray[np.float32],
+        axis: int,
     ) -> str:
         inputs = [
             self._constant(f"{name}.codes", codes),
             self._constant(f"{name}.scale", scales),
             self._constant(f"{name}.zero_point", np.zeros(len(scales), codes.dtype)),
         ]
-        return self._append("DequantizeLinear", inputs, f"{name}.dequantized", axis=0)
+        return self._append("DequantizeLinear", inputs, f"{name}.dequantized", axis=axis)
 
     def _append(self, op: str, inputs: list[str], output: str, axis: int | None = None) -> str:
         node = helper.make_node(op, inputs, [output], name=f"{output}.{op}")

@@ -1,4 +1,5 @@
-"""Float convolution and pooling on (N, C, H, W) arrays, one matrix product per kernel tap.
+"""Float convolution and pooling on (N, C, H, W) arrays, one matrix product per kernel tap; erf and
+softmax.
 
 Used to calibrate the zoo's networks; fast enough for ResNet-50 in a second or two.
 """
@@ -50,7 +51,14 @@ def convolve(
     return result
 
 
-def max_pool(x: FloatArray, kernel: int, stride: int, padding: int) -> FloatArray:
+def max_pool(
+    x: FloatArray, kernel: int, stride: int, padding: int, ceil: bool = False
+) -> FloatArray:
+    """With `ceil`, the last windows may hang over the lower and right border."""
+    if ceil:
+        hanging = [-(n + 2 * padding - kernel) % stride for n in x.shape[2:]]
+        border = [(0, 0), (0, 0), *((0, after) for after in hanging)]
+        x = np.pad(x, border, constant_values=-np.inf)
     taps = np.stack([tap for _, _, tap in _taps(x, kernel, stride, padding, -np.inf)])
     return np.asarray(taps.max(axis=0), np.float32)
 
@@ -58,3 +66,22 @@ def max_pool(x: FloatArray, kernel: int, stride: int, padding: int) -> FloatArra
 def average_pool(x: FloatArray, kernel: int, stride: int) -> FloatArray:
     taps = np.stack([tap for _, _, tap in _taps(x, kernel, stride, 0, 0.0)])
     return np.asarray(taps.mean(axis=0), np.float32)
+
+
+def softmax(x: FloatArray) -> FloatArray:
+    """Over the last axis."""
+    exponentials = np.exp(x - x.max(axis=-1, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True), np.float32)
+
+
+# Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26
+_ERF = (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592)
+
+
+def erf(x: FloatArray) -> FloatArray:
+    """Within 1.5e-7."""
+    t = 1 / (1 + 0.3275911 * np.abs(x))
+    polynomial = np.zeros_like(t)
+    for coefficient in _ERF:
+        polynomial = (polynomial + np.float32(coefficient)) * t
+    return np.asarray(np.copysign(1 - polynomial * np.exp(-x * x), x), np.float32)

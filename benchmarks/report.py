@@ -10,31 +10,33 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from importlib import import_module, metadata
 from pathlib import Path
+from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from .layers import Layer, kernel_totals
 from .metrics import ColdStart, CompileCost
 from .peers import Timing
 
 PACKAGES = ("lpc", "onnxruntime", "openvino", "numpy")
 Row = tuple[str, ...]
-HEADER: Row = ("model", "engine", "min ms", "median ms", "GMAC/s", "lpc / best peer")
+SUMMARY_HEADER: Row = (
+    "model", "threads", "best int8 peer", "its ms", "lpc ms", "lpc / best peer", "lpc fp32 ms",
+    "of peak",
+)  # fmt: skip
+HEADER: Row = ("model", "engine", "threads", "min ms", "median ms", "GMAC/s", "lpc / best peer")
 COST_HEADER: Row = (
-    "model",
-    "engine",
-    "build s",
-    "build MB",
-    "load ms",
-    "cold start s",
-    "run MB",
-    "deploy MB",
-)
+    "model", "engine", "build s", "build MB", "load ms", "cold start s", "run MB", "deploy MB",
+)  # fmt: skip
+KERNEL_HEADER: Row = ("model", "kernel", "threads", "layers", "ms", "share", "GMAC/s", "of peak")
+LEAST_SHARE = 0.03  # of a kernel that is worth a row
 LEGEND = (
     "Build: lpc's compilation. MB: peak resident memory of the compiling process, and of one that "
     "loads the model and infers once. Cold start: from interpreter start to first output. "
-    "Deploy: the model or library plus the installed Python package of its engine, without numpy."
+    "Deploy: the model or library plus the installed Python package of its engine, without numpy. "
+    "Of peak: against the plain dot product of the instruction set (`benchmarks/peak.py`)."
 )
 
 
@@ -54,10 +56,12 @@ class ModelResult:
     model: str
     precision: str
     macs: int
+    threads: int = 1
     timings: dict[str, Timing] = field(default_factory=dict)
     cold_starts: dict[str, ColdStart] = field(default_factory=dict)
     deploy_mb: dict[str, float] = field(default_factory=dict)
     compile: CompileCost | None = None
+    layers: list[Layer] = field(default_factory=list)  # of lpc
     failures: list[str] = field(default_factory=list)
 
     @property
@@ -65,8 +69,16 @@ class ModelResult:
         return f"{self.model} {self.precision}"
 
     @property
+    def best_peer(self) -> str | None:
+        peers = {e: t.minimum for e, t in self.timings.items() if e != "lpc"}
+        return min(peers, key=peers.__getitem__, default=None)
+
+    @property
     def best_peer_ms(self) -> float | None:
-        return min((t.minimum for e, t in self.timings.items() if e != "lpc"), default=None)
+        return self.timings[self.best_peer].minimum if self.best_peer else None
+
+    def gmacs(self, engine: str) -> float:
+        return self.macs / self.timings[engine].minimum / 1e6
 
     @property
     def ratio(self) -> float | None:
@@ -81,8 +93,8 @@ class Report:
     machine: Machine
     isa: str
     mask: str  # what the peers were shown, in words
-    threads: int
     results: list[ModelResult]
+    peaks: dict[int, float] = field(default_factory=dict)  # threads → GMAC/s (see peak.py)
 
 
 def this_machine() -> Machine:
@@ -108,11 +120,49 @@ def headline(report: Report) -> str:
     """One sentence: machine, instruction set, threads, versions."""
     machine = report.machine
     versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
-    threads = f"{report.threads} thread{'s' if report.threads > 1 else ''}"
-    return (
-        f"{machine.cpu}, {machine.cores} cores, {machine.date}; batch 1, {threads}, "
-        f"instruction set {report.isa} ({report.mask}); {versions}."
+    peaks = "".join(
+        f"; plain int8 dot products peak at {peak:.0f} GMAC/s with {_threads(threads)}"
+        for threads, peak in report.peaks.items()
     )
+    return (
+        f"{machine.cpu}, {machine.cores} cores, {machine.date}; batch 1, "
+        f"instruction set {report.isa} ({report.mask}){peaks}; {versions}."
+    )
+
+
+def _threads(count: int) -> str:
+    return f"{count} thread{'s' if count > 1 else ''}"
+
+
+def summary_rows(report: Report) -> list[Row]:
+    """One row per int8 network and number of threads."""
+    float_ms = {
+        (r.model, r.threads): r.timings["lpc"].minimum
+        for r in report.results
+        if r.precision == "fp32" and "lpc" in r.timings
+    }
+    rows: list[Row] = []
+    for result in (r for r in report.results if r.precision == "int8"):
+        lpc, peer_ms = result.timings.get("lpc"), result.best_peer_ms
+        own = float_ms.get((result.model, result.threads))
+        rows.append(
+            (
+                result.model,
+                str(result.threads),
+                result.best_peer or "",
+                f"{peer_ms:.2f}" if peer_ms else "",
+                f"{lpc.minimum:.2f}" if lpc else "failed",
+                f"{result.ratio:.2f}" if result.ratio else "",
+                f"{own:.2f}" if own else "",
+                _of_peak(report, result.gmacs("lpc"), result.threads) if lpc else "",
+            )
+        )
+    return rows
+
+
+def _of_peak(report: Report, gmacs: float, threads: int) -> str:
+    peak = report.peaks.get(threads)
+    return f"{100 * gmacs / peak:.0f} %" if peak and gmacs else ""
 
 
 def speed_rows(results: Iterable[ModelResult]) -> list[Row]:
@@ -120,10 +170,51 @@ def speed_rows(results: Iterable[ModelResult]) -> list[Row]:
     for result in results:
         for engine, timing in result.timings.items():
             ratio = f"{result.ratio:.2f}" if engine == "lpc" and result.ratio else ""
-            speed = result.macs / timing.minimum / 1e6
-            figures = (f"{timing.minimum:.2f}", f"{timing.median:.2f}", f"{speed:.1f}")
-            rows.append((result.title, engine, *figures, ratio))
+            times = (f"{timing.minimum:.2f}", f"{timing.median:.2f}")
+            speed = f"{result.gmacs(engine):.1f}"
+            rows.append((result.title, engine, str(result.threads), *times, speed, ratio))
     return rows
+
+
+def kernel_rows(report: Report) -> list[Row]:
+    """What takes lpc's time in each int8 network, the rest left out."""
+    rows: list[Row] = []
+    for result in (r for r in report.results if r.precision == "int8"):
+        for total in kernel_totals(result.layers):
+            if total.share < LEAST_SHARE:
+                continue
+            rows.append(
+                (
+                    result.title,
+                    total.kernel,
+                    str(result.threads),
+                    str(total.layers),
+                    f"{total.ms:.3f}",
+                    f"{100 * total.share:.0f} %",
+                    f"{total.gmacs:.1f}" if total.gmacs else "",
+                    _of_peak(report, total.gmacs, result.threads),
+                )
+            )
+    return rows
+
+
+def layer_rows(report: Report) -> list[Row]:
+    """Every executed layer of every network, as in KERNEL_HEADER; "kernel" also names the layer."""
+    return [
+        (
+            result.title,
+            f"{layer.name} ({layer.kernel})",
+            str(result.threads),
+            "1",
+            f"{layer.ms:.3f}",
+            f"{100 * layer.ms / sum(other.ms for other in result.layers):.1f} %",
+            f"{layer.macs / layer.ms / 1e6:.1f}" if layer.macs else "",
+            _of_peak(report, layer.macs / layer.ms / 1e6, result.threads),
+        )
+        for result in report.results
+        for layer in result.layers
+        if layer.ms
+    ]
 
 
 def cost_rows(results: Iterable[ModelResult]) -> list[Row]:
@@ -140,24 +231,25 @@ def cost_rows(results: Iterable[ModelResult]) -> list[Row]:
     return rows
 
 
-def quantization_lines(results: Iterable[ModelResult]) -> list[str]:
-    """lpc's int8 against its own fp32, for every model that ran in both."""
-    lpc = {(r.model, r.precision): r.timings["lpc"] for r in results if "lpc" in r.timings}
-    return [
-        f"{model}: lpc int8 is {fp32.minimum / lpc[model, 'int8'].minimum:.2f}× as fast as lpc fp32"
-        for (model, precision), fp32 in lpc.items()
-        if precision == "fp32" and (model, "int8") in lpc
-    ]
-
-
 def notes(report: Report) -> list[str]:
+    """Why figures are absent."""
     failures = [f"{r.title}: {text}" for r in report.results for text in r.failures]
-    return quantization_lines(report.results) + failures
+    return list(dict.fromkeys(failures))
 
 
-def print_tables(report: Report, console: Console) -> None:
-    tables = ((HEADER, speed_rows(report.results)), (COST_HEADER, cost_rows(report.results)))
-    for header, rows in tables:
+def _tables(report: Report) -> tuple[tuple[Row, list[Row]], ...]:
+    return (
+        (HEADER, speed_rows(report.results)),
+        (COST_HEADER, cost_rows(report.results)),
+        (KERNEL_HEADER, kernel_rows(report)),
+        (SUMMARY_HEADER, summary_rows(report)),
+    )
+
+
+def print_tables(report: Report, console: Console, *, layers: bool = False) -> None:
+    """`layers`: each layer of lpc's libraries as well."""
+    extra = ((KERNEL_HEADER, layer_rows(report)),) if layers else ()
+    for header, rows in (*extra, *_tables(report)):
         if not rows:
             continue
         table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
@@ -174,8 +266,11 @@ def print_tables(report: Report, console: Console) -> None:
 def markdown(report: Report) -> str:
     parts = ["# Benchmarks", "", "Written by `python -m benchmarks.run --write-docs`.", ""]
     parts += [headline(report), ""]
-    parts += _markdown_table(HEADER, speed_rows(report.results))
-    parts += _markdown_table(COST_HEADER, cost_rows(report.results))
+    parts += _markdown_table(SUMMARY_HEADER, summary_rows(report))
+    titles = ("All times", "Around the inference", "Where lpc's time goes")
+    for title, (header, rows) in zip(titles, _tables(report), strict=False):
+        if rows:
+            parts += [f"## {title}", "", *_markdown_table(header, rows)]
     parts += [LEGEND, ""]
     parts += [f"- {note}" for note in notes(report)]
     return "\n".join(parts).rstrip() + "\n"
@@ -197,19 +292,30 @@ def write_plot(report: Report, path: Path) -> None:
     """Bars of the minimum time per model and engine (needs matplotlib, extra `bench`)."""
     import_module("matplotlib").use("Agg")
     pyplot = import_module("matplotlib.pyplot")
-    engines = list(dict.fromkeys(e for r in report.results for e in r.timings))
-    figure, axes = pyplot.subplots(figsize=(1.5 + 1.6 * len(report.results), 4))
+    groups: dict[tuple[int, str], list[ModelResult]] = {}
+    for result in report.results:
+        groups.setdefault((result.threads, result.precision), []).append(result)
+    width = 1.5 + 1.6 * max(map(len, groups.values()), default=1)
+    figure, rows = pyplot.subplots(
+        len(groups), squeeze=False, figsize=(width, 3.5 * len(groups)), layout="constrained"
+    )
+    for (threads, precision), axes in zip(groups, rows[:, 0], strict=True):
+        _draw_times(axes, groups[threads, precision])
+        axes.set_title(f"{precision}, {_threads(threads)}", fontsize=9)
+    figure.suptitle(f"{report.machine.cpu}, {report.isa}: ms per inference (minimum)", fontsize=9)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+    pyplot.close(figure)
+
+
+def _draw_times(axes: Any, results: list[ModelResult]) -> None:
+    engines = list(dict.fromkeys(e for r in results for e in r.timings))
     width = 0.8 / max(1, len(engines))
     for index, engine in enumerate(engines):
-        having = [(i, r) for i, r in enumerate(report.results) if engine in r.timings]
+        having = [(i, r) for i, r in enumerate(results) if engine in r.timings]
         places = [i + width * (index - (len(engines) - 1) / 2) for i, _ in having]
         bars = axes.bar(places, [r.timings[engine].minimum for _, r in having], width, label=engine)
-        axes.bar_label(bars, fmt="%.3g", fontsize=7)
-    axes.set_xticks(range(len(report.results)), [r.title for r in report.results])
+        axes.bar_label(bars, fmt="%.3g", fontsize=6)
+    axes.set_xticks(range(len(results)), [r.model for r in results], fontsize=8)
     axes.set_yscale("log")
-    axes.set_ylabel("ms per inference (minimum)")
-    axes.set_title(f"{report.machine.cpu}, {report.isa}, {report.threads} thread(s)", fontsize=9)
     axes.legend(fontsize=8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150, bbox_inches="tight")
-    pyplot.close(figure)

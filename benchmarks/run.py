@@ -9,34 +9,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
 import numpy as np
 import onnx
+from lpc.compiler.codegen.host import resolve_targets, runs_here
 from rich.console import Console
 
 from . import report as reports
 from . import zoo
-from .builder import calibration_images
+from .builder import calibration_inputs
 from .engines import ENGINES, Job, is_installed
+from .layers import layer_macs, profile
 from .masking import ISAS, Isa, MaskUnavailableError, mask_environment
-from .metrics import COLD_ENGINES, cold_start, compile_library, package_mb
+from .metrics import COLD_ENGINES, CompileCost, cold_start, compile_library, package_mb
+from .networks import LARGE, NETWORKS
+from .peak import peak_gmacs
 from .peers import ROOT, EngineError, Worker, alternate
 from .report import ModelResult, Report
 
 RESULTS = Path(__file__).with_name("results")
-DEFAULT_MODELS = ("mobilenet_v2", "resnet50")
 PRECISIONS: tuple[zoo.Precision, ...] = ("int8", "fp32")
+THREADS = (1, 2)
 
 
 def input_file(model: onnx.ModelProto) -> Path:
-    """A seeded image of the model's input shape, as .npy in the cache."""
-    dims = model.graph.input[0].type.tensor_type.shape.dim
-    _, channels, height, width = (d.dim_value for d in dims)
-    path = zoo.cache_folder() / f"input_{channels}x{height}x{width}.npy"
+    """A seeded input of the model's shape, as .npy in the cache."""
+    shape = tuple(d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim)[1:]
+    path = zoo.cache_folder() / f"input_{'x'.join(map(str, shape))}.npy"
     if not path.exists():
-        np.save(path, calibration_images(1, (channels, height, width), seed=99))
+        np.save(path, calibration_inputs(1, shape, seed=99))
     return path
 
 
@@ -59,13 +63,15 @@ class ModelBenchmark:
     def __init__(
         self, name: str, precision: zoo.Precision, engines: Sequence[str], isa: Isa, mask: Isa
     ) -> None:
+        self.name, self.precision = name, precision
         self.path = zoo.model_path(name, precision)
         self.isa, self.mask = isa, mask
         self.engines = list(engines)
         model = onnx.load(self.path)
         self.input_file = input_file(model)
-        properties = {entry.key: entry.value for entry in model.metadata_props}
-        self.result = ModelResult(name, precision, int(properties["macs"]))
+        self.macs = layer_macs(model)
+        self.results: list[ModelResult] = []
+        self.failures: list[str] = []
 
     @property
     def library(self) -> Path:
@@ -79,20 +85,32 @@ class ModelBenchmark:
         """lpc is told its target by the compiler; the peers are masked."""
         return "native" if engine == "lpc" else self.mask
 
-    def compile(self) -> None:
-        if "lpc" not in self.engines:
-            return
+    def run(self, threads: Sequence[int], seconds: float, processes: bool) -> None:
+        """One result per number of threads; cold starts belong to the first."""
+        cost = self._compiled() if "lpc" in self.engines else None
+        for number, count in enumerate(threads):
+            result = ModelResult(self.name, self.precision, sum(self.macs.values()), count)
+            result.compile, result.failures = cost, self.failures
+            self.results.append(result)
+            self._time_inference(result, seconds)
+            self._profile(result)
+            if processes and number == 0:
+                self._measure_processes(result)
+
+    def _compiled(self) -> CompileCost | None:
         try:
-            self.result.compile = compile_library(self.path, self.library, self.isa)
+            return compile_library(self.path, self.library, self.isa)
         except EngineError as error:
             self._drop("lpc", error)
+            return None
 
-    def time_inference(self, threads: int, seconds: float) -> None:
+    def _time_inference(self, result: ModelResult, seconds: float) -> None:
         with ExitStack() as stack:
             workers = []
             for engine in list(self.engines):
                 try:
-                    worker = Worker(engine, self.job(engine, threads), self.engine_isa(engine))
+                    job = self.job(engine, result.threads)
+                    worker = Worker(engine, job, self.engine_isa(engine))
                     workers.append(stack.enter_context(worker))
                     worker.run(1)
                 except EngineError as error:
@@ -101,22 +119,29 @@ class ModelBenchmark:
             try:
                 alternate(workers, seconds)
             except EngineError as error:
-                self.result.failures.append(str(error))
-            self.result.timings = {w.engine: w.timing() for w in workers if w.times}
+                self.failures.append(str(error))
+            result.timings = {w.engine: w.timing() for w in workers if w.times}
 
-    def measure_processes(self, threads: int) -> None:
+    def _profile(self, result: ModelResult) -> None:
+        if "lpc" in result.timings:
+            try:
+                result.layers = profile(self.job("lpc", result.threads), self.macs)
+            except EngineError as error:
+                self.failures.append(str(error))
+
+    def _measure_processes(self, result: ModelResult) -> None:
         for engine in [e for e in self.engines if e in COLD_ENGINES]:
             try:
-                job = self.job(engine, threads)
-                self.result.cold_starts[engine] = cold_start(engine, job, self.engine_isa(engine))
+                job = self.job(engine, result.threads)
+                result.cold_starts[engine] = cold_start(engine, job, self.engine_isa(engine))
                 size = Path(job.model).stat().st_size / 1e6 + package_mb(engine)
-                self.result.deploy_mb[engine] = size
+                result.deploy_mb[engine] = size
             except EngineError as error:
                 self._drop(engine, error)
 
     def _drop(self, engine: str, error: Exception) -> None:
         self.engines.remove(engine)
-        self.result.failures.append(str(error))
+        self.failures.append(str(error))
 
 
 def run_benchmarks(
@@ -124,28 +149,28 @@ def run_benchmarks(
     precisions: Sequence[zoo.Precision],
     engines: Sequence[str],
     isa: Isa,
-    threads: int,
+    threads: Sequence[int],
     seconds: float,
     processes: bool,
     console: Console,
 ) -> Report:
     """Every model in every precision on every engine."""
     mask, words = peers_mask(isa, console)
-    results = []
+    (target,) = resolve_targets(isa)
+    report = Report(reports.this_machine(), isa, words, [])
+    if runs_here(target):
+        report.peaks.update({count: peak_gmacs(target, count) for count in threads})
     for name in models:
         for precision in precisions:
             with console.status(f"{name} {precision}"):
                 benchmark = ModelBenchmark(name, precision, engines, isa, mask)
-                benchmark.compile()
-                benchmark.time_inference(threads, seconds)
-                if processes:
-                    benchmark.measure_processes(threads)
-            results.append(benchmark.result)
-    return Report(reports.this_machine(), isa, words, threads, results)
+                benchmark.run(threads, seconds, processes)
+            report.results.extend(benchmark.results)
+    return report
 
 
 @click.command()
-@click.option("--model", "models", multiple=True, type=click.Choice(list(zoo.NETWORKS)))
+@click.option("--model", "models", multiple=True, type=click.Choice(list(NETWORKS)))
 @click.option("--precision", "precisions", multiple=True, type=click.Choice(PRECISIONS))
 @click.option("--engine", "engines", multiple=True, type=click.Choice(list(ENGINES)))
 @click.option(
@@ -155,7 +180,14 @@ def run_benchmarks(
     show_default=True,
     help="lpc's target; the peers are shown a CPU with no more than that.",
 )
-@click.option("--threads", default=1, show_default=True, help="One is pinned to one core.")
+@click.option(
+    "--threads",
+    multiple=True,
+    type=click.IntRange(min=1),
+    default=THREADS,
+    show_default=True,
+    help="Repeatable. One is pinned to one core.",
+)
 @click.option("--seconds", default=3.0, show_default=True, help="Time per engine and model.")
 @click.option(
     "--processes/--no-processes",
@@ -163,17 +195,19 @@ def run_benchmarks(
     show_default=True,
     help="Also measure cold start, memory and size.",
 )
+@click.option("--layers", is_flag=True, help="Print every layer of lpc's libraries.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Where results go.")
-@click.option("--plot", type=click.Path(path_type=Path), help="Draw the times (matplotlib).")
+@click.option("--plot", type=click.Path(path_type=Path), help="Where the bars go (matplotlib).")
 @click.option("--write-docs", is_flag=True, help="Write docs/benchmarks.md.")
 def main(
     models: tuple[str, ...],
     precisions: tuple[zoo.Precision, ...],
     engines: tuple[str, ...],
     isa: Isa,
-    threads: int,
+    threads: tuple[int, ...],
     seconds: float,
     processes: bool,
+    layers: bool,
     json_file: Path | None,
     plot: Path | None,
     write_docs: bool,
@@ -185,7 +219,7 @@ def main(
         if not is_installed(engine):
             console.print(f"{engine} is not installed (extra `bench`): left out")
     report = run_benchmarks(
-        models or DEFAULT_MODELS,
+        models or tuple(LARGE),
         precisions or PRECISIONS,
         [engine for engine in wanted if is_installed(engine)],
         isa,
@@ -194,10 +228,10 @@ def main(
         processes,
         console,
     )
-    reports.print_tables(report, console)
-    reports.write_json(report, json_file or RESULTS / f"{isa}_{threads}t.json")
-    if plot:
-        reports.write_plot(report, plot)
+    reports.print_tables(report, console, layers=layers)
+    reports.write_json(report, json_file or RESULTS / f"{isa}.json")
+    if plot or find_spec("matplotlib"):
+        reports.write_plot(report, plot or RESULTS / f"{isa}.png")
     if write_docs:
         (ROOT / "docs" / "benchmarks.md").write_text(reports.markdown(report))
 

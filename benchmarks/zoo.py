@@ -2,7 +2,7 @@
 
     python -m benchmarks.zoo resnet50 --int8 -o resnet50_int8.onnx
 
-Input: float32 "input" (1, 3, 224, 224), for the mini networks (1, 3, 24, 24). Output: "logits".
+Input: float32 "input", (1, 3, 224, 224) for large networks of images. Output: "logits".
 The weights are random: the zoo measures speed and exactness, not accuracy.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -18,31 +17,18 @@ from typing import Literal
 import click
 import onnx
 
-from . import networks
-from .builder import BatchNormMode, FloatNetwork, NetworkBuilder, Tensor
+from .builder import BatchNormMode, FloatNetwork, NetworkBuilder
+from .networks import NETWORKS
 from .qdq import quantize
 
 Precision = Literal["fp32", "int8"]
 
-IMAGENET = {
-    "resnet50": networks.resnet50,
-    "resnet18": networks.resnet18,
-    "mobilenet_v2": networks.mobilenet_v2,
-}
-MINI = {
-    "mini_resnet": networks.mini_resnet,
-    "mini_mobilenet": networks.mini_mobilenet,
-    "mini_swish_se": networks.mini_swish_se,
-    "mini_concat": networks.mini_concat,
-}
-NETWORKS: dict[str, Callable[[NetworkBuilder], Tensor]] = {**IMAGENET, **MINI}
-
 
 def build_float(name: str, *, batch_norm: BatchNormMode = "fold", seed: int = 0) -> FloatNetwork:
     """Build network `name`; batch normalizations folded into convolutions, or kept as nodes."""
-    shape, images = ((3, 224, 224), 2) if name in IMAGENET else ((3, 24, 24), 8)
-    builder = NetworkBuilder(name, shape, seed, batch_norm, images)
-    return builder.finish(NETWORKS[name](builder))
+    network = NETWORKS[name]
+    builder = NetworkBuilder(name, network.shape, seed, batch_norm, network.samples)
+    return builder.finish(network.build(builder))
 
 
 def build(
@@ -80,8 +66,9 @@ def cache_folder() -> Path:
 def _sources_digest() -> str:
     here = Path(__file__).parent
     digest = hashlib.sha256()
-    for source in ("builder.py", "networks.py", "qdq.py", "reference.py", "zoo.py"):
-        digest.update((here / source).read_bytes())
+    own = [here / name for name in ("builder.py", "qdq.py", "reference.py", "zoo.py")]
+    for source in own + sorted((here / "networks").glob("*.py")):
+        digest.update(source.read_bytes())
     return digest.hexdigest()[:12]
 
 

@@ -318,6 +318,9 @@ class KernelBuilder:
         else:
             self.emit(loop.StorePartOp(value, base, self.index(offset), count))
 
+    def prefetch(self, base: SSAValue, offset: Index) -> None:
+        self.emit(loop.PrefetchOp(base, self.index(offset)))
+
     # --- vectors ----------------------------------------------------------------------------------
 
     def splat(self, scalar: SSAValue, lanes: int) -> SSAValue:
@@ -325,6 +328,10 @@ class KernelBuilder:
 
     def convert(self, kind: str, value: SSAValue, element: Attribute) -> SSAValue:
         return self.emit(loop.ConvertOp(kind, value, element))
+
+    def narrow(self, values: Sequence[SSAValue], signed: bool) -> SSAValue:
+        """Codes in i32 lanes, or anything that saturates to them, as bytes."""
+        return self.emit(loop.NarrowOp(values, signed))
 
     def bitcast(self, value: SSAValue, element: Attribute, lanes: int) -> SSAValue:
         if value.type == (kind := vector_of(element, lanes)):

@@ -28,7 +28,6 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 from ..dialects import loop
-from ..dialects.loop import lanes_of
 from .instructions import BY_NAME
 from .targets import Target
 
@@ -187,6 +186,12 @@ def _store_part(e: _KernelEmitter, op: Any) -> None:
         _mask(kind.count, op.count.value.data),
     ]
     e.intrinsic(f"llvm.masked.store.{_suffix(kind)}.p0", ir.VoidType(), arguments)
+
+
+def _prefetch(e: _KernelEmitter, op: Any) -> None:
+    read, second_level, data = (ir.Constant(ir.IntType(32), v) for v in (0, 2, 1))
+    arguments = [e.pointer(op.base, op.offset), read, second_level, data]
+    e.intrinsic("llvm.prefetch.p0", ir.VoidType(), arguments)
 
 
 # --- control flow ---------------------------------------------------------------------------------
@@ -384,18 +389,6 @@ def _extract(e: _KernelEmitter, op: Any) -> None:
     e.set(op, e.builder.extract_element(e[op.operands[0]], lane_constant))
 
 
-def _lookup(e: _KernelEmitter, op: Any) -> None:
-    """One table load per lane; the instruction sets at hand gather no bytes."""
-    b, index = e.builder, e[op.index]
-    result: ir.Value = ir.Constant(index.type, ir.Undefined)
-    for lane in range(lanes_of(op.index)):
-        position = ir.Constant(ir.IntType(32), lane)
-        offset = b.zext(b.extract_element(index, position), _INDEX)
-        byte = b.load(b.gep(e[op.table], [offset], source_etype=_BYTE), align=1, typ=_BYTE)
-        result = b.insert_element(result, byte, position)
-    e.set(op, result)
-
-
 def _instruction(e: _KernelEmitter, op: Any) -> None:
     row = BY_NAME[op.row.data]
     arguments = [
@@ -424,7 +417,7 @@ _EMIT: dict[type[Operation], Callable[[_KernelEmitter, Any], None]] = {
     loop.StoreOp: _store,
     loop.LoadPartOp: _load_part,
     loop.StorePartOp: _store_part,
-    loop.LookupOp: _lookup,
+    loop.PrefetchOp: _prefetch,
     # control flow
     scf.ForOp: _for,
     scf.IfOp: _if,

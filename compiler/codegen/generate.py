@@ -8,9 +8,9 @@ import numpy as np
 from xdsl.dialects.builtin import IntegerAttr, StringAttr
 from xdsl.ir import Operation
 
-from ..contractions.forms import FORMS, WIDE
+from ..contractions.forms import DEPTHWISE_FORMS, WIDE
 from ..contractions.geometry import Anchor, Contraction, as_oihw, contraction_of, folded_bias
-from ..contractions.packing import centred_sums
+from ..contractions.packing import bias_correction
 from ..contractions.unpack import constants_of, packed_gemm, unpack
 from ..dialects import graph
 from ..dialects.tensors import Array, is_code, shape_of
@@ -115,7 +115,7 @@ def _contraction(kernel: graph.KernelOp, anchor: Anchor, target: Target) -> Lowe
         return _depthwise(kernel, anchor, packed_op, c, weight, bias, target)
     packed = packed_gemm(packed_op, data, order)
     if c.quantized:
-        bias = wrap(bias + centred_sums(c, packed))
+        bias = wrap(bias + bias_correction(c, packed))
     generator_ = GemmGenerator(
         _NAME, kernel, anchor.result, c, packed, bias, target, halo_value(kernel)
     )
@@ -131,7 +131,7 @@ def _depthwise(
     bias: Array,
     target: Target,
 ) -> LoweredKernel:
-    form = next((f for f in FORMS if f.name == packed.form.data), WIDE)
+    form = next((f for f in DEPTHWISE_FORMS if f.name == packed.form.data), WIDE)
     if form.centred:
         bias = bias + 128 * weight.reshape(c.outputs, -1).sum(1, dtype=np.int64)
     data, _ = constants_of(packed)

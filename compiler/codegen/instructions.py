@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 
@@ -69,6 +70,25 @@ def _signb(a: Array, b: Array) -> Array:
     return np.where(b.view(np.int8) == 0, np.int8(0), negated)
 
 
+def _shuffle_bytes(table: Array, index: Array) -> Array:
+    """Within each 128-bit lane: table[index & 15], or 0 where the index has bit 7."""
+    rows, places = table.view(np.uint8).reshape(-1, 16), index.view(np.uint8).reshape(-1, 16)
+    picked = np.take_along_axis(rows, places & 15, axis=1)
+    return np.asarray(np.where(places & 128, np.uint8(0), picked).reshape(-1).view(np.int8))
+
+
+def _pack(dtype: type[np.generic], result: type[np.generic]) -> Semantics:
+    """Lanes of a and b, saturated to half their width; a's come first in each 128-bit lane."""
+
+    def semantics(a: Array, b: Array) -> Array:
+        kind, limits = np.dtype(dtype), np.iinfo(cast(Any, result))
+        both = np.stack([v.view(kind).reshape(-1, 16 // kind.itemsize) for v in (a, b)], axis=1)
+        narrow: Array = np.clip(both, limits.min, limits.max).astype(result)
+        return narrow.reshape(-1).view(f"i{kind.itemsize // 2}")
+
+    return semantics
+
+
 _ALWAYS = "always"
 _PAIRS = "every pair sum of u8×s8 products lies in [−32768, 32767]"
 _SIGNED = "no byte of the first operand is −128"
@@ -89,6 +109,34 @@ def _sign_row(target: str, bits: int, intrinsic: str) -> Instruction:
     bytes_ = f"<{bits // 8} x i8>"
     return Instruction(
         f"vpsignb.{bits}", target, intrinsic, (bytes_, bytes_), bytes_, _signb, _SIGNED
+    )
+
+
+def _byte_rows(target: str, bits: int, isa: str, shuffle: str) -> tuple[Instruction, ...]:
+    """Packing with saturation, and the shuffle that tables are made of; `isa` names intrinsics."""
+    bytes_, halves, words = (f"<{bits // n} x i{n}>" for n in (8, 16, 32))
+    suffix = "" if bits == 256 else f".{bits}"
+    packs = (
+        ("packssdw", words, halves, _pack(np.int32, np.int16)),
+        ("packsswb", halves, bytes_, _pack(np.int16, np.int8)),
+        ("packuswb", halves, bytes_, _pack(np.int16, np.uint8)),
+    )
+    return (
+        *(
+            Instruction(
+                f"v{name}.{bits}",
+                target,
+                f"llvm.x86.{isa}.{name}{suffix}",
+                (operand, operand),
+                result,
+                semantics,
+                _ALWAYS,
+            )
+            for name, operand, result, semantics in packs
+        ),
+        Instruction(
+            f"vpshufb.{bits}", target, shuffle, (bytes_, bytes_), bytes_, _shuffle_bytes, _ALWAYS
+        ),
     )
 
 
@@ -119,6 +167,9 @@ INSTRUCTIONS: tuple[Instruction, ...] = (
     ),
     _sign_row("sse42", 128, "llvm.x86.ssse3.psign.b.128"),
     _sign_row("avx2", 256, "llvm.x86.avx2.psign.b"),
+    *_byte_rows("sse42", 128, "sse2", "llvm.x86.ssse3.pshuf.b.128"),
+    *_byte_rows("avx2", 256, "avx2", "llvm.x86.avx2.pshuf.b"),
+    *_byte_rows("avx512", 512, "avx512", "llvm.x86.avx512.pshuf.b.512"),
     *_vnni_rows("vpdpbusd", _dpbusd, 8),
     *_vnni_rows("vpdpwssd", _dpwssd, 16),
 )

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..dialects.layout import LANES
 from ..dialects.tensors import Array
-from .forms import CENTRED, PAIR_LIMIT, PAIRS, WIDE, Form, lane_sums
+from .forms import CENTRED, PAIRS, WIDE, Form, pairs_fit
 from .geometry import Contraction
 
 Tap = tuple[int, int]
@@ -112,7 +112,6 @@ def depthwise_form(c: Contraction, weight: Array) -> Form:
     for g, group in enumerate(tap_groups(c)):
         for t, tap in enumerate(group):
             grouped[:, g, t] = flat[:, index[tap]]
-    positive, negative, _ = lane_sums(grouped)
-    if max(positive.max(), negative.max()) <= PAIR_LIMIT:
+    if pairs_fit(grouped).all():
         return PAIRS
     return CENTRED if weight.min() >= -127 else WIDE

@@ -5,7 +5,8 @@ GEMM: one panel per block of `tile.n` vectors of output channels,
     [block][step][vector][lane][k_step]
 
 where a step is `k_step` neighbouring inputs of a run: four codes, or one float. Without VNNI each
-block has its own order of steps (forms.py). Depthwise packing is in `depthwise.py`.
+block has its own order of steps, some of them cut in two (forms.py); shorter blocks are padded.
+Depthwise packing is in `depthwise.py`.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ..codegen.targets import Target
 from ..dialects.tensors import Array
-from .forms import StepOrder, apply_pairing, sort_steps
+from .chains import FULL_MENU, Menu, sort_blocks
+from .forms import StepOrder, chain_offsets
 from .geometry import Contraction, Runs, block_base, block_inputs, matrix_of
 from .tile import Tile
 
@@ -25,7 +28,7 @@ from .tile import Tile
 class PackedGemm:
     """`data`: the panels, bytes. `orders`: per block, None where steps are in natural order.
 
-    `runs` · `steps` steps per block, the runs of all terms one after another."""
+    The natural order has `runs` · `steps` steps, the runs of all terms one after another."""
 
     data: Array
     tile: Tile
@@ -33,6 +36,15 @@ class PackedGemm:
     steps: int
     terms: int
     orders: tuple[StepOrder, ...] | None
+
+    @property
+    def natural_steps(self) -> int:
+        return self.runs * self.terms * self.steps
+
+    @property
+    def panel_steps(self) -> int:
+        """Steps of every panel, padding included."""
+        return self.natural_steps if self.orders is None else len(self.orders[0].steps)
 
 
 def k_width(c: Contraction, runs: Runs, tile: Tile) -> int:
@@ -65,15 +77,31 @@ def block_matrices(
     c: Contraction, runs: Runs, terms: list[Array], tile: Tile
 ) -> list[tuple[Array, int]]:
     """Per block: weights [channels, steps, k_step] in natural order, and its number of vectors."""
-    real = k_width(c, runs, tile)
-    width = -(-real // c.k_step) * c.k_step
-    result = []
-    for first, n in blocks_of(c, tile):
-        count = n * tile.lanes
-        parts = [_padded(matrix_of(c, runs, t, first, count, real), width) for t in terms]
-        matrix = np.concatenate(parts, axis=1)
-        result.append((matrix.reshape(count, -1, c.k_step), n))
-    return result
+    width = k_width(c, runs, tile)
+    return [
+        (block_matrix(c, runs, terms, first, n * tile.lanes, width), n)
+        for first, n in blocks_of(c, tile)
+    ]
+
+
+def sample_blocks(
+    c: Contraction, runs: Runs, terms: list[Array], tile: Tile, most: int
+) -> list[Array]:
+    """The weights of up to `most` whole blocks, spread over the layer."""
+    width, blocks = k_width(c, runs, tile), blocks_of(c, tile)
+    whole = [first for first, n in blocks if n == blocks[0][1]]
+    chosen = whole[:: -(-len(whole) // most)]
+    count = blocks[0][1] * tile.lanes
+    return [block_matrix(c, runs, terms, first, count, width) for first in chosen]
+
+
+def block_matrix(
+    c: Contraction, runs: Runs, terms: list[Array], first: int, count: int, width: int
+) -> Array:
+    """Weights [count, steps, k_step] of the channels from `first` on, in natural order."""
+    padded = -(-width // c.k_step) * c.k_step
+    parts = [_padded(matrix_of(c, runs, t, first, count, width), padded) for t in terms]
+    return np.concatenate(parts, axis=1).reshape(count, -1, c.k_step)
 
 
 def _padded(matrix: Array, width: int) -> Array:
@@ -85,48 +113,76 @@ def _padded(matrix: Array, width: int) -> Array:
 
 
 def pack_gemm(
-    c: Contraction, runs: Runs, terms: list[Array], tile: Tile, target: Target
+    c: Contraction,
+    runs: Runs,
+    terms: list[Array],
+    tile: Tile,
+    target: Target,
+    menu: Menu = FULL_MENU,
 ) -> PackedGemm:
     """`terms`: the weights [O, I/groups, kh, kw] as s8 summands, or one f32 array."""
-    panels, orders = [], []
-    sorted_steps = c.quantized and target.dot4 is None
-    for matrix, n in block_matrices(c, runs, terms, tile):
-        if sorted_steps:
-            order = sort_steps(matrix)
-            orders.append(order)
-            matrix = apply_pairing(matrix[:, order.steps], order.counts)
+    matrices, orders = block_matrices(c, runs, terms, tile), None
+    if c.quantized and target.dot4 is None:
+        matrices, orders = _ordered(matrices, menu)
+    panels = []
+    for matrix, n in matrices:
         shaped = matrix.reshape(n, tile.lanes, -1, c.k_step)
         panels.append(np.ascontiguousarray(shaped.transpose(2, 0, 1, 3)).reshape(-1))
-    width = -(-k_width(c, runs, tile) // c.k_step)
     return PackedGemm(
         np.concatenate(panels).view(np.uint8),
         tile,
         len(runs.offsets),
-        width,
+        steps_per_run(c, runs, tile),
         len(terms),
-        tuple(orders) if sorted_steps else None,
+        orders,
     )
+
+
+def steps_per_run(c: Contraction, runs: Runs, tile: Tile) -> int:
+    return -(-k_width(c, runs, tile) // c.k_step)
+
+
+def _ordered(
+    matrices: list[tuple[Array, int]], menu: Menu
+) -> tuple[list[tuple[Array, int]], tuple[StepOrder, ...]]:
+    """Blocks in kernel order, all padded to the longest of them."""
+    # All but the last have one shape.
+    first, last = [matrix for matrix, _ in matrices[:-1]], matrices[-1][0]
+    blocks = sort_blocks(np.stack(first), menu) if first else []
+    blocks += sort_blocks(last[None], menu)
+    longest = max(len(block.order.steps) for block in blocks)
+    panels, orders = [], []
+    for block, (_, n) in zip(blocks, matrices, strict=True):
+        missing = longest - len(block.order.steps)
+        panels.append((np.pad(block.panel, ((0, 0), (0, missing), (0, 0))), n))
+        steps = np.pad(block.order.steps, (0, missing), constant_values=-1)
+        orders.append(StepOrder(steps, block.order.counts))
+    return panels, tuple(orders)
 
 
 def unpack_gemm(c: Contraction, runs: Runs, packed: PackedGemm) -> Array:
     """The weights [O, I/groups, kh, kw] again: f32, s8, or i32 where there were several terms."""
     dtype = np.dtype(np.int8 if c.quantized else np.float32)
-    flat, position = packed.data.view(dtype), 0
-    total = packed.runs * packed.terms * packed.steps
     wide = dtype if packed.terms == 1 else np.dtype(np.int32)
     result = np.zeros((c.outputs, c.group_inputs, *c.kernel), wide)
-    for block, (first, n) in enumerate(blocks_of(c, packed.tile)):
-        size = total * n * packed.tile.lanes * c.k_step
-        panel = flat[position : position + size].reshape(total, n, packed.tile.lanes, c.k_step)
-        position += size
-        matrix = panel.transpose(1, 2, 0, 3).reshape(n * packed.tile.lanes, total, c.k_step)
+    for block, matrix in enumerate(panels_of(c, packed, dtype)):
         if packed.orders is not None:
-            order = packed.orders[block]
-            natural = np.empty_like(matrix)
-            natural[:, order.steps] = apply_pairing(matrix, order.counts, inverse=True)
-            matrix = natural
+            matrix = natural_order(matrix, packed.orders[block], packed.natural_steps)
         shaped = matrix.reshape(len(matrix), packed.terms, packed.runs, -1)
+        first, _ = blocks_of(c, packed.tile)[block]
         _unpack_block(c, runs, shaped.sum(1, dtype=wide), first, packed.tile, result)
+    return result
+
+
+def natural_order(panel: Array, order: StepOrder, steps: int) -> Array:
+    """The weights [channels, steps, 4] again, halves of a step added."""
+    executed = order.steps[: order.executed]
+    ascending = np.argsort(executed, kind="stable")
+    present, starts = np.unique(executed[ascending], return_index=True)
+    result = np.zeros((len(panel), steps, panel.shape[2]), np.int8)
+    if present.size:
+        # Two halves of an s8 add to an s8.
+        result[:, present] = np.add.reduceat(panel[:, ascending], starts, axis=1, dtype=np.int8)
     return result
 
 
@@ -149,19 +205,19 @@ def _unpack_block(
         result[first + channel] = inputs.T.reshape(c.group_inputs, kh, kw)
 
 
-def panels_of(c: Contraction, packed: PackedGemm) -> list[Array]:
-    """Per block: the s8 weights [channels, steps, 4] in kernel order."""
-    total, position, panels = packed.runs * packed.terms * packed.steps, 0, []
+def panels_of(c: Contraction, packed: PackedGemm, dtype: DTypeLike = np.int8) -> list[Array]:
+    """Per block: the weights [channels, steps, k_step] in kernel order."""
+    flat, position, panels = packed.data.view(dtype), 0, []
     for _, n in blocks_of(c, packed.tile):
-        size = total * n * packed.tile.lanes * 4
-        panel = packed.data[position : position + size].view(np.int8)
-        panels.append(panel.reshape(total, -1, 4).transpose(1, 0, 2))
+        size = packed.panel_steps * n * packed.tile.lanes * c.k_step
+        panel = flat[position : position + size].reshape(packed.panel_steps, -1, c.k_step)
+        panels.append(panel.transpose(1, 0, 2))
         position += size
     return panels
 
 
-def centred_sums(c: Contraction, packed: PackedGemm) -> Array:
-    """128·Σ w over the centred steps, per output channel (i64): what the bias has to add."""
+def bias_correction(c: Contraction, packed: PackedGemm) -> Array:
+    """What the bias has to add, per output channel (i64): less all that chains start from."""
     sums = np.zeros(c.outputs, np.int64)
     if packed.orders is None:
         return sums
@@ -170,6 +226,6 @@ def centred_sums(c: Contraction, packed: PackedGemm) -> Array:
         panels, packed.orders, blocks_of(c, packed.tile), strict=True
     ):
         o = min(len(panel), c.outputs - first)
-        centred = panel[:o, order.centred_positions()]
-        sums[first : first + o] = 128 * centred.sum((1, 2), dtype=np.int64)
+        offsets = chain_offsets(panel, order.counts).reshape(-1, len(panel), 2)
+        sums[first : first + o] = -offsets.sum((0, 2), dtype=np.int64)[:o]
     return sums

@@ -1,21 +1,25 @@
 """Tile choice for contractions: how many pixels × vectors of channels one microkernel computes.
 
 A microkernel step loads `n` weight vectors and `m` broadcast inputs and does m·n dot products. Its
-cost in cycles is the larger of the arithmetic (dot products, input widening) and the load ports.
-Small tiles waste loads, large ones spill; ragged edges waste whole tiles.
+cost in cycles is the larger of the arithmetic and the load ports.
+Small tiles waste loads or wait for the sums of the step before, large ones spill. A row is cut into
+tiles of two sizes at most, one pixel apart, so that none is tiny. Int8 without VNNI: see
+`ordered_tile.py`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import gcd
 
 from ..codegen.targets import Target
 
-_LOADS_PER_CYCLE = 2.0
+_LOADS_PER_CYCLE = 1.75  # of two at best
 _STREAM_BYTES_PER_CYCLE = 24.0
-_PER_VECTOR = 0.5  # more channels in a block, fewer steps that admit a cheap form
-_TILE_OVERHEAD = 30.0  # cycles to set up addresses and start the pipeline
+TILE_OVERHEAD = 30.0  # cycles to set up addresses and start the pipeline
+# The first-level cache of all x86 cores at hand: lines 4096 bytes apart compete for 8 or 12 places.
+_WAY_BYTES, _WAYS, LINE = 4096, 8, 64
 
 
 @dataclass(frozen=True)
@@ -33,34 +37,40 @@ class Tile:
 
 @dataclass(frozen=True)
 class _Recipe:
-    """Vector instructions of one dot product and of preparing operands, and registers they hold."""
+    """Vector instructions of one multiply-accumulate, per cycle so many, and temporaries.
+
+    `latency`: cycles until a sum can be added to again."""
 
     per_dot: float
-    per_input: float
-    per_weight: float
     ports: float
+    latency: float
     scratch: int
-    registers_per_input: int
-    registers_per_weight: int
 
 
 def _recipe(target: Target, quantized: bool) -> _Recipe:
-    ports = 2.0 if target.vector_bytes == 64 else 3.0
-    if not quantized:
-        return _Recipe(1.0 if target.fma else 2.0, 0.0, 0.0, 2.0, 1, 1, 1)
-    if target.dot4:
-        return _Recipe(1.0, 0.0, 0.0, ports, 0, 1, 1)
-    # A mix of forms (forms.py); a pairing, or sign and magnitude, per input.
-    return _Recipe(3.1, 1.0, _PER_VECTOR, ports, 4, 1, 1)
+    if quantized:
+        assert target.dot4, "without a four-way dot product tiles depend on the weights"
+        return _Recipe(1.0, 2.0 if target.vector_bytes == 64 else 3.0, 4.0, 0)
+    return _Recipe(1.0, 2.0, 4.0, 0) if target.fma else _Recipe(2.0, 2.0, 4.0, 1)
 
 
-def _step_cycles(tile: Tile, recipe: _Recipe) -> float:
+def _step_cycles(tile: Tile, recipe: _Recipe, pixel_bytes: int) -> float:
     m, n = tile.m, tile.n
-    arithmetic = m * n * recipe.per_dot + m * recipe.per_input + n * recipe.per_weight
+    arithmetic = m * n * recipe.per_dot
     loads = m + n
     # A block's weights exceed the first-level cache as a rule, and are read once per tile.
     stream = n * tile.lanes * 4 / _STREAM_BYTES_PER_CYCLE
-    return max(arithmetic / recipe.ports, loads / _LOADS_PER_CYCLE, stream) + 0.25 * stream
+    if _pixels_per_set(m, pixel_bytes) > _WAYS:
+        # Pixels evict each other's lines between two steps.
+        stream += m * LINE / _STREAM_BYTES_PER_CYCLE
+    busy = max(arithmetic / recipe.ports, loads / _LOADS_PER_CYCLE, stream, recipe.latency)
+    return busy + 0.25 * stream
+
+
+def _pixels_per_set(m: int, pixel_bytes: int) -> int:
+    """How many of `m` pixels, read in step, compete for the same places of the cache."""
+    sets = _WAY_BYTES // gcd(_WAY_BYTES, pixel_bytes) if pixel_bytes else _WAY_BYTES
+    return -(-m // sets)
 
 
 @lru_cache(maxsize=4096)
@@ -71,27 +81,26 @@ def choose_tile(
     columns: int,
     channels: int,
     steps: int,
+    pixel_bytes: int = 0,
 ) -> Tile:
-    """The tile with the least estimated time for rows × columns pixels and `steps` per tile."""
+    """The tile with the least estimated time for rows × columns pixels and `steps` per tile.
+
+    `pixel_bytes`: how far apart the inputs of neighbouring pixels lie."""
     recipe, lanes = _recipe(target, quantized), target.lanes
     vectors = -(-channels // lanes)
     best: tuple[float, Tile] | None = None
     for n in range(1, min(vectors, 6) + 1):
         for m in range(1, min(columns, 28) + 1):
-            needed = (
-                m * n
-                + n * recipe.registers_per_weight
-                + recipe.registers_per_input
-                + recipe.scratch
-            )
-            if needed > target.registers:
+            # The sums, the vectors of weights, one input.
+            if m * n + n + 1 + recipe.scratch > target.registers:
                 continue
             cost = 0.0
-            for m_count, m_size in _pieces(columns, m):
-                for n_count, n_size in _pieces(vectors, n):
+            for m_count, m_size in even_pieces(columns, m):
+                for n_count, n_size in pieces(vectors, n):
                     tile = Tile(m_size, n_size, lanes)
                     epilogue = 8.0 * m_size * n_size / recipe.ports
-                    one = steps * _step_cycles(tile, recipe) + epilogue + _TILE_OVERHEAD
+                    step = _step_cycles(tile, recipe, pixel_bytes)
+                    one = steps * step + epilogue + TILE_OVERHEAD
                     cost += rows * m_count * n_count * one
             if best is None or cost < best[0] * 0.999:
                 best = (cost, Tile(m, n, lanes))
@@ -99,7 +108,14 @@ def choose_tile(
     return best[1]
 
 
-def _pieces(total: int, size: int) -> list[tuple[int, int]]:
+def pieces(total: int, size: int) -> list[tuple[int, int]]:
     """(count, size) of whole pieces and of the ragged last one."""
     whole, rest = divmod(total, size)
     return [(whole, size)] * (whole > 0) + [(1, rest)] * (rest > 0)
+
+
+def even_pieces(total: int, size: int) -> list[tuple[int, int]]:
+    """(count, size) of the fewest pieces of at most `size`; sizes differ by one at most."""
+    count = -(-total // size)
+    small, larger = divmod(total, count)
+    return [(n, s) for n, s in ((larger, small + 1), (count - larger, small)) if n]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from ..dialects.tensors import Array, shape_of, value_dtype
 from .depthwise import unpack_depthwise
 from .forms import StepOrder
 from .geometry import Contraction, Runs
-from .packing import PackedGemm, unpack_gemm
+from .packing import PackedGemm, steps_per_run, unpack_gemm
 from .tile import Tile
 
 
@@ -34,7 +33,6 @@ def geometry_of(op: graph.PackedWeightsOp) -> tuple[Contraction, Runs]:
 def packed_gemm(op: graph.PackedWeightsOp, data: Array, order: Sequence[Array]) -> PackedGemm:
     c, runs = geometry_of(op)
     tile = Tile(*ints(op.tile))
-    terms = op.terms.value.data
     orders = None
     if order:
         steps, counts = order
@@ -42,11 +40,8 @@ def packed_gemm(op: graph.PackedWeightsOp, data: Array, order: Sequence[Array]) 
             StepOrder(row, tuple(int(v) for v in count))
             for row, count in zip(steps, counts, strict=True)
         )
-    vectors = -(-c.outputs // tile.lanes)
-    per_vector = prod((len(runs.offsets), terms, tile.lanes, 4))
-    return PackedGemm(
-        data, tile, len(runs.offsets), data.nbytes // (vectors * per_vector), terms, orders
-    )
+    per_run = steps_per_run(c, runs, tile)
+    return PackedGemm(data, tile, len(runs.offsets), per_run, op.terms.value.data, orders)
 
 
 def constants_of(op: graph.PackedWeightsOp) -> tuple[Array, list[Array]]:

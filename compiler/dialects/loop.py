@@ -31,6 +31,7 @@ from xdsl.dialects.builtin import (
     StringAttr,
     UnitAttr,
     VectorType,
+    i8,
     i32,
     i64,
 )
@@ -52,11 +53,13 @@ from xdsl.irdl import (
     irdl_attr_definition,
     irdl_op_definition,
     operand_def,
+    opt_operand_def,
     opt_prop_def,
     prop_def,
     result_def,
     traits_def,
     var_operand_def,
+    var_result_def,
 )
 from xdsl.traits import MemoryReadEffect, MemoryWriteEffect, Pure
 from xdsl.utils.exceptions import VerifyException
@@ -231,6 +234,21 @@ class StorePartOp(LoopOp):
         super().__init__(operands=[value, base, offset], properties={"count": _i64(count)})
 
 
+@irdl_op_definition
+class PrefetchOp(LoopOp):
+    """Brings the line at `base + offset` bytes into the second-level cache; reads nothing, so the
+    address may lie outside the buffer."""
+
+    name = "loop.prefetch"
+    base = operand_def(BufferType)
+    offset = operand_def(IndexType)
+    traits = traits_def(MemoryWriteEffect())  # on the cache: the op must not vanish as unused
+    assembly_format: ClassVar[str] = "$base `[` $offset `]` attr-dict"
+
+    def __init__(self, base: SSAValue, offset: SSAValue):
+        super().__init__(operands=[base, offset])
+
+
 # --- arithmetic -----------------------------------------------------------------------------------
 
 
@@ -265,9 +283,11 @@ class Dot4Op(_Dot):
 class DotChainOp(_PlainOp):
     """accumulator + Σ over the chain of `dot4`, with the sums of a chain made in 16 bits.
 
-    The op states a proof (contractions/forms.py): no 16-bit sum of byte pairs (0, 1) and (2, 3)
-    over the whole chain can leave [−32768, 32767], whatever the u8 bytes of the `inputs` are. With
-    `centred` the products are (a − 128)·w, and |w| ≤ 127."""
+    The op states a proof (contractions/forms.py): no pair sum of products, and no 16-bit sum of
+    byte pairs (0, 1) and (2, 3) over the whole chain, can leave [−32768, 32767], whatever the u8
+    bytes of the `inputs` are. With `centred` the products are (a − 128)·w, and |w| ≤ 127. With
+    `offset`, its s16 halves are added to the 16-bit sums (and to the result): the sums of the chain
+    may be anywhere as long as they are in range with it."""
 
     name = "loop.dot4_chain"
     T: ClassVar = VarConstraint("T", BaseAttr(VectorType))
@@ -275,12 +295,14 @@ class DotChainOp(_PlainOp):
     accumulator = operand_def(T)
     inputs = var_operand_def(T)
     weights = var_operand_def(T)
+    offset = opt_operand_def(T)
     centred = opt_prop_def(UnitAttr)
     result = result_def(T)
     traits = traits_def(Pure())
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
     assembly_format: ClassVar[str] = (
-        "$accumulator `,` `(` $inputs `)` `,` `(` $weights `)` attr-dict `:` type($result)"
+        "$accumulator `,` `(` $inputs `)` `,` `(` $weights `)` (`offset` $offset^)? "
+        "attr-dict `:` type($result)"
     )
 
     def __init__(
@@ -288,11 +310,16 @@ class DotChainOp(_PlainOp):
         accumulator: SSAValue,
         inputs: Sequence[SSAValue],
         weights: Sequence[SSAValue],
-        centred: bool,
+        centred: bool = False,
+        offset: SSAValue | None = None,
     ):
-        sizes = {AttrSizedOperandSegments.attribute_name: _sizes(1, len(inputs), len(weights))}
+        sizes = {
+            AttrSizedOperandSegments.attribute_name: _sizes(
+                1, len(inputs), len(weights), int(offset is not None)
+            )
+        }
         super().__init__(
-            operands=[accumulator, *inputs, *weights],
+            operands=[accumulator, *inputs, *weights, *([] if offset is None else [offset])],
             properties={"centred": _UNIT, **sizes} if centred else sizes,
             result_types=[accumulator.type],
         )
@@ -361,20 +388,61 @@ class SelectOp(LoopOp):
 
 
 @irdl_op_definition
-class LookupOp(LoopOp):
-    """table[index] per lane: bytes from the 256-byte table at `table`, indexed by u8 lanes."""
+class NarrowOp(LoopOp):
+    """The i32 lanes of all inputs, one input after the other, saturated to u8 (or s8) bytes.
 
-    name = "loop.lookup"
+    %codes = loop.narrow %a, %b : (vector<8xi32>, vector<8xi32>) -> vector<16xi8>"""
+
+    name = "loop.narrow"
     T: ClassVar = VarConstraint("T", BaseAttr(VectorType))
 
-    table = operand_def(BufferType)
-    index = operand_def(T)
-    result = result_def(T)
-    traits = traits_def(MemoryReadEffect())
-    assembly_format: ClassVar[str] = "$table `,` $index attr-dict `:` type($result)"
+    inputs = var_operand_def(T)
+    signed = opt_prop_def(UnitAttr)
+    result = result_def(VectorType)
+    traits = traits_def(Pure())
+    assembly_format: ClassVar[str] = "$inputs attr-dict `:` functional-type($inputs, $result)"
 
-    def __init__(self, table: SSAValue, index: SSAValue):
-        super().__init__(operands=[table, index], result_types=[index.type])
+    def __init__(self, inputs: Sequence[SSAValue], signed: bool):
+        super().__init__(
+            operands=inputs,
+            properties={"signed": _UNIT} if signed else NO_PROPERTIES,
+            result_types=[vector_of(i8, sum(map(lanes_of, inputs)))],
+        )
+
+    def verify_(self) -> None:
+        if not self.inputs or element_of(self.inputs[0]) != i32 or element_of(self.result) != i8:
+            raise VerifyException("i32 lanes become i8 lanes")
+        if sum(map(lanes_of, self.inputs)) != lanes_of(self.result):
+            raise VerifyException("narrowing keeps the number of lanes")
+        if lanes_of(self.inputs[0]).bit_count() != 1:
+            raise VerifyException("the number of lanes of an input is a power of two")
+
+
+@irdl_op_definition
+class LookupOp(LoopOp):
+    """table[index] per lane of every index vector, a byte for each u8 index.
+
+    The table of 256 bytes lies at `table` as chained rows (codegen/byte_tables.py). Vectors that
+    are looked up together share the loads of its rows.
+
+    %a, %b = loop.lookup %t, %i, %j : (vector<32xi8>, vector<16xi8>) -> (vector<32xi8>, …)"""
+
+    name = "loop.lookup"
+
+    table = operand_def(BufferType)
+    indices = var_operand_def(VectorType)
+    outputs = var_result_def(VectorType)
+    traits = traits_def(MemoryReadEffect())
+    assembly_format: ClassVar[str] = (
+        "$table `,` $indices attr-dict `:` functional-type($indices, $outputs)"
+    )
+
+    def __init__(self, table: SSAValue, indices: Sequence[SSAValue]):
+        super().__init__(operands=[table, *indices], result_types=[index.type for index in indices])
+
+    def verify_(self) -> None:
+        if [v.type for v in self.indices] != [v.type for v in self.outputs]:
+            raise VerifyException("results have the types of the indices")
 
 
 # --- the isa level --------------------------------------------------------------------------------
@@ -421,9 +489,9 @@ Loop = Dialect(
     "loop",
     [
         # memory
-        AddressOp, LoadOp, StoreOp, LoadPartOp, StorePartOp,
+        AddressOp, LoadOp, StoreOp, LoadPartOp, StorePartOp, PrefetchOp,
         # arithmetic
-        Dot4Op, DotChainOp, Dot2Op, ConvertOp, SelectOp, LookupOp,
+        Dot4Op, DotChainOp, Dot2Op, ConvertOp, SelectOp, NarrowOp, LookupOp,
         # isa level
         InstructionOp,
         # program

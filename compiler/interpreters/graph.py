@@ -67,12 +67,12 @@ def _bias(args: PythonValues) -> Array | None:
 
 
 @register_impls
-class CallFunctions(InterpreterFunctions):
+class FuncFunctions(InterpreterFunctions):
     """Of `func`. xDSL's own are in a package that imports the interpreters of all its dialects,
     which takes a tenth of the time of a small compilation."""
 
     @impl_callable(FuncOp)
-    def call(self, interpreter: Interpreter, op: FuncOp, args: PythonValues) -> PythonValues:
+    def call_func(self, interpreter: Interpreter, op: FuncOp, args: PythonValues) -> PythonValues:
         return interpreter.run_ssacfg_region(op.body, args, op.sym_name.data)
 
     @impl_terminator(ReturnOp)
@@ -318,7 +318,7 @@ class MovementFunctions(InterpreterFunctions):
 def register_graph_implementations(interpreter: Interpreter) -> None:
     """Everything that a module of func and graph ops needs."""
     for implementations in (
-        CallFunctions(),
+        FuncFunctions(),
         QuantizationFunctions(),
         ContractionFunctions(),
         ElementwiseFunctions(),

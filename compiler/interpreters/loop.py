@@ -35,6 +35,7 @@ from xdsl.interpreters.func import FuncFunctions
 from xdsl.interpreters.scf import ScfFunctions
 from xdsl.ir import Attribute, Operation
 
+from ..codegen.byte_tables import table_of
 from ..codegen.instructions import BY_NAME
 from ..codegen.lower import LoweredProgram
 from ..codegen.program import Argument, LibraryInfo, Step
@@ -131,10 +132,14 @@ def _store_part(op: loop.StorePartOp, args: PythonValues) -> None:
     base.memory.write(base.offset + offset, value[: op.count.value.data])
 
 
-def _lookup(op: loop.LookupOp, args: PythonValues) -> Array:
-    table, index = args
-    entries = table.memory.at(table.offset, 256).view(np.int8)
-    return np.asarray(entries[index.view(np.uint8)])
+def _prefetch(op: loop.PrefetchOp, args: PythonValues) -> None:
+    """Nothing that a program could see."""
+
+
+def _lookup(op: loop.LookupOp, args: PythonValues) -> tuple[Array, ...]:
+    table, *indices = args
+    entries = table_of(table.memory.at(table.offset, 256)).view(np.int8)
+    return tuple(np.asarray(entries[index.view(np.uint8)]) for index in indices)
 
 
 # --- arithmetic -----------------------------------------------------------------------------------
@@ -247,21 +252,33 @@ def _dot4(op: loop.Dot4Op, args: PythonValues) -> Array:
 
 
 def _dot4_chain(op: loop.DotChainOp, args: PythonValues) -> Array:
-    accumulator, operands = args[0], args[1:]
     count = len(op.inputs)
-    offset = 128 if op.centred is not None else 0
-    pairs: Any = 0
-    for a, w in zip(operands[:count], operands[count:], strict=True):
-        pairs = pairs + _products(a, w, offset).reshape(-1, 2, 2).sum(2)
-        if np.abs(pairs + 0.5).max() > 32768:
-            raise OverflowError("a 16-bit sum of a dot4_chain leaves its range")
-    return _wrap(accumulator + pairs.sum(1))
+    accumulator, inputs, weights = args[0], args[1 : 1 + count], args[1 + count : 1 + 2 * count]
+    centre = 128 if op.centred is not None else 0
+    total: Any = 0 if op.offset is None else args[-1].view(np.int16).reshape(-1, 2)
+    for a, w in zip(inputs, weights, strict=True):
+        pairs = _products(a, w, centre).reshape(-1, 2, 2).sum(2)
+        _check_halves(pairs)
+        total = total + pairs
+    _check_halves(total)
+    return _wrap(accumulator + total.sum(1))
+
+
+def _check_halves(sums: Array) -> None:
+    if np.abs(sums + 0.5).max() > 32768:
+        raise OverflowError("a 16-bit sum of a dot4_chain leaves its range")
 
 
 def _dot2(op: loop.Dot2Op, args: PythonValues) -> Array:
     accumulator, a, b = args
     products = a.view(np.int16).astype(np.int64) * b.view(np.int16)
     return _wrap(accumulator + products.reshape(-1, 2).sum(1))
+
+
+def _narrow(op: loop.NarrowOp, args: PythonValues) -> Array:
+    limits = np.iinfo(np.uint8 if op.signed is None else np.int8)
+    codes = np.clip(np.concatenate(args), limits.min, limits.max)
+    return np.asarray(codes.astype(limits.dtype).view(np.int8))
 
 
 def _instruction(op: loop.InstructionOp, args: PythonValues) -> Array:
@@ -296,6 +313,7 @@ _EVALUATE: dict[type[Operation], Evaluate] = {
     loop.StoreOp: _store,
     loop.LoadPartOp: _load_part,
     loop.StorePartOp: _store_part,
+    loop.PrefetchOp: _prefetch,
     loop.LookupOp: _lookup,
     # integers and indices
     arith.ConstantOp: _constant,
@@ -335,6 +353,7 @@ _EVALUATE: dict[type[Operation], Evaluate] = {
     loop.DotChainOp: _dot4_chain,
     loop.Dot2Op: _dot2,
     loop.ConvertOp: _convert,
+    loop.NarrowOp: _narrow,
     loop.SelectOp: lambda op, args: np.where(*args),
     loop.InstructionOp: _instruction,
     # vectors
@@ -350,6 +369,8 @@ def _method(evaluate: Evaluate) -> Any:
         self: InterpreterFunctions, _: Interpreter, op: Operation, args: PythonValues
     ) -> PythonValues:
         result = evaluate(op, args)
+        if isinstance(result, tuple):
+            return result
         return (result,) if op.results else ()
 
     return run

@@ -24,17 +24,20 @@ from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
 from ..codegen.targets import Target, by_name
+from ..contractions.chains import FULL_MENU, Menu
 from ..contractions.depthwise import depthwise_form, pack_depthwise
 from ..contractions.geometry import (
     Anchor,
     Contraction,
+    Runs,
     as_oihw,
     contraction_of,
     grid_of,
     runs_of,
     signed_terms,
 )
-from ..contractions.packing import k_width, pack_gemm
+from ..contractions.ordered_tile import choose_ordered_tile
+from ..contractions.packing import k_width, pack_gemm, sample_blocks, unpack_gemm
 from ..contractions.tile import Tile, choose_tile
 from ..dialects import graph
 from ..dialects.layout import Layout
@@ -66,14 +69,16 @@ class _Packer:
 
     def _gemm(self, c: Contraction, terms: list[Array]) -> None:
         runs = runs_of(c, self.layout)
-        packed = pack_gemm(c, runs, terms, self._tile(c), self.target)
+        tile, menu = self._tile(c, runs, terms)
+        packed = pack_gemm(c, runs, terms, tile, self.target, menu)
+        weight = terms[0] if len(terms) == 1 else np.sum(terms, axis=0, dtype=np.int32)
+        assert np.array_equal(unpack_gemm(c, runs, packed), weight)
         order: list[Array] = []
         if packed.orders is not None:
             order = [
                 np.stack([o.steps for o in packed.orders]),
                 np.asarray([o.counts for o in packed.orders], np.int32),
             ]
-        tile = packed.tile
         self._replace(
             packed.data,
             order,
@@ -87,13 +92,25 @@ class _Packer:
     def layout(self) -> Layout:
         return Layout.of_type(type_of(self.kernel.inputs[0]))
 
-    def _tile(self, c: Contraction) -> Tile:
+    def _tile(self, c: Contraction, runs: Runs, terms: list[Array]) -> tuple[Tile, Menu]:
         values = (*self.kernel.inputs, self.kernel.outputs[0])
         grid = grid_of(c, [Layout.of_type(type_of(v)) for v in values])
-        runs = runs_of(c, self.layout)
-        width = k_width(c, runs, Tile(1, 1, self.target.lanes))
+        target, lanes = self.target, self.target.lanes
+        if c.quantized and target.dot4 is None:
+
+            def sampler(n: int, most: int) -> list[Array]:
+                return sample_blocks(c, runs, terms, Tile(1, n, lanes), most)
+
+            choice = choose_ordered_tile(target, grid, c.outputs, sampler)
+            return choice.tile, choice.menu
+        width = k_width(c, runs, Tile(1, 1, lanes))
         steps = len(runs.offsets) * -(-width // c.k_step)
-        return choose_tile(self.target, c.quantized, grid.rows, grid.columns, c.outputs, steps)
+        x = self.layout
+        pixel_bytes = x.channel_stride * c.strides[1] * (1 if c.quantized else 4)
+        tile = choose_tile(
+            target, c.quantized, grid.rows, grid.columns, c.outputs, steps, pixel_bytes
+        )
+        return tile, FULL_MENU
 
     def _replace(self, data: Array, order: list[Array], terms: int, **form: Any) -> None:
         op = self.anchor

@@ -1,4 +1,4 @@
-"""select-instructions: abstract dot products become instruction rows of the target.
+"""select-instructions: abstract dot products and byte ops become instruction rows of the target.
 
 `dot4` (u8 × s8, exact for all operands):
 - a target with an exact four-way dot (VNNI): that instruction;
@@ -6,17 +6,23 @@
       acc + vpmaddwd(a & 0x00ff, b << 8 >> 8) + vpmaddwd(a >> 8, b >> 8)
 
 `dot4_chain` (the op states the proof that 16 bits suffice):
-      acc + vpmaddwd(Σ vpmaddubsw(aᵢ, bᵢ), 1)
+      acc + vpmaddwd(Σ vpmaddubsw(aᵢ, bᵢ) [+ offset], 1)
   centred, with a' = a − 128 as sign and magnitude:
       acc + vpmaddwd(Σ vpmaddubsw(|a'ᵢ|, sign(a'ᵢ)·bᵢ), 1)
 
 `dot2` (s16 halves) is vpmaddwd plus an add everywhere. LLVM shares what the dot products of a tile
 have in common.
+
+`narrow` packs four registers of i32 to one of bytes, saturating twice, and undoes the instructions'
+order, which is that of 128-bit lanes:
+      shuffle(vpackuswb(vpackssdw(a, b), vpackssdw(c, d)))
+
+`lookup` in a table of chained rows (codegen/byte_tables.py): for each row, a shuffle and an XOR.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, TypeAlias
@@ -24,21 +30,26 @@ from typing import Any, ClassVar, TypeAlias
 from xdsl.context import Context
 from xdsl.dialects import arith, vector
 from xdsl.dialects.builtin import (
+    DenseArrayBase,
     DenseIntOrFPElementsAttr,
+    IndexType,
+    IntegerAttr,
     IntegerType,
     ModuleOp,
     VectorType,
     i8,
     i16,
     i32,
+    i64,
 )
-from xdsl.ir import Block, Operation, SSAValue
+from xdsl.ir import Attribute, Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
+from ..codegen import byte_tables
 from ..codegen.targets import Target, by_name
 from ..dialects import loop
-from ..dialects.loop import lanes_of, vector_of
+from ..dialects.loop import element_of, lanes_of, vector_of
 
 #: Per input vector: (a − 128, |a − 128|), emitted once per block.
 Magnitudes: TypeAlias = dict[SSAValue, tuple[SSAValue, SSAValue]]
@@ -50,20 +61,57 @@ def _splat(kind: VectorType[Any], value: int) -> DenseIntOrFPElementsAttr:
 
 
 @dataclass
-class _Rows:
+class _Inserter:
+    """Emits in front of `op`."""
+
+    op: Operation
+
+    def insert(self, op: Operation) -> SSAValue:
+        block = self.op.parent
+        assert block is not None
+        block.insert_op_before(op, self.op)
+        return op.results[0]
+
+    def instruction(self, row: str, kind: Attribute, *arguments: SSAValue) -> SSAValue:
+        return self.insert(loop.InstructionOp(row, arguments, kind))
+
+    def splat(self, value: int, lanes: int) -> SSAValue:
+        kind = vector_of(i8, lanes)
+        return self.insert(arith.ConstantOp(DenseIntOrFPElementsAttr.from_list(kind, [value])))
+
+    def shuffle(self, a: SSAValue, b: SSAValue, mask: Sequence[int]) -> SSAValue:
+        if a is b and list(mask) == list(range(lanes_of(a))):
+            return a
+        lanes = DenseArrayBase.from_list(i64, list(mask))
+        kind = vector_of(element_of(a), len(mask))
+        return self.insert(vector.ShuffleOp(a, b, lanes, result_type=kind))
+
+    def pieces(self, value: SSAValue, size: int, smallest: int) -> list[SSAValue]:
+        """`value` in vectors of `size` lanes; lanes that fill up the last one repeat others."""
+        lanes = lanes_of(value)
+        size = min(size, max(smallest, 1 << (lanes - 1).bit_length()))
+        starts = range(0, lanes, size)
+        return [self.shuffle(value, value, [(s + i) % lanes for i in range(size)]) for s in starts]
+
+    def joined(self, pieces: Sequence[SSAValue], lanes: int) -> SSAValue:
+        """The first `lanes` lanes of equally long pieces, one after the other."""
+        parts = list(pieces)
+        while len(parts) > 1:
+            parts += [parts[-1]] * (len(parts) % 2)
+            both = range(2 * lanes_of(parts[0]))
+            parts = [self.shuffle(a, b, both) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+        return self.shuffle(parts[0], parts[0], range(lanes))
+
+
+@dataclass
+class _Rows(_Inserter):
     """Emits in front of one dot product."""
 
-    dot: loop.Dot4Op | loop.Dot2Op | loop.DotChainOp
+    op: loop.Dot4Op | loop.Dot2Op | loop.DotChainOp
 
     @property
     def lanes(self) -> int:
-        return lanes_of(self.dot.result)
-
-    def insert(self, op: Operation) -> SSAValue:
-        block = self.dot.parent
-        assert block is not None
-        block.insert_op_before(op, self.dot)
-        return op.results[0]
+        return lanes_of(self.op.result)
 
     def halves(self, value: SSAValue) -> SSAValue:
         kind = vector_of(i16, 2 * self.lanes)
@@ -108,6 +156,8 @@ def chain(op: loop.DotChainOp, magnitudes: Magnitudes) -> SSAValue:
         pairs = rows.row("vpmaddubsw", a, w, halves=True)
         sums = pairs if sums is None else rows.add(sums, pairs)
     assert sums is not None
+    if op.offset is not None:
+        sums = rows.add(sums, rows.halves(op.offset))
     return rows.add(op.accumulator, rows.row("vpmaddwd", sums, rows.constant(1)))
 
 
@@ -146,6 +196,64 @@ def dot2(op: loop.Dot2Op) -> SSAValue:
     return rows.add(op.accumulator, rows.row("vpmaddwd", op.a, op.b))
 
 
+def narrow(op: loop.NarrowOp, target: Target) -> SSAValue:
+    e, signed = _Inserter(op), op.signed is not None
+    registers = [p for v in op.inputs for p in e.pieces(v, target.lanes, 4)]
+    lanes, used = lanes_of(registers[0]), min(lanes_of(op.inputs[0]), target.lanes)
+    bits, pack = 32 * lanes, "vpacksswb" if signed else "vpackuswb"
+    groups = []
+    for start in range(0, len(registers), 4):
+        four = (registers[start : start + 4] * 4)[:4]
+        halves = [
+            e.instruction(f"vpackssdw.{bits}", vector_of(i16, 2 * lanes), *pair)
+            for pair in (four[:2], four[2:])
+        ]
+        packed = e.instruction(f"{pack}.{bits}", vector_of(i8, 4 * lanes), *halves)
+        mask = [16 * (i // 4) + 4 * q + i % 4 for q in range(4) for i in range(used)]
+        groups.append(e.shuffle(packed, packed, mask))
+    return e.joined(groups, lanes_of(op.result))
+
+
+def lookup(op: loop.LookupOp, target: Target) -> list[SSAValue]:
+    """All vectors advance together from row to row, so that a row is loaded once and not kept."""
+    e = _Inserter(op)
+    cut = [e.pieces(index, target.vector_bytes, byte_tables.ROW) for index in op.indices]
+    size = max(lanes_of(pieces[0]) for pieces in cut)
+    cut = [e.pieces(index, size, size) for index in op.indices]
+    indices = [piece for pieces in cut for piece in pieces]
+    sums = _chain(e, op.table, indices)
+    results = []
+    for index, pieces in zip(op.indices, cut, strict=True):
+        results.append(e.joined(sums[: len(pieces)], lanes_of(index)))
+        sums = sums[len(pieces) :]
+    return results
+
+
+def _chain(e: _Inserter, table: SSAValue, indices: list[SSAValue]) -> list[SSAValue]:
+    """The sum in byte_tables.py for every register of indices."""
+    size = lanes_of(indices[0])
+    kind, back = vector_of(i8, size), e.splat(-byte_tables.ROW, size)
+    sums: list[SSAValue] = []
+    for number in range(byte_tables.ROWS):
+        if number == 9:
+            indices = [e.insert(arith.MaxSIOp(index, back)) for index in indices]
+        if number:
+            indices = [e.insert(arith.AddiOp(index, back)) for index in indices]
+        row = _table_row(e, table, number, size)
+        found = [e.instruction(f"vpshufb.{8 * size}", kind, row, index) for index in indices]
+        if number:
+            found = [e.insert(arith.XOrIOp(s, f)) for s, f in zip(sums, found, strict=True)]
+        sums = found
+    return sums
+
+
+def _table_row(e: _Inserter, table: SSAValue, number: int, size: int) -> SSAValue:
+    """Row `number` in every 128-bit lane."""
+    offset = e.insert(arith.ConstantOp(IntegerAttr(number * byte_tables.ROW, IndexType())))
+    row = e.insert(loop.LoadOp(table, offset, vector_of(i8, byte_tables.ROW), byte_tables.ROW))
+    return e.shuffle(row, row, [i % byte_tables.ROW for i in range(size)])
+
+
 @dataclass(frozen=True)
 class SelectInstructions(ModulePass):
     name: ClassVar[str] = "select-instructions"
@@ -161,15 +269,21 @@ class SelectInstructions(ModulePass):
     def _rewrite(block: Block, target: Target) -> None:
         magnitudes: Magnitudes = {}
         for dot in list(block.ops):
+            results: Sequence[SSAValue]
             if isinstance(dot, loop.Dot4Op):
-                result = dot4(dot, target)
+                results = [dot4(dot, target)]
             elif isinstance(dot, loop.DotChainOp):
-                result = chain(dot, magnitudes)
+                results = [chain(dot, magnitudes)]
             elif isinstance(dot, loop.Dot2Op):
-                result = dot2(dot)
+                results = [dot2(dot)]
+            elif isinstance(dot, loop.NarrowOp):
+                results = [narrow(dot, target)]
+            elif isinstance(dot, loop.LookupOp):
+                results = lookup(dot, target)
             else:
                 continue
-            dot.result.replace_all_uses_with(result)
+            for old, new in zip(dot.results, results, strict=True):
+                old.replace_all_uses_with(new)
             Rewriter.erase_op(dot)
 
 

@@ -33,6 +33,16 @@ func.func @chain(%c: vector<8xi32>, %a: vector<8xi32>, %b: vector<8xi32>, %v: ve
   func.return %0 : vector<8xi32>
 }
 
+// CHECK-LABEL: func.func @chain_with_offset(
+// CHECK:         %[[S:.*]] = arith.addi
+// CHECK-NEXT:    %[[O:.*]] = vector.bitcast %o : vector<8xi32> to vector<16xi16>
+// CHECK-NEXT:    %[[T:.*]] = arith.addi %[[S]], %[[O]] : vector<16xi16>
+// CHECK:         loop.instruction "vpmaddwd.256" %[[T]],
+func.func @chain_with_offset(%c: vector<8xi32>, %a: vector<8xi32>, %b: vector<8xi32>, %v: vector<8xi32>, %w: vector<8xi32>, %o: vector<8xi32>) -> vector<8xi32> {
+  %0 = loop.dot4_chain %c, (%a, %b), (%v, %w) offset %o : vector<8xi32>
+  func.return %0 : vector<8xi32>
+}
+
 // Sign and magnitude of a − 128 are computed once for both uses of %a.
 // CHECK-LABEL: func.func @centred(
 // CHECK:         arith.xori
@@ -45,4 +55,51 @@ func.func @centred(%c: vector<8xi32>, %a: vector<8xi32>, %v: vector<8xi32>, %w: 
   %0 = loop.dot4_chain %c, (%a), (%v) {centred} : vector<8xi32>
   %1 = loop.dot4_chain %c, (%a), (%w) {centred} : vector<8xi32>
   func.return %0, %1 : vector<8xi32>, vector<8xi32>
+}
+
+// Four registers of i32 are one of bytes. The pack instructions work within 128-bit lanes.
+// CHECK-LABEL: func.func @narrow(
+// CHECK-NEXT:    %[[L:.*]] = loop.instruction "vpackssdw.256" %a, %b
+// CHECK-NEXT:    %[[H:.*]] = loop.instruction "vpackssdw.256" %c, %d
+// CHECK-NEXT:    %[[P:.*]] = loop.instruction "vpackuswb.256" %[[L]], %[[H]]
+// CHECK-NEXT:    vector.shuffle %[[P]], %[[P]] [0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20,
+// CHECK-NEXT:    func.return
+func.func @narrow(%a: vector<8xi32>, %b: vector<8xi32>, %c: vector<8xi32>, %d: vector<8xi32>) -> vector<32xi8> {
+  %0 = loop.narrow %a, %b, %c, %d : (vector<8xi32>, vector<8xi32>, vector<8xi32>, vector<8xi32>) -> vector<32xi8>
+  func.return %0 : vector<32xi8>
+}
+
+// Wider vectors are cut into registers; s8 has a pack instruction of its own.
+// CHECK-LABEL: func.func @narrow_signed(
+// CHECK-COUNT-2: vector.shuffle %a, %a
+// CHECK:         loop.instruction "vpackssdw.256"
+// CHECK:         loop.instruction "vpacksswb.256"
+func.func @narrow_signed(%a: vector<16xi32>) -> vector<16xi8> {
+  %0 = loop.narrow %a {signed} : (vector<16xi32>) -> vector<16xi8>
+  func.return %0 : vector<16xi8>
+}
+
+// Both vectors advance from row to row, which is loaded once.
+// CHECK-LABEL: func.func @lookup(
+// CHECK:         loop.load %t[
+// CHECK:         vector.shuffle
+// CHECK-COUNT-2: loop.instruction "vpshufb.256"
+// CHECK:         arith.addi
+// CHECK:         arith.addi
+// CHECK:         loop.load %t[
+// CHECK-COUNT-2: loop.instruction "vpshufb.256"
+// CHECK-COUNT-2: arith.xori
+// CHECK:         arith.maxsi
+// CHECK-NOT:     loop.lookup
+func.func @lookup(%t: !loop.buffer, %i: vector<32xi8>, %j: vector<32xi8>) -> (vector<32xi8>, vector<32xi8>) {
+  %0, %1 = loop.lookup %t, %i, %j : (vector<32xi8>, vector<32xi8>) -> (vector<32xi8>, vector<32xi8>)
+  func.return %0, %1 : vector<32xi8>, vector<32xi8>
+}
+
+// Fewer bytes than a register has are looked up in a smaller one.
+// CHECK-LABEL: func.func @lookup_of_few(
+// CHECK-COUNT-16: loop.instruction "vpshufb.128"
+func.func @lookup_of_few(%t: !loop.buffer, %i: vector<4xi8>) -> vector<4xi8> {
+  %0 = loop.lookup %t, %i : (vector<4xi8>) -> vector<4xi8>
+  func.return %0 : vector<4xi8>
 }

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from lpc.compiler.codegen.host import native_target
 from rich.console import Console
 
+from benchmarks import layers, masking, peak, run, worker, zoo
 from benchmarks import report as reports
-from benchmarks import run, worker
 from benchmarks.engines import ENGINES, PACKAGES, Job
+from benchmarks.layers import Layer
 from benchmarks.metrics import ColdStart, CompileCost, cold_start
 from benchmarks.peers import EngineError, Timing, Worker, alternate
 
@@ -71,19 +75,25 @@ def test_engines_alternate_for_equal_time() -> None:
 
 def result(precision: str, lpc: float, peers: dict[str, float]) -> reports.ModelResult:
     timings = {e: Timing(ms, 1.1 * ms, 9, 3.0) for e, ms in ({"lpc": lpc} | peers).items()}
-    return reports.ModelResult("net", precision, 10**9, timings)
+    return reports.ModelResult("net", precision, 10**9, timings=timings)
 
 
 @pytest.fixture
 def report() -> reports.Report:
     int8 = result("int8", 10.0, {"onnxruntime": 12.5, "openvino": 14.0})
+    int8.layers = [
+        Layer("conv1", "gemm_avx2_I8", 6.0, 600_000_000),
+        Layer("pool", "max_pool_avx2_I8", 1.0, 0),
+        Layer("conv2", "gemm_avx2_I8", 2.0, 400_000_000),
+        Layer("flatten", "move_avx2_I8", 0.1, 0),
+    ]
     int8.compile = CompileCost(4.0, 300.0, 26.0)
     int8.cold_starts = {"lpc": ColdStart(0.2, 60.0)}
     int8.deploy_mb = {"lpc": 26.1}
     fp32 = result("fp32", 30.0, {})
     fp32.failures = ["openvino: the process ended with status -11"]
     machine = reports.Machine("Some CPU", 2, "Linux", "2026-01-01", {"lpc": "0.1.0"})
-    return reports.Report(machine, "avx2", "masked", 1, [int8, fp32])
+    return reports.Report(machine, "avx2", "masked", [int8, fp32], {1: 250.0})
 
 
 def test_ratio_is_against_the_best_peer(report: reports.Report) -> None:
@@ -94,24 +104,48 @@ def test_ratio_is_against_the_best_peer(report: reports.Report) -> None:
 
 def test_rows(report: reports.Report) -> None:
     assert reports.speed_rows(report.results)[0] == (
-        "net int8", "lpc", "10.00", "11.00", "100.0", "0.80"
+        "net int8", "lpc", "1", "10.00", "11.00", "100.0", "0.80"
     )  # fmt: skip
     assert reports.cost_rows(report.results) == [
         ("net int8", "lpc", "4.0", "300", "3.0", "0.20", "60", "26.1")
     ]
 
 
-def test_notes_compare_precisions_and_list_failures(report: reports.Report) -> None:
-    assert reports.notes(report) == [
-        "net: lpc int8 is 3.00× as fast as lpc fp32",
-        "net fp32: openvino: the process ended with status -11",
+def test_summary_has_the_best_peer_and_both_precisions(report: reports.Report) -> None:
+    assert reports.summary_rows(report) == [
+        ("net", "1", "onnxruntime", "12.50", "10.00", "0.80", "30.00", "40 %")
     ]
+
+
+def test_kernels_are_added_up_and_trifles_left_out(report: reports.Report) -> None:
+    assert reports.kernel_rows(report) == [
+        ("net int8", "gemm_avx2_I8", "1", "2", "8.000", "88 %", "125.0", "50 %"),
+        ("net int8", "max_pool_avx2_I8", "1", "1", "1.000", "11 %", "", ""),
+    ]
+
+
+def test_layers(report: reports.Report) -> None:
+    first = reports.layer_rows(report)[0]
+    assert first[1:] == ("conv1 (gemm_avx2_I8)", "1", "1", "6.000", "65.9 %", "100.0", "40 %")
+
+
+def test_notes_list_failures_once(report: reports.Report) -> None:
+    report.results.append(report.results[-1])
+    assert reports.notes(report) == ["net fp32: openvino: the process ended with status -11"]
 
 
 def test_markdown_names_the_cpu(report: reports.Report) -> None:
     text = reports.markdown(report)
-    assert "Some CPU, 2 cores, 2026-01-01; batch 1, 1 thread, instruction set avx2" in text
-    assert "| net int8 | lpc | 10.00 | 11.00 | 100.0 | 0.80 |" in text
+    assert "Some CPU, 2 cores, 2026-01-01; batch 1, instruction set avx2" in text
+    assert "peak at 250 GMAC/s with 1 thread" in text
+    assert "| net | 1 | onnxruntime | 12.50 | 10.00 | 0.80 | 30.00 | 40 % |" in text
+    assert "| net int8 | lpc | 1 | 10.00 | 11.00 | 100.0 | 0.80 |" in text
+
+
+def test_plot(report: reports.Report, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    reports.write_plot(report, tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").stat().st_size
 
 
 def test_json_and_terminal(report: reports.Report, tmp_path: Path) -> None:
@@ -132,10 +166,53 @@ def test_failures_do_not_stop_the_benchmark(
 
     monkeypatch.setenv("LPC_BENCHMARK_CACHE", str(tmp_path))
     monkeypatch.setattr(run, "compile_library", fail)
+    monkeypatch.setattr(run, "peak_gmacs", lambda target, threads: 100.0)
     console = Console(file=io.StringIO())
     got = run.run_benchmarks(
-        ["mini_concat"], ["int8"], ["lpc"], "native", 1, 0.1, True, console
+        ["mini_concat"], ["int8"], ["lpc"], "native", [1, 2], 0.1, True, console
     )  # fmt: skip
+    assert [result.threads for result in got.results] == [1, 2]
+    assert got.peaks == {1: 100.0, 2: 100.0}
     assert got.results[0].failures == ["lpc: broken"]
     assert got.results[0].timings == {}
     assert got.results[0].macs == 688212
+
+
+class Crash(Worker):
+    """A worker whose process ends at the first inference, as OpenVINO's did on DenseNet."""
+
+    def __init__(self, engine: str, job: Job, isa: masking.Isa) -> None:
+        if engine == "openvino":
+            program = [sys.executable, "-c", "import os; os.abort()"]
+            self.engine, self.times = engine, []
+            pipe = subprocess.PIPE
+            self._process = subprocess.Popen(program, stdin=pipe, stdout=pipe, text=True)
+            return
+        super().__init__(engine, job, isa)
+
+
+def test_a_crash_leaves_the_others_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LPC_BENCHMARK_CACHE", str(tmp_path))
+    monkeypatch.setattr(run, "Worker", Crash)
+    monkeypatch.setattr(layers, "SECONDS", 0.0)
+    benchmark = run.ModelBenchmark("mini_shuffle", "int8", ["openvino", "lpc"], "native", "native")
+    benchmark.run([1], seconds=0.1, processes=False)
+    (result,) = benchmark.results
+    assert result.failures == ["openvino: the process ended with status -6"]
+    assert list(result.timings) == ["lpc"]
+    assert sum(layer.macs for layer in result.layers) == result.macs
+    assert {layer.kernel.rpartition("_")[2] for layer in result.layers} == {"I8", "FP32"}
+
+
+def test_peak_kernel_computes_dot_products() -> None:
+    """The figure would be worth nothing if the loop had been optimised away."""
+    target = native_target()
+    rows, vectors = 4, 2
+    kernel = peak.loaded(peak.kernel_of(target, rows, vectors), target, rows, vectors)
+    assert set(kernel(1).view(np.int32)) == {4 * peak.STEPS}
+
+
+def test_layer_macs() -> None:
+    macs = layers.layer_macs(zoo.build("mini_bert", "int8"))
+    assert macs["layer0.feed_forward.up.matmul"] == 10 * 24 * 96
+    assert macs["layer0.attention.scores"] == 3 * 10 * 8 * 10

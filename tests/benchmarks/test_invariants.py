@@ -4,6 +4,7 @@ Nothing is compiled: the graph and the list of steps say it all."""
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from functools import cache
 from pathlib import Path
@@ -23,11 +24,19 @@ from xdsl.ir import SSAValue
 
 from benchmarks import zoo
 from benchmarks.builder import NetworkBuilder
+from benchmarks.networks import MINI, NETWORKS
 from benchmarks.qdq import quantize
 
-NETWORKS = (*zoo.MINI, "mobilenet_v2", "resnet50")
+NAMES = (*MINI, "mobilenet_v2", "resnet50")
 CONTRACTIONS = {"Conv", "Gemm", "MatMul"}
-FUSED = {"Add", "Relu", "Clip", "Sigmoid", "QuantizeLinear", "DequantizeLinear"}
+FUSED = {
+    "Add", "Relu", "Clip", "Sigmoid", "HardSwish", "HardSigmoid", "Div", "Erf", "QuantizeLinear",
+    "DequantizeLinear",
+}  # fmt: skip
+# What moves elements to where no channels-last image is, and then has no kernel to ride in.
+MOVED = {"mini_shuffle": "", "mini_transformer": "embedded", "mini_bert": ""}
+# Read by several concatenations, each of which wants it on another grid.
+REUSED = re.compile(r"denseblock\..*concat\.output\.codes\.QuantizeLinear")
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +47,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @cache
 def imported(name: str, folder: Path) -> ModuleOp:
     """The network, the large ones for small images: the layers are the same."""
-    side = 24 if name in zoo.MINI else 64
-    builder = NetworkBuilder(name, (3, side, side), 0, "fold", 1)
+    shape = MINI[name].shape if name in MINI else (3, 64, 64)
+    builder = NetworkBuilder(name, shape, 0, "fold", 1)
     path = folder / f"{name}.onnx"
-    zoo.save(quantize(builder.finish(zoo.NETWORKS[name](builder))), path)
+    zoo.save(quantize(builder.finish(NETWORKS[name].build(builder))), path)
     return load_onnx(path, warn=lambda _: None)
 
 
@@ -74,7 +83,7 @@ def steps(name: str, folder: Path) -> list[tuple[str, str]]:
     return rows
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", NAMES)
 def test_integer_after_int8(name: str, folder: Path) -> None:
     for op in int8(name, folder).walk():
         assert not isinstance(op, graph.FakeQuantizeOp | graph.Conv2dOp | graph.MatMulOp)
@@ -86,7 +95,7 @@ def test_integer_after_int8(name: str, folder: Path) -> None:
             assert not users & {graph.QuantizeOp, graph.QConv2dOp, graph.QMatMulOp}
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", NAMES)
 def test_counters(name: str, folder: Path) -> None:
     executed = defaultdict(list)
     ran = steps(name, folder)
@@ -95,15 +104,19 @@ def test_counters(name: str, folder: Path) -> None:
     for layer, kind in source_layers(imported(name, folder)):
         got = executed.get(layer, [])
         if kind in CONTRACTIONS:
-            work = [g for g in got if g.startswith(("gemm_", "conv_"))]
+            work = [g for g in got if g.startswith(("gemm_", "conv_", "matmul_"))]
             assert len(work) == 1, layer
             assert all(g.endswith("_I8") for g in got), layer
         elif kind in FUSED and not layer.startswith("input."):
+            if layer == MOVED.get(name) or REUSED.fullmatch(layer):
+                continue
             assert not got, f"{kind} {layer} runs as {got}"
     kinds = [kind.split("_")[0] for _, kind in ran]
     first = next(i for i, kind in enumerate(kinds) if kind in ("gemm", "conv"))
-    assert "reorder" not in kinds[first:]
-    assert [kind for _, kind in ran if kind.endswith("FP32")] == ["eltwise_avx512_vnni_FP32"]
+    assert "reorder" not in kinds[first:] or name in MOVED
+    floats = [kind.removesuffix("_avx512_vnni_FP32") for _, kind in ran if kind.endswith("FP32")]
+    assert floats[0] == "eltwise"
+    assert set(floats[1:]) <= {"layer_norm", "softmax"}
 
 
 def lives(func: FuncOp) -> list[tuple[int, int, int, int]]:
@@ -132,7 +145,7 @@ def lives(func: FuncOp) -> list[tuple[int, int, int, int]]:
     return result
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", NAMES)
 def test_workspace(name: str, folder: Path) -> None:
     func = main_function(packed(name, folder))
     tensors = lives(func)
@@ -148,7 +161,7 @@ def test_workspace(name: str, folder: Path) -> None:
     assert size.value.data < total / 2  # memory is shared
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", NAMES)
 def test_everything_rides_in_a_kernel(name: str, folder: Path) -> None:
     outside = {
         type(op)

@@ -89,8 +89,10 @@ def test_nothing_multiplies_element_by_element(target: Target) -> None:
 
 @pytest.mark.parametrize("target", OLDER, ids=lambda t: t.name)
 def test_weights_without_proof_use_no_saturating_instruction(target: Target) -> None:
-    """−128 has no magnitude in s8, and 255·128 twice does not fit 16 bits: bytes are widened."""
-    text = assembly_of(target, np.full((64, 64, 3, 3), -128, np.int8))
+    """−128 has no magnitude in s8, and 255·128 twice does not fit 16 bits: bytes are widened.
+
+    Other convolutions cut such weights in halves; depthwise ones have one form for all taps."""
+    text = assembly_of(target, np.full((64, 1, 3, 3), -128, np.int8), groups=64)
     assert "pmaddubsw" not in text
     assert "pmaddwd" in text
 
@@ -101,7 +103,7 @@ def test_proved_weights_use_the_fast_instruction(target: Target) -> None:
         text = assembly_of(target, random_weights(-30, 30, shape))
         hot = [b for b in inner_loops(text) if b.count("pmaddubsw", "vpmaddubsw")]
         assert hot
-        dots = ("pmaddwd", "vpmaddwd")
+        dots = ("pmaddubsw", "vpmaddubsw")
         assert all(block.keeps_its_registers(block.count(*dots)) for block in hot), shape
 
 
@@ -125,4 +127,31 @@ def test_depthwise_keeps_most_of_its_registers(target: Target) -> None:
     assert hot
     # Four accumulators a pixel and the epilogue's constants: a few reloads are cheaper than a
     # smaller tile, but not one for each dot product.
-    assert all(block.spills <= block.count(*dots) // 2 for block in hot)
+    assert all(block.spills <= 2 + block.count(*dots) // 2 for block in hot)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+@pytest.mark.parametrize("shape", [(64, 64, 1, 1), (32, 48, 3, 3), (256, 128, 1, 1)], ids=str)
+def test_float_sums_stay_in_registers(target: Target, shape: tuple[int, ...]) -> None:
+    bench, g = Bench(), np.random.default_rng(0)
+    x = bench.input(g.random((1, 14, 14, shape[1]), np.float32))
+    weight = bench.constant(g.random(shape, np.float32))
+    op = graph.Conv2dOp(x, weight, pads=(shape[2] // 2,) * 4, layout="nhwc")
+    bench.output(bench(op), "sums")
+    text = levels_of(bench.module(), target)["asm"].printed()
+    assert isinstance(text, str)
+    products = ("vfmadd231ps", "vfmadd213ps", "vfmadd132ps", "mulps")
+    hot = [block for block in inner_loops(text) if block.count(*products)]
+    assert hot
+    assert all(block.keeps_its_registers(block.count(*products)) for block in hot)
+
+
+@pytest.mark.parametrize(("side", "expected"), [(1, False), (7, True), (56, False)])
+def test_weights_that_few_tiles_share_are_prefetched(side: int, expected: bool) -> None:
+    bench, g = Bench(), np.random.default_rng(0)
+    x = bench.input(g.random((1, side, side, 64), np.float32))
+    weight = bench.constant(g.random((256, 64, 1, 1), np.float32))
+    bench.output(bench(graph.Conv2dOp(x, weight, layout="nhwc")), "sums")
+    text = levels_of(bench.module(), by_name("avx512"))["asm"].printed()
+    assert isinstance(text, str)
+    assert any(block.count("prefetcht1") for block in inner_loops(text)) == expected

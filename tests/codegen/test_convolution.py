@@ -120,9 +120,13 @@ def requantized(bench: Bench, g: np.random.Generator, sums: SSAValue, taps: int)
 
 
 def residual(bench: Bench, g: np.random.Generator, codes: SSAValue) -> SSAValue:
-    """dequantize, add the dequantized other branch, relu or clip, quantize."""
+    """Perhaps a table, dequantize, add the dequantized other branch, relu or clip, quantize."""
     shape = shape_of(codes)
     other = bench.input(extreme_codes(g, shape, np.uint8))
+    if g.random() < 0.4:  # a table inside the body: its result is needed as reals
+        codes = bench(graph.LutOp(codes, extreme_codes(g, (256,), pick(g, (np.uint8, np.int8)))))
+    if g.random() < 0.2:
+        other = bench(graph.LutOp(other, extreme_codes(g, (256,), np.uint8)))
     lhs = bench(graph.DequantizeOp(codes, 0.037, 131, 3))
     rhs = bench(graph.DequantizeOp(other, 0.051, 7, 3))
     value = bench(graph.AddOp(lhs, rhs) if g.random() < 0.5 else graph.AddOp(rhs, lhs))

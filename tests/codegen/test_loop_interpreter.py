@@ -76,6 +76,13 @@ def matmul(bench: Bench, g: np.random.Generator) -> SSAValue:
     return bench(graph.QMatMulOp(x, bench.constant(weights(g, 9, 7)), a_zero_point=9))
 
 
+def float_matmul(bench: Bench, g: np.random.Generator) -> SSAValue:
+    """Small integers, whose sums are exact in every order; several blocks that prefetch."""
+    x = bench.input(g.integers(-9, 10, (7, 9)).astype(np.float32))
+    weight = g.integers(-9, 10, (9, 70)).astype(np.float32)
+    return bench(graph.MatMulOp(x, bench.constant(weight)))
+
+
 def product(bench: Bench, g: np.random.Generator) -> SSAValue:
     a, b = (bench.input(extreme_codes(g, s, np.uint8)) for s in ((2, 3, 5), (2, 5, 4)))
     return bench(graph.QMatMulOp(a, b, a_zero_point=9, b_zero_point=200))
@@ -133,8 +140,8 @@ def gather(bench: Bench, g: np.random.Generator) -> SSAValue:
 
 
 FAMILIES: tuple[Family, ...] = (
-    convolution, grouped, depthwise, matmul, product, max_pool, average_pool, sum_pool,
-    elementwise, softmax, layer_norm, reduction, movement, gather,
+    convolution, grouped, depthwise, matmul, float_matmul, product,
+    max_pool, average_pool, sum_pool, elementwise, softmax, layer_norm, reduction, movement, gather,
 )  # fmt: skip
 
 

@@ -10,21 +10,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lpc.compiler.codegen.instructions import BY_NAME
+from lpc.compiler.contractions.chains import FULL_MENU, Menu, SortedBlock, sort_blocks
 from lpc.compiler.contractions.forms import (
     CENTRED,
-    CENTRED2,
     FORMS,
+    OFFSET2,
+    OFFSET4,
     PAIRS,
     PAIRS2,
-    PAIRS_02,
-    PAIRS_03,
+    PAIRS4,
     WIDE,
     Form,
     StepOrder,
-    apply_pairing,
-    sort_steps,
+    chain_offsets,
+    chains_of,
     verify_order,
 )
+from lpc.compiler.contractions.packing import natural_order
 from lpc.compiler.dialects.tensors import Array
 
 EXTREMES = (-128, -127, -66, -65, -64, -63, -33, -32, -1, 0, 1, 32, 33, 63, 64, 65, 66, 127)
@@ -51,6 +53,11 @@ def blocks(draw: st.DrawFn) -> Array:
     return values.astype(np.int8)
 
 
+def sort_one(weights: Array, menu: Menu = FULL_MENU) -> SortedBlock:
+    (block,) = sort_blocks(weights[None], menu)
+    return block
+
+
 def adversarial_inputs(weights: Array) -> Array:
     """Codes [inputs, steps, 4]: all that a channel's weights make large, and all edges."""
     rows = [np.where(weights > 0, 255, 0), np.where(weights < 0, 255, 0)]
@@ -63,14 +70,15 @@ def flat(array: Array, dtype: type[np.generic]) -> Array:
     return np.ascontiguousarray(array, dtype).reshape(-1)
 
 
-def executed(form: Form, a: Array, w: Array) -> Array:
-    """One chain as instructions: codes and weights [..., chain, 4] as they meet; i32 [...]."""
-    sums: Array | None = None
+def executed(form: Form, a: Array, w: Array, start: Array) -> Array:
+    """One chain as instructions: codes and weights [..., chain, 4] as they meet, and the halves
+    [..., 2] that it starts from; i32 [...]."""
     if form is WIDE:
         even, odd = (
             MADDWD(flat(a[..., i::2], np.int16), flat(w[..., i::2], np.int16)) for i in (0, 1)
         )
         return (even + odd).reshape(a.shape[:-2])
+    sums = flat(np.broadcast_to(start, (*a.shape[:-2], 2)), np.int16)
     for k in range(form.chain):
         codes, weights = flat(a[..., k, :], np.uint8), flat(w[..., k, :], np.int8)
         if form.centred:
@@ -79,43 +87,47 @@ def executed(form: Form, a: Array, w: Array) -> Array:
             weights = SIGN(weights, offset)
             codes = np.maximum(offset, negated).view(np.uint8)
             codes = np.where(offset == -128, np.uint8(128), codes)
-        pairs = MADDUBS(codes, weights)
-        sums = pairs if sums is None else sums + pairs  # wraps in 16 bits
-    assert sums is not None
+        sums = sums + MADDUBS(codes, weights)  # wraps in 16 bits
     assert sums.dtype == np.int16
     return MADDWD(sums, np.ones_like(sums)).reshape(a.shape[:-2])
 
 
-def exact(form: Form, a: Array, w: Array) -> Array:
+def exact(form: Form, a: Array, w: Array, start: Array) -> Array:
     codes = a.astype(np.int64) - (128 if form.centred else 0)
-    return np.asarray((codes * w.astype(np.int64)).sum((-1, -2)))
+    products = (codes * w.astype(np.int64)).sum((-1, -2))
+    return np.asarray(products + start.astype(np.int64).sum(-1))
 
 
 def assert_chains_exact(panel: Array, counts: tuple[int, ...], inputs: Array) -> None:
-    """`panel`, `inputs`: in kernel order and pairing."""
-    position = 0
-    for form, count in zip(FORMS, counts, strict=True):
-        for _ in range(count):
-            chain = slice(position, position + form.chain)
+    """`panel`, `inputs`: in kernel order."""
+    starts = iter(chain_offsets(panel, counts).reshape(-1, len(panel), 2))
+    for form, chains in chains_of(counts):
+        for chain in chains:
+            start = next(starts) if form.offset else np.zeros((len(panel), 2), np.int16)
             a, w = np.broadcast_arrays(inputs[:, None, chain], panel[None, :, chain])
-            np.testing.assert_array_equal(executed(form, a, w), exact(form, a, w), form.name)
-            position += form.chain
-    assert position == panel.shape[1]
+            np.testing.assert_array_equal(
+                executed(form, a, w, start), exact(form, a, w, start), form.name
+            )
 
 
 @settings(max_examples=150)
-@given(weights=blocks())
-def test_every_chain_is_exact_on_adversarial_inputs(weights: Array) -> None:
-    order = sort_steps(weights)
+@given(weights=blocks(), longest=st.integers(1, 4), longest_offset=st.integers(1, 4))
+def test_every_chain_is_exact_on_adversarial_inputs(
+    weights: Array, longest: int, longest_offset: int
+) -> None:
+    block = sort_one(weights, Menu(longest, longest_offset))
+    order = block.order
     assert len(order.counts) == len(FORMS)
-    np.testing.assert_array_equal(np.sort(order.steps), np.arange(weights.shape[1]))
-    assert sum(n * f.chain for n, f in zip(order.counts, FORMS, strict=True)) == weights.shape[1]
-    panel = apply_pairing(weights[:, order.steps], order.counts)
-    assert verify_order(panel, order.counts)
+    np.testing.assert_array_equal(np.unique(order.steps), np.arange(weights.shape[1]))
+    assert order.executed == len(order.steps) == block.panel.shape[1]
+    for form, count in zip(FORMS, order.counts, strict=True):
+        allowed = longest_offset if form.offset else longest
+        assert not count or form.chain <= max(1, allowed)
+    assert verify_order(block.panel, order.counts)
     inputs = adversarial_inputs(weights)[:, order.steps]
-    assert_chains_exact(panel, order.counts, apply_pairing(inputs, order.counts))
+    assert_chains_exact(block.panel, order.counts, inputs)
     np.testing.assert_array_equal(
-        apply_pairing(panel, order.counts, inverse=True), weights[:, order.steps]
+        natural_order(block.panel, order, weights.shape[1]), weights, "halves add up"
     )
 
 
@@ -131,6 +143,18 @@ def test_whatever_is_verified_is_exact(weights: Array, data: st.DataObject) -> N
         assert_chains_exact(panel, counts, adversarial_inputs(panel))
 
 
+@settings(max_examples=50)
+@given(weights=blocks())
+def test_depthwise_forms_are_exact_where_they_are_allowed(weights: Array) -> None:
+    inputs = adversarial_inputs(weights)
+    for form in (CENTRED, WIDE):
+        if form is CENTRED and weights.min() < -127:
+            continue
+        a, w = np.broadcast_arrays(inputs[:, None, :, None], weights[None, :, :, None])
+        zero = np.zeros(2, np.int16)
+        np.testing.assert_array_equal(executed(form, a, w, zero), exact(form, a, w, zero))
+
+
 def single(form: Form) -> tuple[int, ...]:
     return tuple(int(f is form) for f in FORMS)
 
@@ -141,52 +165,44 @@ AT_THE_LIMIT = [
     (PAIRS, [[[-64, -64, -127, -1]]], [[[-64, -65, -65, -64]]]),
     (PAIRS2, [[[32, 32, 0, 0], [32, 32, 0, 0]]], [[[32, 32, 0, 0], [32, 33, 0, 0]]]),
     (PAIRS2, [[[-32, -32, 0, 0], [-32, -32, 0, 0]]], [[[-32, -32, 0, 0], [-32, -33, 0, 0]]]),
-    (CENTRED, [[[127, 127, 127, 127]]], [[[127, -128, 127, 127]]]),
-    (
-        CENTRED2,
-        [[[-127, -127, -127, -127], [-1, 0, 0, 0]], [[0, 0, 0, 1], [127, 127, 127, 127]]],
-        [[[-127, -127, -127, -127], [-1, -1, 0, 0]], [[0, 0, 0, 1], [127, 127, 127, 127]]],
-    ),
+    (PAIRS4, [[[16, 16, -9, 0]] + [[16, 16, 0, 0]] * 3], [[[16, 16, 0, 0]] * 3 + [[17, 16, 0, 0]]]),
+    (OFFSET2, [[[64, 64, 0, 0], [64, 64, -1, 0]]], [[[64, 64, 0, 0], [65, 64, 0, 0]]]),
+    (OFFSET2, [[[-127, 1, 0, 0], [-127, 2, 0, 0]]], [[[-127, 1, 0, 0], [-127, 3, 0, 0]]]),
+    (OFFSET4, [[[32, 32, 0, 0]] * 3 + [[64, -1, 0, 0]]], [[[32, 32, 0, 0]] * 3 + [[64, -2, 0, 0]]]),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("form", "within", "beyond"), AT_THE_LIMIT)
 def test_bounds_are_tight(form: Form, within: list[int], beyond: list[int]) -> None:
     good, bad = np.array(within, np.int8), np.array(beyond, np.int8)
-    assert sort_steps(good).counts == single(form)
+    menu = Menu(1, 4) if form.offset else FULL_MENU
+    assert sort_one(good, menu).order.counts == single(form)
     assert verify_order(good, single(form))
     assert_chains_exact(good, single(form), adversarial_inputs(good))
-    assert sort_steps(bad).counts[FORMS.index(form)] == 0
+    assert sort_one(bad, menu).order.counts != single(form)
     assert not verify_order(bad, single(form))
     with pytest.raises(AssertionError):  # the instructions do go wrong there
         assert_chains_exact(bad, single(form), adversarial_inputs(bad))
 
 
-def test_another_pairing_saves_what_the_natural_one_cannot() -> None:
-    for form, step in ((PAIRS_02, [127, 127, 1, 1]), (PAIRS_03, [127, 64, 64, 1])):
-        weights = np.array([[step]], np.int8)
-        assert sort_steps(weights).counts == single(form)
-    # Two channels that disagree on the pairing leave only the centred form.
-    both = np.array([[[127, 127, 1, 1]], [[127, 1, 127, 1]], [[127, 1, 1, 127]]], np.int8)
-    assert sort_steps(both).counts == single(CENTRED)
+@pytest.mark.parametrize("value", [-128, -127, 127])
+def test_what_saturates_in_pairs_is_cut_in_halves(value: int) -> None:
+    weights = np.full((1, 1, 4), value, np.int8)
+    block = sort_one(weights)
+    assert block.order.steps.tolist() == [0, 0]
+    assert np.abs(block.panel.astype(int)).max() == 64
+    np.testing.assert_array_equal(natural_order(block.panel, block.order, 1), weights)
 
 
-def test_wide_takes_what_is_left() -> None:
-    weights = np.array([[[-128, -1, -128, -1]]], np.int8)
-    assert sort_steps(weights).counts == single(WIDE)
-    assert_chains_exact(weights, single(WIDE), adversarial_inputs(weights))
-
-
-def test_a_count_that_misses_steps_is_refused() -> None:
+def test_a_count_that_runs_past_the_steps_is_refused() -> None:
     weights = np.ones((2, 4, 4), np.int8)
-    order = sort_steps(weights)
-    assert verify_order(weights, order.counts)
-    for change in (-1, 1):
-        counts = (order.counts[0], order.counts[1] + change, *order.counts[2:])
-        assert not verify_order(weights, counts)
+    assert verify_order(weights, single(PAIRS4))
+    assert not verify_order(weights, tuple(2 * count for count in single(PAIRS4)))
+    assert not verify_order(weights, tuple(-count for count in single(PAIRS4)))
 
 
-def test_positions_of_centred_steps() -> None:
-    counts = tuple({PAIRS: 2, CENTRED2: 1, CENTRED: 2, WIDE: 1}.get(f, 0) for f in FORMS)
-    order = StepOrder(np.arange(7), counts)
-    assert order.centred_positions().tolist() == [2, 3, 4, 5]
+def test_padding_is_not_executed() -> None:
+    order = StepOrder(np.array([1, 0, -1, -1]), single(PAIRS2))
+    assert order.executed == 2
+    panel = np.arange(16, dtype=np.int8).reshape(1, 4, 4)
+    np.testing.assert_array_equal(natural_order(panel, order, 2), panel[:, [1, 0]])

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lpc.compiler.codegen.targets import TARGETS, Target, by_name
+from lpc.compiler.contractions.geometry import Grid
+from lpc.compiler.contractions.ordered_tile import Choice, choose_ordered_tile
 from lpc.compiler.contractions.tile import choose_tile
+from lpc.compiler.dialects.tensors import Array
 
 SIZES = st.one_of(st.integers(1, 20), st.sampled_from((49, 56, 112, 196, 784, 3136, 12544)))
+OLDER = [target for target in TARGETS if target.dot4 is None]
+NATURAL = [(target, False) for target in TARGETS] + [(by_name("avx512_vnni"), True)]
 
 
 @given(
-    target=st.sampled_from(TARGETS),
-    quantized=st.booleans(),
+    case=st.sampled_from(NATURAL),
     rows=SIZES,
     columns=SIZES,
     channels=st.one_of(st.integers(1, 70), st.sampled_from((256, 1000, 2048))),
     steps=st.sampled_from((1, 2, 7, 64, 576)),
 )
 def test_fits(
-    target: Target, quantized: bool, rows: int, columns: int, channels: int, steps: int
+    case: tuple[Target, bool], rows: int, columns: int, channels: int, steps: int
 ) -> None:
+    target, quantized = case
     tile = choose_tile(target, quantized, rows, columns, channels, steps)
     assert tile.lanes == target.lanes
     assert 1 <= tile.m <= columns
@@ -30,21 +36,53 @@ def test_fits(
     assert tile.m * tile.n + tile.n + 1 <= target.registers
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
-@pytest.mark.parametrize("quantized", [True, False])
+@pytest.mark.parametrize(("target", "quantized"), NATURAL, ids=lambda v: getattr(v, "name", v))
 def test_one_pixel_has_one_row_of_sums(target: Target, quantized: bool) -> None:
     assert choose_tile(target, quantized, 1, 1, 1000, 512).m == 1
     single = choose_tile(target, quantized, 1, 1, 1, 1)
     assert (single.m, single.n) == (1, 1)
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
-def test_large_layers_use_the_registers(target: Target) -> None:
+def test_large_layers_use_the_registers() -> None:
+    target = by_name("avx512_vnni")
     tile = choose_tile(target, True, 1, 3136, 256, 64)
-    assert tile.m * tile.n >= target.registers // 4
+    assert tile.m * tile.n >= target.registers // 2
     assert tile.m > 1
 
 
-def test_vnni_keeps_more_sums_than_avx2() -> None:
-    few, many = (choose_tile(by_name(t), True, 1, 3136, 256, 64) for t in ("avx2", "avx512_vnni"))
-    assert many.m * many.n > few.m * few.n
+def chosen(
+    target: Target, spread: float, columns: int = 196, channels: int = 64, steps: int = 64
+) -> Choice:
+    """For normally distributed weights."""
+
+    def sampler(n: int, most: int) -> list[Array]:
+        generator = np.random.default_rng(n)
+        shape = (most, n * target.lanes, steps, 4)
+        return list(np.clip(np.rint(generator.normal(0, spread, shape)), -127, 127).astype(np.int8))
+
+    return choose_ordered_tile(target, Grid(1, columns, True), channels, sampler)
+
+
+@settings(max_examples=40)
+@given(
+    target=st.sampled_from(OLDER),
+    spread=st.sampled_from((1, 20, 60)),
+    columns=SIZES,
+    channels=st.sampled_from((1, 9, 64, 1000)),
+    steps=st.sampled_from((1, 7, 64)),
+)
+def test_ordered_tiles_fit(
+    target: Target, spread: float, columns: int, channels: int, steps: int
+) -> None:
+    choice = chosen(target, spread, columns, channels, steps)
+    tile, longest = choice.tile, max(choice.menu.longest, choice.menu.longest_offset)
+    assert 1 <= tile.m <= columns
+    assert 1 <= tile.n <= -(-channels // tile.lanes)
+    # The sums, ones, an input, a temporary, and the weights of the longest chain.
+    assert tile.m == 1 or tile.m * tile.n + 3 + longest * tile.n <= target.registers
+
+
+@pytest.mark.parametrize("target", OLDER, ids=lambda t: t.name)
+def test_small_weights_get_long_chains_and_large_ones_short_ones(target: Target) -> None:
+    assert chosen(target, 5).menu.longest == 4
+    assert chosen(target, 300).menu.longest < 4

@@ -4,6 +4,9 @@ Natural order (VNNI, fp32): runs, and within a run contiguous steps.
 
     for run: for step: w[n] = load; for m: a = broadcast(x[m]); sum[m][n] += a · w[n]
 
+With few tiles to a block, the first of them would wait for its weights: each tile prefetches its
+share of the next block's panel, a little with every step.
+
 Ordered steps (no VNNI): one loop per form of dot product (contractions/forms.py); a table gives the
 input offset of every step, so the order is free.
 """
@@ -11,19 +14,29 @@ input offset of every step, so the order is free.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import numpy as np
 from xdsl.dialects import arith
 from xdsl.dialects.builtin import f32, i32
 from xdsl.ir import SSAValue
 
-from ...contractions.forms import FORMS, NATURAL, WIDE, Form
+from ...contractions.forms import FORMS, Form, chain_offsets
 from ...contractions.geometry import Contraction, Runs
-from ...contractions.packing import PackedGemm
+from ...contractions.packing import PackedGemm, panels_of
+from ...contractions.tile import LINE
 from ...dialects.loop import Dot4Op, DotChainOp, vector_of
-from ..builder import Index, KernelBuilder, i8
+from ..builder import Index, KernelBuilder
 from ..targets import Target
 from .common import Parameters, TensorBuffer
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """What to prefetch while a tile computes: `bytes` a step, from `address` on."""
+
+    address: SSAValue
+    bytes: int
 
 
 class Accumulator(ABC):
@@ -55,7 +68,14 @@ class Accumulator(ABC):
 
     @abstractmethod
     def run(
-        self, x: SSAValue, w: SSAValue, block: Index, sums: list[SSAValue], m: int, n: int
+        self,
+        x: SSAValue,
+        w: SSAValue,
+        block: Index,
+        sums: list[SSAValue],
+        m: int,
+        n: int,
+        ahead: Ahead | None = None,
     ) -> list[SSAValue]:
         """The sums [m·n], pixel by pixel, after all steps of the block."""
 
@@ -74,25 +94,40 @@ class NaturalAccumulator(Accumulator):
         self.table = parameters.add(np.asarray(self.run_offsets, np.int32))
 
     def run(
-        self, x: SSAValue, w: SSAValue, block: Index, sums: list[SSAValue], m: int, n: int
+        self,
+        x: SSAValue,
+        w: SSAValue,
+        block: Index,
+        sums: list[SSAValue],
+        m: int,
+        n: int,
+        ahead: Ahead | None = None,
     ) -> list[SSAValue]:
-        b = self.b
+        b, steps = self.b, self.packed.steps
         if len(self.run_offsets) == 1:
-            return self._steps(b.address(x, self.run_offsets[0]), w, sums, m, n)
-        run_bytes = self.packed.steps * n * self.lanes * 4
+            return self._steps(b.address(x, self.run_offsets[0]), w, sums, m, n, ahead)
         with b.loop(0, len(self.run_offsets), carried=sums) as runs:
             entry = b.add(b.mul(runs.variable, 4), self.table)
             jump = b.to_index(b.load(self.parameter_base, entry, i32))
-            w_run = b.address(w, b.mul(runs.variable, run_bytes))
-            runs.next = self._steps(b.address(x, jump), w_run, list(runs.carried), m, n)
+            w_run = b.address(w, b.mul(runs.variable, steps * n * self.lanes * 4))
+            if ahead is not None:
+                skipped = b.mul(runs.variable, steps * ahead.bytes)
+                ahead = Ahead(b.address(ahead.address, skipped), ahead.bytes)
+            runs.next = self._steps(b.address(x, jump), w_run, list(runs.carried), m, n, ahead)
         return list(runs.results)
 
     def _steps(
-        self, x: SSAValue, w: SSAValue, sums: list[SSAValue], m: int, n: int
+        self,
+        x: SSAValue,
+        w: SSAValue,
+        sums: list[SSAValue],
+        m: int,
+        n: int,
+        ahead: Ahead | None,
     ) -> list[SSAValue]:
         """One run: contiguous inputs, four bytes a step."""
         b, steps, step_bytes = self.b, self.packed.steps, n * self.lanes * 4
-        unroll = next(u for u in (4, 2, 1) if steps % u == 0 and (u * m * n <= 64 or u == 1))
+        unroll = self._unroll(steps, m, n)
         if steps == unroll:
             for u in range(unroll):
                 sums = self._step(x, w, 4 * u, step_bytes * u, sums, m, n)
@@ -100,11 +135,22 @@ class NaturalAccumulator(Accumulator):
         with b.loop(0, steps, unroll, carried=sums) as k:
             x_k = b.address(x, b.mul(k.variable, 4))
             w_k = b.address(w, b.mul(k.variable, step_bytes))
+            if ahead is not None:
+                line = b.address(ahead.address, b.mul(k.variable, ahead.bytes))
+                for offset in range(0, unroll * ahead.bytes, LINE):
+                    b.prefetch(line, offset)
             inner = list(k.carried)
             for u in range(unroll):
                 inner = self._step(x_k, w_k, 4 * u, step_bytes * u, inner, m, n)
             k.next = inner
         return list(k.results)
+
+    def _unroll(self, steps: int, m: int, n: int) -> int:
+        """Steps per iteration. LLVM loads the next step's operands before it needs them: where they
+        have no registers, sums would be spilled."""
+        if m * n + 2 * (n + 1) > self.target.registers:
+            return 1
+        return next(u for u in (4, 2, 1) if steps % u == 0 and (u * m * n <= 64 or u == 1))
 
     def _step(
         self,
@@ -137,82 +183,89 @@ class OrderedAccumulator(Accumulator):
         steps = self.packed.steps
         natural = np.repeat(np.asarray(self.run_offsets), steps)
         natural = natural + np.tile(np.arange(steps) * 4, len(self.run_offsets))
-        self.total = len(natural)
+        self.total = self.packed.panel_steps
         offsets = np.stack([natural[order.steps] for order in orders])
-        counts = np.asarray([order.counts for order in orders])
         self.offsets = parameters.add(offsets.astype(np.int32))
-        self.counts = parameters.add(counts.astype(np.int32))
+        starts = [
+            parameters.add(chain_offsets(panel, order.counts))
+            for panel, order in zip(panels_of(self.c, self.packed), orders, strict=True)
+        ]
+        counts = np.asarray([order.counts for order in orders])
+        table = np.concatenate([counts, np.asarray(starts)[:, None]], axis=1)
+        self.counts = parameters.add(table.astype(np.int32))
         #: Chains of each form, where all blocks have equally many; else they are loaded.
         self.fixed = [int(c[0]) if (c == c[0]).all() else None for c in counts.T]
 
     def run(
-        self, x: SSAValue, w: SSAValue, block: Index, sums: list[SSAValue], m: int, n: int
+        self,
+        x: SSAValue,
+        w: SSAValue,
+        block: Index,
+        sums: list[SSAValue],
+        m: int,
+        n: int,
+        ahead: Ahead | None = None,
     ) -> list[SSAValue]:
-        b, done = self.b, 0
-        table = b.add(b.mul(block, self.total * 4), self.offsets)
-        position: Index = done
+        b, step_bytes = self.b, n * self.lanes * 4
+        # Addresses of what the next chain reads: step offsets, weights, starts.
+        jumps = b.address(self.parameter_base, b.add(b.mul(block, self.total * 4), self.offsets))
+        starts = self._starts(block)
         for number, form in enumerate(FORMS):
-            count = self._count(block, number)
+            count = self._entry(block, number)
             if count == 0:
                 continue
-            sums = self._chains(form, count, position, table, x, w, sums, m, n)
-            position = b.add(position, b.mul(count, form.chain))
+            sums = self._chains(form, count, jumps, x, w, starts, sums, m, n)
+            steps = b.mul(count, form.chain)
+            jumps, w = b.address(jumps, b.mul(steps, 4)), b.address(w, b.mul(steps, step_bytes))
+            if form.offset:
+                starts = b.address(starts, b.mul(count, step_bytes))
         return sums
 
-    def _count(self, block: Index, form: int) -> Index:
-        fixed = self.fixed[form]
-        if fixed is not None:
+    def _starts(self, block: Index) -> SSAValue:
+        """Where the block's chains with an offset find what they start from."""
+        if all(c == 0 for c, form in zip(self.fixed, FORMS, strict=True) if form.offset):
+            return self.parameter_base
+        return self.b.address(self.parameter_base, self._entry(block, len(FORMS)))
+
+    def _entry(self, block: Index, column: int) -> Index:
+        """Of the table: the number of chains of each form, and where their starts are."""
+        if column < len(FORMS) and (fixed := self.fixed[column]) is not None:
             return fixed
         b = self.b
-        entry = b.add(b.mul(block, 4 * len(FORMS)), self.counts + 4 * form)
+        entry = b.add(b.mul(block, 4 * (len(FORMS) + 1)), self.counts + 4 * column)
         return b.to_index(b.load(self.parameter_base, entry, i32))
 
     def _chains(
         self,
         form: Form,
         count: Index,
-        position: Index,
-        table: Index,
+        jumps: SSAValue,
         x: SSAValue,
         w: SSAValue,
+        starts: SSAValue,
         sums: list[SSAValue],
         m: int,
         n: int,
     ) -> list[SSAValue]:
-        """All chains of one form, from step `position` of the block's order on."""
+        """All chains of one form."""
         b, step_bytes = self.b, n * self.lanes * 4
-        table = b.add(table, b.mul(position, 4))
-        w = b.address(w, b.mul(position, step_bytes))
         with b.loop(0, count, carried=sums) as chains:
             first = b.mul(chains.variable, form.chain)
-            entry = b.add(table, b.mul(first, 4))
-            w_chain = b.address(w, b.mul(first, step_bytes))
+            entry, w_chain = b.mul(first, 4), b.address(w, b.mul(first, step_bytes))
             sources = []
             for i in range(form.chain):
-                jump = b.load(self.parameter_base, b.add(entry, 4 * i), i32)
+                jump = b.load(jumps, b.add(entry, 4 * i), i32)
                 sources.append(b.address(x, b.to_index(jump)))
             weights = [self.weights(w_chain, i * step_bytes, n) for i in range(form.chain)]
+            offsets: list[SSAValue | None] = [None] * n
+            if form.offset:
+                start = b.address(starts, b.mul(chains.variable, step_bytes))
+                offsets = [*self.weights(start, 0, n)]
             result = []
             for i in range(m):
-                a = [self._paired(form, self.inputs(source, 0, i)) for source in sources]
+                a = [self.inputs(source, 0, i) for source in sources]
                 for j in range(n):
-                    total = chains.carried[i * n + j]
-                    result.append(self._multiply(form, total, a, [v[j] for v in weights]))
+                    total, own = chains.carried[i * n + j], [v[j] for v in weights]
+                    result.append(b.emit(DotChainOp(total, a, own, offset=offsets[j])))
             chains.next = result
         return list(chains.results)
-
-    def _paired(self, form: Form, a: SSAValue) -> SSAValue:
-        """The codes of every lane in the order in which the form pairs them."""
-        if form.pairing == NATURAL:
-            return a
-        b, size = self.b, 4 * self.lanes
-        codes = b.bitcast(a, i8, size)
-        mask = [lane + p for lane in range(0, size, 4) for p in form.pairing]
-        return b.bitcast(b.shuffle(codes, codes, mask), i32, self.lanes)
-
-    def _multiply(
-        self, form: Form, total: SSAValue, a: list[SSAValue], w: list[SSAValue]
-    ) -> SSAValue:
-        if form is WIDE:
-            return self.b.emit(Dot4Op(total, a[0], w[0]))
-        return self.b.emit(DotChainOp(total, a, w, form.centred))

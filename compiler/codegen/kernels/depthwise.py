@@ -11,8 +11,9 @@ tile that it is a tap of; kernels of one or two rows are grouped along the row i
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
-from xdsl.dialects import arith
 from xdsl.dialects.builtin import i32
 from xdsl.ir import SSAValue
 
@@ -20,6 +21,7 @@ from ...contractions.depthwise import Blocks, tap_groups
 from ...contractions.forms import WIDE, Form
 from ...contractions.geometry import Contraction
 from ...dialects import graph
+from ...dialects.layout import Layout
 from ...dialects.loop import Dot4Op, DotChainOp, vector_of
 from ...dialects.tensors import Array
 from ..builder import Index, KernelBuilder, i8
@@ -125,8 +127,8 @@ class DepthwiseGenerator:
                     offset = (group * 4 + i) * lanes * 4
                     w = b.load(weights, offset, kind, align=16)
                     sums[pixel][i] = self._multiply(sums[pixel][i], columns[i], w)
-        for pixel in range(count):
-            self._finish(sums[pixel], image, y, b.add(x, pixel), channel, lanes, first)
+        pixels = [pixel_at(b, image, y, b.add(x, pixel)) for pixel in range(count)]
+        self._finish(sums, pixels, channel, lanes, first)
 
     def _multiply(self, total: SSAValue, a: SSAValue, w: SSAValue) -> SSAValue:
         if self.form is WIDE or self.target.dot4 is not None:
@@ -167,27 +169,39 @@ class DepthwiseGenerator:
 
     def _finish(
         self,
-        sums: list[SSAValue],
-        image: Index,
-        y: Index,
-        x: Index,
+        sums: list[list[SSAValue]],
+        pixels: list[Callable[[Layout], Index]],
         channel: Index,
         lanes: int,
         first: int,
     ) -> None:
-        """Epilogue, and back to the natural channel order."""
-        b, pixel = self.b, pixel_at(self.b, image, y, x)
-        values = []
-        for i, total in enumerate(sums):
-            place = b.add(channel, i * lanes)
-            at = Position(lanes, place, pixel, {self.anchor: total})
-            values.append(self.evaluator.value(self.kernel.yielded, at))
-        offset = b.mul(b.add(pixel(self.output.layout), channel), self.output.item)
+        """Epilogue of all pixels, and back to the natural channel order."""
+        places = [self.b.add(channel, i * lanes) for i in range(4)]
+        positions = [
+            [
+                Position(lanes, place, pixel, {self.anchor: total})
+                for place, total in zip(places, own, strict=True)
+            ]
+            for pixel, own in zip(pixels, sums, strict=True)
+        ]
         room = None if self.output.padded else self.c.outputs - first
-        if self.output.item == 1:
-            codes = self._natural_codes(values, lanes)
-            b.store(codes, self.output.base, offset, self._count(room, 4 * lanes))
+        if self.output.item != 1:
+            for wide in positions:
+                self._store_wide(wide, channel, room)
             return
+        for some in self.evaluator.together(positions):
+            codes = self.evaluator.codes(self.kernel.yielded, some)
+            for own, group in zip(codes, some, strict=True):
+                natural = self.b.shuffle(own, own, _natural_order(lanes))
+                offset = self.b.add(group[0].pixel(self.output.layout), channel)
+                self.b.store(natural, self.output.base, offset, self._count(room, 4 * lanes))
+
+    def _store_wide(self, positions: list[Position], channel: Index, room: int | None) -> None:
+        """Elements of four bytes: four channels are together."""
+        b, lanes = self.b, positions[0].lanes
+        values = [self.evaluator.value(self.kernel.yielded, at) for at in positions]
+        pixel = positions[0].pixel(self.output.layout)
+        offset = b.mul(b.add(pixel, channel), self.output.item)
         for number in range(lanes // 4):
             for i, value in enumerate(values):
                 four = b.shuffle(value, value, range(4 * number, 4 * number + 4))
@@ -200,18 +214,11 @@ class DepthwiseGenerator:
     def _count(room: int | None, size: int) -> int | None:
         return None if room is None or room >= size else room
 
-    def _natural_codes(self, values: list[SSAValue], lanes: int) -> SSAValue:
-        """Byte i of lane 4g + e is channel 16g + 4i + e; transpose bytes within 128-bit lanes."""
-        b = self.b
-        byte = b.constant(255, i32, lanes)
-        merged = b.binary(arith.AndIOp, values[0], byte)
-        for i, value in enumerate(values[1:], 1):
-            masked = b.binary(arith.AndIOp, value, byte)
-            shifted = b.binary(arith.ShLIOp, masked, b.constant(8 * i, i32, lanes))
-            merged = b.binary(arith.OrIOp, merged, shifted)
-        bytes_ = b.bitcast(merged, i8, 4 * lanes)
-        mask = [16 * g + 4 * e + i for g in range(lanes // 4) for i in range(4) for e in range(4)]
-        return b.shuffle(bytes_, bytes_, mask)
+
+def _natural_order(lanes: int) -> list[int]:
+    """Where channel 16g + 4i + e is among four vectors in a row: lane 4g + e of vector i."""
+    groups = range(lanes // 4)
+    return [i * lanes + 4 * g + e for g in groups for i in range(4) for e in range(4)]
 
 
 def _unpack(size: int, width: int, high: bool) -> list[int]:

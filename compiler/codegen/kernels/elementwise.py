@@ -16,7 +16,10 @@ from ...dialects.layout import LANES, Layout
 from ...dialects.tensors import Array
 from ..builder import Index, KernelBuilder
 from .common import LoweredKernel, Parameters, TensorBuffer, buffers_of, fill_halo
-from .evaluate import Evaluator, Position, store_lanes
+from .evaluate import Evaluator, Position
+
+#: Elements that a loop step treats together.
+_BLOCK = 4 * LANES
 
 
 def pixel_at(b: KernelBuilder, image: Index, y: Index, x: Index) -> Callable[[Layout], Index]:
@@ -67,19 +70,26 @@ def lower_elementwise(
     padded = -(-channels // LANES) * LANES
     evaluator = Evaluator(b, kernel, inputs, parameters, base, padded)
 
-    def block(pixel: Callable[[Layout], Index], channel: Index, count: int | None) -> None:
-        at = Position(LANES, channel, pixel, count=count)
-        store_lanes(b, output, evaluator.value(kernel.yielded, at), at)
+    def block(pixel: Callable[[Layout], Index], channel: Index, size: int) -> None:
+        """`size` elements from `channel` on."""
+        counts = [min(LANES, size - start) for start in range(0, size, LANES)]
+        positions = [
+            Position(LANES, b.add(channel, LANES * i), pixel, count=n if n < LANES else None)
+            for i, n in enumerate(counts)
+        ]
+        evaluator.store(output, kernel.yielded, positions)
 
     with b.unit_loop() as unit:
         image, y = b.div(unit, layout.h), b.rem(unit, layout.h)
         with b.loop(0, pixels) as xs:
             pixel = pixel_at(b, image, y, xs.variable)
-            whole = padded if not flat and _roomy([*inputs, output]) else channels // LANES * LANES
-            with b.loop(0, whole, LANES) as blocks:
-                block(pixel, blocks.variable, None)
-            if whole < channels:
-                block(pixel, whole, channels - whole)
+            size = padded if not flat and _roomy([*inputs, output]) else channels
+            whole = size // _BLOCK * _BLOCK
+            if whole:
+                with b.loop(0, whole, _BLOCK) as blocks:
+                    block(pixel, blocks.variable, _BLOCK)
+            if whole < size:
+                block(pixel, whole, size - whole)
     return LoweredKernel(
         b.finish(), b.fingerprint, (parameters.blob(),), layout.n * layout.h, exec_type
     )

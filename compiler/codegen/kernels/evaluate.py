@@ -11,9 +11,9 @@ Every op rounds exactly as `interpreters/graph.py` does (numeric contract 5 and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from xdsl.dialects import arith
@@ -27,6 +27,8 @@ from ...dialects.tensors import Array, dense_to_numpy, shape_of, value_dtype
 from ...errors import LpcError
 from ...functions import POWERS, apply_unary, power
 from ..builder import Index, KernelBuilder, i8
+from ..byte_tables import chained_rows
+from .bounds import saturates
 from .common import Parameters, TensorBuffer
 from .vector_math import LoopMath
 
@@ -47,8 +49,17 @@ class Position:
     cache: dict[Any, SSAValue] = field(default_factory=dict)
 
 
+#: Positions whose bytes are side by side.
+Group: TypeAlias = Sequence[Position]
+#: Bytes that are treated as one vector: a register, or a few.
+_GROUP = 64
+
+
 class Evaluator:
     """Emits body values of `kernel` through builder `b`.
+
+    `value` gives one position's lanes; `codes` and `store` take many positions, and have bytes side
+    by side where they clamp codes and read tables.
 
     `order` permutes per-channel constants for generators whose accumulators hold channels in
     another order; `channels` is the padded channel count of those constants."""
@@ -67,12 +78,94 @@ class Evaluator:
         self.parameters, self.parameter_base = parameters, parameter_base
         self.channels, self.order = channels, order
         self.tensors = dict(zip(kernel.block.args, inputs, strict=True))
+        self.has_tables = any(isinstance(op, graph.LutOp) for op in kernel.block.ops)
         self.result_channels = shape_of(kernel.yielded)[-1] if shape_of(kernel.yielded) else 1
 
     def value(self, value: SSAValue, at: Position) -> SSAValue:
         if value not in at.known:
             at.known[value] = self._evaluate(value, at)
         return at.known[value]
+
+    def together(self, groups: Sequence[Group]) -> list[list[Group]]:
+        """Groups to evaluate at once: all of them for tables, whose rows they share; else each."""
+        return [list(groups)] if self.has_tables else [[group] for group in groups]
+
+    def codes(self, value: SSAValue, groups: Sequence[Group]) -> list[SSAValue]:
+        """An 8-bit value as bytes: one vector for each group of positions of equal length."""
+        self._share_lookups(value, groups)
+        op = value.owner
+        if value not in groups[0][0].known:
+            if isinstance(op, graph.LutOp):
+                return self._looked_up(op, self.codes(op.input, groups))
+            if isinstance(op, graph.RequantizeOp | graph.QuantizeOp) and saturates(op):
+                return [self._saturated(op, group) for group in groups]
+        signed = value_dtype(value) == np.int8
+        return [self.b.narrow([self.value(value, at) for at in g], signed) for g in groups]
+
+    def _looked_up(self, op: graph.LutOp, codes: list[SSAValue]) -> list[SSAValue]:
+        rows = chained_rows(dense_to_numpy(op.table))
+        table = self.b.address(self.parameter_base, self.parameters.add(rows))
+        lookup = LookupOp(table, codes)
+        self.b.emit(lookup)
+        return list(lookup.outputs)
+
+    def _saturated(self, op: Any, positions: Group) -> SSAValue:
+        """Rounded, and clamped as bytes: by saturation, and to a range narrower than the type's."""
+        dtype, b = value_dtype(op.result), self.b
+        signed, limits = dtype == np.int8, np.iinfo(dtype.name)
+        codes = b.narrow([self._rounded(op, at) for at in positions], signed)
+        for end, limit, kind in (
+            (op.qmin.value.data, limits.min, arith.MaxSIOp if signed else arith.MaxUIOp),
+            (op.qmax.value.data, limits.max, arith.MinSIOp if signed else arith.MinUIOp),
+        ):
+            if end != limit:
+                offset = self.parameters.add(np.asarray([end], dtype))
+                scalar = b.load(self.parameter_base, offset, i8)
+                codes = self.emit(kind, codes, b.splat(scalar, lanes_of(codes)))
+        return codes
+
+    def _rounded(self, op: Any, at: Position) -> SSAValue:
+        """rint(real) + z of a quantize or requantize, not clamped."""
+        requantizes = isinstance(op, graph.RequantizeOp)
+        scaled = (_rescaled if requantizes else _scaled)(self, op, at)
+        code = self.b.convert("round_to_int", scaled, i32)
+        zero_points = [op.zero_point.value.data] if requantizes else op.zero_points
+        z = np.asarray(zero_points, np.int32)
+        return code if not z.any() else self.emit(arith.AddiOp, code, self.parameter(z, at))
+
+    def _share_lookups(self, value: SSAValue, groups: Sequence[Group]) -> None:
+        """Tables that `value` needs on the way, read for all positions together."""
+        op, known = value.owner, groups[0][0].known
+        if not isinstance(op, Operation) or value in known:
+            return
+        for operand in op.operands:
+            self._share_lookups(operand, groups)
+            if isinstance(operand.owner, graph.LutOp) and operand not in known:
+                kind = "sext" if value_dtype(operand) == np.int8 else "zext"
+                for codes, group in zip(self.codes(operand, groups), groups, strict=True):
+                    for at, own in zip(group, self._split(codes, group), strict=True):
+                        at.known[operand] = self.b.convert(kind, own, i32)
+
+    def _split(self, codes: SSAValue, positions: Group) -> list[SSAValue]:
+        """The bytes of each position."""
+        lanes = positions[0].lanes
+        if len(positions) == 1:
+            return [codes]
+        starts = range(0, lanes * len(positions), lanes)
+        return [self.b.shuffle(codes, codes, range(s, s + lanes)) for s in starts]
+
+    def store(self, output: TensorBuffer, value: SSAValue, positions: Group) -> None:
+        """`value` at all positions, which have equally many lanes, to memory."""
+        if output.item != 1:
+            for at in positions:
+                store_lanes(self.b, output, self.value(value, at), at)
+            return
+        size = max(1, _GROUP // positions[0].lanes)
+        groups = [positions[i : i + size] for i in range(0, len(positions), size)]
+        for some in self.together(groups):
+            for codes, group in zip(self.codes(value, some), some, strict=True):
+                for at, own in zip(group, self._split(codes, group), strict=True):
+                    store_codes(self.b, output, own, at)
 
     def _evaluate(self, value: SSAValue, at: Position) -> SSAValue:
         if isinstance(value, BlockArgument):
@@ -155,6 +248,12 @@ def element_in_memory(dtype: np.dtype[np.generic]) -> Attribute:
     return {1: i8, 4: i32, 8: i64}[dtype.itemsize]
 
 
+def store_codes(b: KernelBuilder, output: TensorBuffer, codes: SSAValue, at: Position) -> None:
+    """Stores bytes at the position's pixel and channel."""
+    offset = b.add(at.pixel(output.layout), at.channel)
+    b.store(codes, output.base, offset, None if output.padded else at.count)
+
+
 def store_lanes(b: KernelBuilder, output: TensorBuffer, value: SSAValue, at: Position) -> None:
     """Stores lanes at the position's pixel and channel, as wide as the tensor's elements."""
     pixel = at.pixel(output.layout)
@@ -168,16 +267,24 @@ def store_lanes(b: KernelBuilder, output: TensorBuffer, value: SSAValue, at: Pos
 # --- one function per op --------------------------------------------------------------------------
 
 
-def _requantize(e: Evaluator, op: Any, at: Position) -> SSAValue:
+def _rescaled(e: Evaluator, op: Any, at: Position) -> SSAValue:
     real = e.b.convert("int_to_float", e.value(op.input, at), f32)
-    scaled = e.emit(arith.MulfOp, real, e.parameter(op.multipliers, at))
+    return e.emit(arith.MulfOp, real, e.parameter(op.multipliers, at))
+
+
+def _scaled(e: Evaluator, op: Any, at: Position) -> SSAValue:
+    return e.emit(arith.DivfOp, e.value(op.input, at), e.parameter(op.scales, at))
+
+
+def _requantize(e: Evaluator, op: Any, at: Position) -> SSAValue:
     zero_point = np.asarray([op.zero_point.value.data], np.int32)
-    return e.round_to_code(scaled, zero_point, op.qmin.value.data, op.qmax.value.data, at)
+    low, high = op.qmin.value.data, op.qmax.value.data
+    return e.round_to_code(_rescaled(e, op, at), zero_point, low, high, at)
 
 
 def _quantize(e: Evaluator, op: Any, at: Position) -> SSAValue:
-    scaled = e.emit(arith.DivfOp, e.value(op.input, at), e.parameter(op.scales, at))
-    return e.round_to_code(scaled, op.zero_points, op.qmin.value.data, op.qmax.value.data, at)
+    low, high = op.qmin.value.data, op.qmax.value.data
+    return e.round_to_code(_scaled(e, op, at), op.zero_points, low, high, at)
 
 
 def _dequantize(e: Evaluator, op: Any, at: Position) -> SSAValue:
@@ -228,11 +335,8 @@ def _pow(e: Evaluator, op: Any, at: Position) -> SSAValue:
 
 
 def _lut(e: Evaluator, op: Any, at: Position) -> SSAValue:
-    table = dense_to_numpy(op.table)
-    base = e.b.address(e.parameter_base, e.parameters.add(table.view(np.uint8)))
-    index = e.b.convert("trunc", e.value(op.input, at), i8)
-    looked_up = e.b.emit(LookupOp(base, index))
-    return e.b.convert("zext" if table.dtype == np.uint8 else "sext", looked_up, i32)
+    signed = value_dtype(op.result) == np.int8
+    return e.b.convert("sext" if signed else "zext", e.codes(op.result, [[at]])[0], i32)
 
 
 def _recode(e: Evaluator, op: Any, at: Position) -> SSAValue:

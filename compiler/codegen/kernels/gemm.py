@@ -16,15 +16,19 @@ from xdsl.ir import SSAValue
 
 from ...contractions.geometry import Contraction, grid_of, runs_of
 from ...contractions.packing import PackedGemm, blocks_of, input_bases
+from ...contractions.tile import LINE, even_pieces
 from ...dialects import graph
 from ...dialects.layout import LANES, Layout
 from ...dialects.loop import lanes_of, vector_of
 from ...dialects.tensors import Array
 from ..builder import Index, KernelBuilder
 from ..targets import Target
-from .accumulate import NaturalAccumulator, OrderedAccumulator
+from .accumulate import Ahead, NaturalAccumulator, OrderedAccumulator
 from .common import LoweredKernel, Parameters, buffers_of, fill_halo
-from .evaluate import Evaluator, Position, store_lanes
+from .evaluate import Evaluator, Position
+
+#: Bytes of the next panel per step below which many tiles share one, and waiting for it is cheap.
+_LEAST_AHEAD = 2
 
 
 class GemmGenerator:
@@ -73,7 +77,7 @@ class GemmGenerator:
 
     @property
     def tiles_per_row(self) -> int:
-        return -(-self.grid.columns // self.tile.m)
+        return sum(count for count, _ in even_pieces(self.grid.columns, self.tile.m))
 
     def generate(self, exec_type: str) -> LoweredKernel:
         b = self.b
@@ -113,29 +117,34 @@ class GemmGenerator:
     def _ragged_columns(
         self, block: Index, row: Index, column: Index, n: int, channels: int | None
     ) -> None:
-        """Whole tiles of m pixels, and the shorter one at the end of a row."""
-        b, rest = self.b, self.grid.columns % self.tile.m
-        if not rest:
-            self._tile(block, row, column, self.tile.m, n, channels)
-        elif self.tiles_per_row == 1:
-            self._tile(block, row, column, rest, n, channels)
-        else:
-            with b.branch(b.compare("eq", column, self.tiles_per_row - 1)) as blocks:
-                self._tile(block, row, self.tiles_per_row - 1, rest, n, channels)
-            with b.otherwise(blocks):
-                self._tile(block, row, column, self.tile.m, n, channels)
+        """Tiles of m pixels, then those that are one pixel shorter if the row does not divide."""
+        b = self.b
+        (count, m), *shorter = even_pieces(self.grid.columns, self.tile.m)
+        if not shorter:
+            self._tile(block, row, b.mul(column, m), m, n, channels)
+            return
+        with b.branch(b.compare("ult", column, count)) as blocks:
+            self._tile(block, row, b.mul(column, m), m, n, channels)
+        with b.otherwise(blocks):
+            first = b.add(b.mul(column, m - 1), count)
+            self._tile(block, row, first, m - 1, n, channels)
 
     # --- one tile ---------------------------------------------------------------------------------
 
     def _tile(
-        self, block: Index, row: Index, column: Index, m: int, n: int, channels: int | None
+        self, block: Index, row: Index, first: Index, m: int, n: int, channels: int | None
     ) -> None:
-        first = self.b.mul(column, self.tile.m)
+        """Pixels [first, first + m) of a row × one block of n vectors."""
         sums = self._accumulate(block, row, first, m, n)
         channel = self.b.mul(block, self.tile.channels)
         cache: dict[object, SSAValue] = {}
-        for i in range(m):
-            self._finish_pixel(sums[i], block, channel, row, first, i, channels, cache)
+        size = self._vectors_at_once(n)
+        positions = [
+            at
+            for i in range(m)
+            for at in self._positions(sums[i], size, channel, row, first, i, channels, cache)
+        ]
+        self.evaluator.store(self.output, self.kernel.yielded, positions)
 
     def _input_offset(self, layout: Layout, row: Index, first: Index) -> Index:
         """Elements from the buffer's start to the origin of the tile's first window."""
@@ -178,50 +187,65 @@ class GemmGenerator:
             offset = b.add(offset, b.to_index(entry))
         x = b.address(self.x.base, offset)
         w = b.address(self.weight_base, b.mul(block, self._block_bytes))
-        sums = self.accumulator.run(x, w, block, start * m, m, n)
+        sums = self.accumulator.run(x, w, block, start * m, m, n, self._ahead(w, row, first))
         return [sums[i * n : (i + 1) * n] for i in range(m)]
 
     @property
     def _block_bytes(self) -> int:
         """Size of a whole block's panel (the last one may be smaller)."""
-        steps = self.packed.runs * self.packed.terms * self.packed.steps
         _, n = blocks_of(self.c, self.tile)[0]
-        return steps * n * self.tile.lanes * 4
+        return self.packed.panel_steps * n * self.tile.lanes * 4
+
+    def _ahead(self, w: SSAValue, row: Index, first: Index) -> Ahead | None:
+        """The tile's share of the panel after `w`, in proportion to its pixels.
+
+        Behind the last panel lies, as a rule, what the next kernel reads."""
+        b, pixels = self.b, self.grid.rows * self.grid.columns
+        per_step = -(-self.tile.channels * 4 * self.tile.m // pixels)
+        if not _LEAST_AHEAD <= per_step <= LINE:
+            return None
+        per_pixel = -(-self._block_bytes // pixels)
+        pixel = b.add(b.mul(row, self.grid.columns), first)
+        start = b.add(b.mul(pixel, per_pixel), self._block_bytes)
+        return Ahead(b.address(w, start), per_step)
 
     # --- epilogue ---------------------------------------------------------------------------------
 
-    def _finish_pixel(
+    def _vectors_at_once(self, n: int) -> int:
+        """Vectors of a pixel that the epilogue joins: up to 16 lanes, and all pixels alike."""
+        group = max(1, LANES // self.tile.lanes)
+        return next(size for size in (4, 2, 1) if size <= group and n % size == 0)
+
+    def _positions(
         self,
         sums: list[SSAValue],
-        block: Index,
+        size: int,
         channel: Index,
         row: Index,
         first: Index,
         i: int,
         channels: int | None,
         cache: dict[object, SSAValue],
-    ) -> None:
-        """Epilogue and store of one pixel, in pieces of up to 16 lanes."""
+    ) -> list[Position]:
+        """Where the sums of one pixel belong, `size` vectors at a time."""
         b, lanes = self.b, self.tile.lanes
         known_channel = channel if isinstance(channel, int) else 0
-        group = max(1, LANES // lanes)
-        j = 0
-        while j < len(sums):
-            size = next(s for s in (4, 2, 1) if s <= group and j + s <= len(sums))
-            vector = self._join(sums[j : j + size])
+        positions = []
+        for j in range(0, len(sums), size):
             count = None
             if channels is not None and not self.output.padded:
                 count = channels - known_channel - j * lanes
-            at = Position(
-                lanes * size,
-                b.add(channel, j * lanes),
-                lambda layout: self._output_offset(layout, row, first, i),
-                {self.anchor: vector},
-                count if count is None or count < lanes * size else None,
-                cache,
+            positions.append(
+                Position(
+                    lanes * size,
+                    b.add(channel, j * lanes),
+                    lambda layout: self._output_offset(layout, row, first, i),
+                    {self.anchor: self._join(sums[j : j + size])},
+                    count if count is None or count < lanes * size else None,
+                    cache,
+                )
             )
-            store_lanes(b, self.output, self.evaluator.value(self.kernel.yielded, at), at)
-            j += size
+        return positions
 
     def _join(self, vectors: list[SSAValue]) -> SSAValue:
         while len(vectors) > 1:
@@ -229,6 +253,3 @@ class GemmGenerator:
             pairs = zip(vectors[::2], vectors[1::2], strict=True)
             vectors = [self.b.shuffle(a, c, mask) for a, c in pairs]
         return vectors[0]
-
-    def store(self, value: SSAValue, at: Position) -> None:
-        store_lanes(self.b, self.output, value, at)

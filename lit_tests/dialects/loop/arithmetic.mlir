@@ -5,12 +5,14 @@
 // CHECK-NEXT:  %1 = loop.dot2 %0, %a, %b : vector<8xi32>
 // CHECK-NEXT:  %2 = loop.dot4_chain %1, (%a), (%b) : vector<8xi32>
 // CHECK-NEXT:  %3 = loop.dot4_chain %2, (%a, %b), (%b, %a) {centred} : vector<8xi32>
+// CHECK-NEXT:  %4 = loop.dot4_chain %3, (%a, %b), (%b, %a) offset %c : vector<8xi32>
 func.func @dots(%c: vector<8xi32>, %a: vector<8xi32>, %b: vector<8xi32>) -> vector<8xi32> {
   %0 = loop.dot4 %c, %a, %b : vector<8xi32>
   %1 = loop.dot2 %0, %a, %b : vector<8xi32>
   %2 = loop.dot4_chain %1, (%a), (%b) : vector<8xi32>
   %3 = loop.dot4_chain %2, (%a, %b), (%b, %a) {centred} : vector<8xi32>
-  func.return %3 : vector<8xi32>
+  %4 = loop.dot4_chain %3, (%a, %b), (%b, %a) offset %c : vector<8xi32>
+  func.return %4 : vector<8xi32>
 }
 
 // CHECK-LABEL: func.func @conversions(
@@ -39,4 +41,13 @@ func.func @select(%a: vector<4xf32>, %b: vector<4xf32>) -> vector<4xf32> {
   %0 = arith.cmpf ogt, %a, %b : vector<4xf32>
   %1 = loop.select %0, %a, %b : (i1, vector<4xf32>, vector<4xf32>) -> vector<4xf32>
   func.return %1 : vector<4xf32>
+}
+
+// CHECK-LABEL: func.func @narrow(
+// CHECK-NEXT:  %0 = loop.narrow %a, %b : (vector<8xi32>, vector<8xi32>) -> vector<16xi8>
+// CHECK-NEXT:  %1 = loop.narrow %a {signed} : (vector<8xi32>) -> vector<8xi8>
+func.func @narrow(%a: vector<8xi32>, %b: vector<8xi32>) {
+  %0 = loop.narrow %a, %b : (vector<8xi32>, vector<8xi32>) -> vector<16xi8>
+  %1 = loop.narrow %a {signed} : (vector<8xi32>) -> vector<8xi8>
+  func.return
 }

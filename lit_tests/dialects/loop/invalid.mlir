@@ -45,3 +45,27 @@ func.func @load_from_an_integer(%a: i32, %o: index) {
   %0 = "loop.load"(%a, %o) : (i32, index) -> i32
   func.return
 }
+
+// -----
+
+// CHECK: narrowing keeps the number of lanes
+func.func @narrow_to_fewer_lanes(%a: vector<8xi32>) {
+  %0 = loop.narrow %a, %a : (vector<8xi32>, vector<8xi32>) -> vector<8xi8>
+  func.return
+}
+
+// -----
+
+// CHECK: i32 lanes become i8 lanes
+func.func @narrow_halves(%a: vector<8xi16>) {
+  %0 = loop.narrow %a : (vector<8xi16>) -> vector<8xi8>
+  func.return
+}
+
+// -----
+
+// CHECK: results have the types of the indices
+func.func @lookup_of_other_lanes(%t: !loop.buffer, %i: vector<16xi8>) {
+  %0 = loop.lookup %t, %i : (vector<16xi8>) -> vector<32xi8>
+  func.return
+}

@@ -8,6 +8,7 @@
 // CHECK-NEXT:  loop.store %s, %b[%o] : i32
 // CHECK-NEXT:  loop.store %v, %b[%o] : vector<16xf32>
 // CHECK-NEXT:  loop.store_part %p, %x[%o] {count = 3 : i64} : vector<16xi8>
+// CHECK-NEXT:  loop.prefetch %b[%o]
 func.func @memory(%x: !loop.buffer, %o: index) {
   %b = loop.address %x[%o]
   %s = loop.load %b[%o] : i32
@@ -16,12 +17,13 @@ func.func @memory(%x: !loop.buffer, %o: index) {
   loop.store %s, %b[%o] : i32
   loop.store %v, %b[%o] : vector<16xf32>
   loop.store_part %p, %x[%o] {count = 3 : i64} : vector<16xi8>
+  loop.prefetch %b[%o]
   func.return
 }
 
 // CHECK-LABEL: func.func @lookup(
-// CHECK-NEXT:  %r = loop.lookup %t, %i : vector<16xi8>
+// CHECK-NEXT:  %r = loop.lookup %t, %i : (vector<16xi8>) -> vector<16xi8>
 func.func @lookup(%t: !loop.buffer, %i: vector<16xi8>) -> vector<16xi8> {
-  %r = loop.lookup %t, %i : vector<16xi8>
+  %r = loop.lookup %t, %i : (vector<16xi8>) -> vector<16xi8>
   func.return %r : vector<16xi8>
 }

@@ -1,0 +1,78 @@
+"""Tile and menu of forms for contractions without VNNI: both depend on the weights.
+
+Fewer channels in a block let more steps into cheap forms, more channels share the cost of an input.
+So each width is tried on a sample of the layer's own blocks: which forms its steps take, which of
+those are worth a loop, and what that costs for every number of pixels (cost.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..codegen.targets import Target
+from ..dialects.tensors import Array
+from .chains import OFFSET, PLAIN, Menu, shares, sort_blocks
+from .cost import free_registers, ports_of, steps_cycles
+from .forms import Form
+from .geometry import Grid
+from .tile import TILE_OVERHEAD, Tile, even_pieces, pieces
+
+_SAMPLE = 3
+_WIDEST = 3
+#: A form is worth a loop of its own from this part of the steps on.
+_WORTHWHILE = 1 / 16
+#: Vector instructions that finish and store one vector of sums.
+_EPILOGUE = 8.0
+
+#: The weights [channels, steps, 4] of up to so many blocks of n vectors, spread over the layer.
+Sampler = Callable[[int, int], list[Array]]
+
+
+@dataclass(frozen=True)
+class Choice:
+    tile: Tile
+    menu: Menu
+
+
+def choose_ordered_tile(target: Target, grid: Grid, channels: int, sampler: Sampler) -> Choice:
+    """The choice with the least estimated time for the whole layer."""
+    vectors = -(-channels // target.lanes)
+    best: tuple[float, Choice] | None = None
+    for n in range(1, min(vectors, _WIDEST) + 1):
+        sample = np.stack(sampler(n, _SAMPLE))
+        menu = menu_for(shares(sort_blocks(sample)))
+        steps = shares(sort_blocks(sample, menu))
+        for m in range(1, min(grid.columns, target.registers) + 1):
+            # Spilled weights would be stored as well as loaded; an offset can stay in memory.
+            if m > 1 and free_registers(m, n, target) < n * max(menu.longest, menu.longest_offset):
+                break
+            cost = _layer_cycles(steps, m, n, target, grid, vectors)
+            if best is None or cost < 0.999 * best[0]:
+                best = (cost, Choice(Tile(m, n, target.lanes), menu))
+    assert best is not None
+    return best[1]
+
+
+def _layer_cycles(
+    steps: dict[Form, float], m: int, n: int, target: Target, grid: Grid, vectors: int
+) -> float:
+    total = 0.0
+    for m_count, m_size in even_pieces(grid.columns, m):
+        for n_count, n_size in pieces(vectors, n):
+            tile = steps_cycles(steps, m_size, n_size, target) + TILE_OVERHEAD
+            tile += _EPILOGUE * m_size * n_size / ports_of(target).vector
+            total += m_count * n_count * tile
+    return total * grid.rows
+
+
+def menu_for(steps: dict[Form, float]) -> Menu:
+    """The forms that serve enough steps."""
+    least = max(sum(steps.values()) * _WORTHWHILE, 2.0)
+
+    def longest(forms: dict[int, Form]) -> int:
+        return max((chain for chain, form in forms.items() if steps[form] >= least), default=1)
+
+    return Menu(longest(PLAIN), longest(OFFSET))
