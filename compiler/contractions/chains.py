@@ -123,9 +123,10 @@ def find_chains(weights: Array, usable: Array, menu: Menu) -> list[Chains]:
             continue
         for row, chains in enumerate(found):
             bins = fill_bins(sizes[row], left[row], limit, longest)
-            for members in (steps for steps in bins if len(steps) > 1):
+            shared = [members for members in bins if len(members) > 1]
+            for members in shared:
                 chains[forms[len(members)]].append(members)
-                left[row, members] = False
+            left[row, [step for members in shared for step in members]] = False
     for chains, single in zip(found, left, strict=True):
         chains[PAIRS] += [[step] for step in np.flatnonzero(single).tolist()]
     return found
