@@ -27,11 +27,11 @@ from xdsl.printer import Printer
 from .codegen import machine
 from .codegen.emitter import emit_kernels, module_text
 from .codegen.lower import lower_to_loop
-from .codegen.pieces import Pieces
 from .codegen.program import TargetProgram
 from .codegen.targets import Target
 from .dialects.graph import Graph
 from .errors import LpcError, LpcWarning
+from .parallel import Parallel
 from .passes import load_pass
 from .passes.pack_weights import PackWeights
 from .passes.prove_accumulation import ProveAccumulation
@@ -91,6 +91,9 @@ TO_PACKED = (
     "assign-layouts",
     "plan-memory",
 )
+
+# What LLVM takes for a character of its IR, roughly.
+_SECONDS_PER_CHARACTER = 6e-7
 
 # Called when work on a level begins, for instance progress("int8", "") or progress("obj", "avx2").
 Progress = Callable[[str, str], None]
@@ -170,17 +173,18 @@ def target_levels(
     progress("llvm", target.name)
     # LLVM starts on the first kernels while the last ones are emitted. What the levels print is
     # one module of all of them.
-    with Pieces(target) as pieces:
+    with Parallel(machine.object_code) as work:
         kernels = []
         for kernel in emit_kernels(program.module, target):
             kernels.append(kernel)
-            pieces.add(module_text([kernel]))
+            alone = module_text([kernel])
+            work.add(len(alone) * _SECONDS_PER_CHARACTER, alone, target)
         text = module_text(kernels)
         yield Level("llvm", target.name, None, lambda: text)
         progress("asm", target.name)
         yield Level("asm", target.name, None, partial(machine.assembly, text, target))
         progress("obj", target.name)
-        objects = pieces.objects()
+        objects = tuple(work.results())
     whole = partial(machine.object_code, text, target)
     yield Level("obj", target.name, program.compiled(objects), whole)
 

@@ -165,11 +165,11 @@ def unpack_gemm(c: Contraction, runs: Runs, packed: PackedGemm) -> Array:
     dtype = np.dtype(np.int8 if c.quantized else np.float32)
     wide = dtype if packed.terms == 1 else np.dtype(np.int32)
     result = np.zeros((c.outputs, c.group_inputs, *c.kernel), wide)
-    for block, matrix in enumerate(panels_of(c, packed, dtype)):
+    panels, blocks = panels_of(c, packed, dtype), blocks_of(c, packed.tile)
+    for block, (matrix, (first, _)) in enumerate(zip(panels, blocks, strict=True)):
         if packed.orders is not None:
             matrix = natural_order(matrix, packed.orders[block], packed.natural_steps)
         shaped = matrix.reshape(len(matrix), packed.terms, packed.runs, -1)
-        first, _ = blocks_of(c, packed.tile)[block]
         _unpack_block(c, runs, shaped.sum(1, dtype=wide), first, packed.tile, result)
     return result
 

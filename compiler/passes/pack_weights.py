@@ -5,14 +5,16 @@
     %d = graph.constant dense<…> : tensor<36864xui8>
     %w = graph.packed_weights %d {scheme = "gemm", tile = array<i64: 14, 2, 16>, …}
 
-The pass chooses the tile (contractions/tile.py). Weights that kernels multiply as s8 have their
-zero point subtracted here, as several s8 terms where one does not reach; the op's zero point
-becomes 0. On targets without VNNI every block of channels also gets the order of its steps by
-proved form (contractions/forms.py). fp32 depthwise weights stay plain constants.
+Layers are packed in parallel, by contractions/layer.py, which also chooses the tile. Weights that
+kernels multiply as s8 have their zero point subtracted here, as several s8 terms where one does not
+reach; the op's zero point becomes 0. On targets without VNNI every block of channels also gets the
+order of its steps by proved form (contractions/forms.py). fp32 depthwise weights stay plain
+constants.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -24,24 +26,14 @@ from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
 from ..codegen.targets import Target, by_name
-from ..contractions.chains import FULL_MENU, Menu
 from ..contractions.depthwise import depthwise_form, pack_depthwise
-from ..contractions.geometry import (
-    Anchor,
-    Contraction,
-    Runs,
-    as_oihw,
-    contraction_of,
-    grid_of,
-    runs_of,
-    signed_terms,
-)
-from ..contractions.ordered_tile import choose_ordered_tile
-from ..contractions.packing import k_width, pack_gemm, sample_blocks, unpack_gemm
-from ..contractions.tile import Tile, choose_tile
+from ..contractions.geometry import Anchor, as_oihw, contraction_of, grid_of, signed_terms
+from ..contractions.layer import Layer, pack_layer
+from ..contractions.packing import PackedGemm
 from ..dialects import graph
 from ..dialects.layout import Layout
 from ..dialects.tensors import Array, i32_array, shape_of, si8, type_of
+from ..parallel import Parallel
 from .kernel_classes import CONVOLUTIONS, has_constant_weight
 from .rewriting import constant_of
 
@@ -53,64 +45,45 @@ class _Packer:
     weight: Array
     target: Target
 
-    def run(self) -> None:
-        op, c = self.anchor, contraction_of(self.anchor)
-        terms = signed_terms(op, as_oihw(op, self.weight))
-        if isinstance(op, CONVOLUTIONS) and op.is_depthwise and len(terms) == 1:
-            if c.quantized:
-                self._depthwise(c, terms[0])
-            return
-        self._gemm(c, terms)
+    def __post_init__(self) -> None:
+        self.contraction = contraction_of(self.anchor)
+        self.terms = signed_terms(self.anchor, as_oihw(self.anchor, self.weight))
 
-    def _depthwise(self, c: Contraction, weight: Array) -> None:
+    @property
+    def is_depthwise(self) -> bool:
+        op = self.anchor
+        return isinstance(op, CONVOLUTIONS) and op.is_depthwise and len(self.terms) == 1
+
+    def pack_depthwise(self) -> None:
+        c, weight = self.contraction, self.terms[0]
+        if not c.quantized:
+            return
         data = pack_depthwise(c, weight, self.target.lanes)
         form = "" if self.target.dot4 else depthwise_form(c, weight).name
         self._replace(data, [], 1, scheme="depthwise", tile=(1, 4, self.target.lanes), form=form)
 
-    def _gemm(self, c: Contraction, terms: list[Array]) -> None:
-        runs = runs_of(c, self.layout)
-        tile, menu = self._tile(c, runs, terms)
-        packed = pack_gemm(c, runs, terms, tile, self.target, menu)
-        weight = terms[0] if len(terms) == 1 else np.sum(terms, axis=0, dtype=np.int32)
-        assert np.array_equal(unpack_gemm(c, runs, packed), weight)
+    def layer(self) -> Layer:
+        values = (*self.kernel.inputs, self.kernel.outputs[0])
+        layouts = [Layout.of_type(type_of(value)) for value in values]
+        c = self.contraction
+        return Layer(c, layouts[0], grid_of(c, layouts), self.terms, self.target)
+
+    def use(self, packed: PackedGemm, merged: bool) -> None:
         order: list[Array] = []
         if packed.orders is not None:
             order = [
                 np.stack([o.steps for o in packed.orders]),
                 np.asarray([o.counts for o in packed.orders], np.int32),
             ]
+        tile = packed.tile
         self._replace(
             packed.data,
             order,
-            len(terms),
+            len(self.terms),
             scheme="gemm",
             tile=(tile.m, tile.n, tile.lanes),
-            merged=runs.merged,
+            merged=merged,
         )
-
-    @property
-    def layout(self) -> Layout:
-        return Layout.of_type(type_of(self.kernel.inputs[0]))
-
-    def _tile(self, c: Contraction, runs: Runs, terms: list[Array]) -> tuple[Tile, Menu]:
-        values = (*self.kernel.inputs, self.kernel.outputs[0])
-        grid = grid_of(c, [Layout.of_type(type_of(v)) for v in values])
-        target, lanes = self.target, self.target.lanes
-        if c.quantized and target.dot4 is None:
-
-            def sampler(n: int, most: int) -> list[Array]:
-                return sample_blocks(c, runs, terms, Tile(1, n, lanes), most)
-
-            choice = choose_ordered_tile(target, grid, c.outputs, sampler)
-            return choice.tile, choice.menu
-        width = k_width(c, runs, Tile(1, 1, lanes))
-        steps = len(runs.offsets) * -(-width // c.k_step)
-        x = self.layout
-        pixel_bytes = x.channel_stride * c.strides[1] * (1 if c.quantized else 4)
-        tile = choose_tile(
-            target, c.quantized, grid.rows, grid.columns, c.outputs, steps, pixel_bytes
-        )
-        return tile, FULL_MENU
 
     def _replace(self, data: Array, order: list[Array], terms: int, **form: Any) -> None:
         op = self.anchor
@@ -152,13 +125,26 @@ class PackWeights(ModulePass):
     target: str = "avx2"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        target = by_name(self.target)
-        for kernel in list(op.walk()):
-            if not isinstance(kernel, graph.KernelOp):
-                continue
-            for anchor in list(kernel.block.ops):
-                if not has_constant_weight(anchor):
+        packers = list(_packers(op, by_name(self.target)))
+        gemms = []
+        with Parallel(pack_layer) as work:
+            for packer in packers:
+                if packer.is_depthwise:
+                    packer.pack_depthwise()
                     continue
+                layer = packer.layer()
+                work.add(layer.seconds, layer)
+                gemms.append((packer, layer))
+            for (packer, layer), packed in zip(gemms, work.results(), strict=True):
+                packer.use(packed, layer.runs.merged)
+
+
+def _packers(module: ModuleOp, target: Target) -> Iterator[_Packer]:
+    for kernel in module.walk():
+        if not isinstance(kernel, graph.KernelOp):
+            continue
+        for anchor in kernel.block.ops:
+            if has_constant_weight(anchor):
                 weight = constant_of(anchor.operands[1])
                 if weight is not None and shape_of(anchor.operands[1]):
-                    _Packer(kernel, anchor, weight, target).run()
+                    yield _Packer(kernel, anchor, weight, target)

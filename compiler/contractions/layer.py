@@ -1,0 +1,69 @@
+"""One contraction with constant weights: its tile, and its weights packed for it.
+
+Depends on nothing but what a `Layer` holds, so that layers can be packed in parallel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..codegen.targets import Target
+from ..dialects.layout import Layout
+from ..dialects.tensors import Array
+from .chains import FULL_MENU, Menu
+from .geometry import Contraction, Grid, Runs, runs_of
+from .ordered_tile import choose_ordered_tile
+from .packing import PackedGemm, k_width, pack_gemm, sample_blocks, unpack_gemm
+from .tile import Tile, choose_tile
+
+
+@dataclass(frozen=True)
+class Layer:
+    """`terms`: the weights [O, I/groups, kh, kw] as s8 summands, or one f32 array."""
+
+    contraction: Contraction
+    layout: Layout
+    grid: Grid
+    terms: list[Array]
+    target: Target
+
+    @property
+    def runs(self) -> Runs:
+        return runs_of(self.contraction, self.layout)
+
+    @property
+    def in_forms(self) -> bool:
+        """Whether steps are sorted by form of dot product (forms.py)."""
+        return self.contraction.quantized and self.target.dot4 is None
+
+    @property
+    def seconds(self) -> float:
+        """What packing takes, roughly."""
+        return sum(term.size for term in self.terms) * (1e-7 if self.in_forms else 1e-8)
+
+
+def pack_layer(layer: Layer) -> PackedGemm:
+    c, runs, terms = layer.contraction, layer.runs, layer.terms
+    tile, menu = _choose_tile(layer)
+    packed = pack_gemm(c, runs, terms, tile, layer.target, menu)
+    weight = terms[0] if len(terms) == 1 else np.sum(terms, axis=0, dtype=np.int32)
+    assert np.array_equal(unpack_gemm(c, runs, packed), weight)
+    return packed
+
+
+def _choose_tile(layer: Layer) -> tuple[Tile, Menu]:
+    c, runs, grid, target = layer.contraction, layer.runs, layer.grid, layer.target
+    if layer.in_forms:
+
+        def sampler(n: int, most: int) -> list[Array]:
+            return sample_blocks(c, runs, layer.terms, Tile(1, n, target.lanes), most)
+
+        choice = choose_ordered_tile(target, grid, c.outputs, sampler)
+        return choice.tile, choice.menu
+    width = k_width(c, runs, Tile(1, 1, target.lanes))
+    steps = len(runs.offsets) * -(-width // c.k_step)
+    pixel_bytes = layer.layout.channel_stride * c.strides[1] * (1 if c.quantized else 4)
+    tile = choose_tile(target, c.quantized, grid.rows, grid.columns, c.outputs, steps, pixel_bytes)
+    return tile, FULL_MENU
