@@ -20,8 +20,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from math import inf
 from pathlib import Path
-from queue import SimpleQueue
+from queue import PriorityQueue
 from threading import Thread
 from types import TracebackType
 from typing import Generic, ParamSpec, TypeVar
@@ -31,6 +32,8 @@ Result = TypeVar("Result")
 
 #: Estimated seconds of work from which on one more helper pays for its start.
 _WORTH_A_HELPER = 0.1
+
+_END = (inf, -1)
 
 
 def idle_cores() -> int:
@@ -48,14 +51,15 @@ class Parallel(Generic[Arguments, Result]):
         self._jobs: list[tuple[object, ...]] = []
         self._results: dict[int, Result] = {}
         self._seconds = 0.0
-        # Numbers of jobs that nobody has begun; None after the last one, and it stays there.
-        self._left: SimpleQueue[int | None] = SimpleQueue()
+        # (−seconds, number) of jobs that nobody has begun: long ones first, so that all end
+        # together. `_END` after the last one, and it stays there.
+        self._left: PriorityQueue[tuple[float, int]] = PriorityQueue()
         self._helpers: list[Thread] = []
         self._most_helpers = idle_cores()
 
     def add(self, seconds: float, /, *arguments: Arguments.args, **_: Arguments.kwargs) -> None:
         """One more call, which will take about `seconds`."""
-        self._left.put(len(self._jobs))
+        self._left.put((-seconds, len(self._jobs)))
         self._jobs.append(arguments)
         self._seconds += seconds
         if len(self._helpers) < min(self._seconds // _WORTH_A_HELPER, self._most_helpers):
@@ -64,7 +68,7 @@ class Parallel(Generic[Arguments, Result]):
 
     def results(self) -> list[Result]:
         """What the calls returned, in order. The first exception of a call, if there is one."""
-        self._left.put(None)
+        self._left.put(_END)
         self._take_all(self._here)
         self._join()
         # A helper that failed has left its job undone.
@@ -83,7 +87,7 @@ class Parallel(Generic[Arguments, Result]):
     ) -> None:
         while not self._left.empty():
             self._left.get()
-        self._left.put(None)
+        self._left.put(_END)
         self._join()
 
     def _join(self) -> None:
@@ -101,9 +105,9 @@ class Parallel(Generic[Arguments, Result]):
             return
 
     def _take_all(self, call: Callable[[tuple[object, ...]], Result]) -> None:
-        while (number := self._left.get()) is not None:
-            self._results[number] = call(self._jobs[number])
-        self._left.put(None)
+        while (place := self._left.get()) != _END:
+            self._results[place[1]] = call(self._jobs[place[1]])
+        self._left.put(_END)
 
 
 @contextmanager

@@ -9,8 +9,15 @@ from xdsl.dialects.builtin import IntegerAttr, StringAttr
 from xdsl.ir import Operation
 
 from ..contractions.forms import DEPTHWISE_FORMS, WIDE
-from ..contractions.geometry import Anchor, Contraction, as_oihw, contraction_of, folded_bias
-from ..contractions.packing import bias_correction
+from ..contractions.geometry import (
+    Anchor,
+    Contraction,
+    as_oihw,
+    contraction_of,
+    folded_bias,
+    plain_bias,
+)
+from ..contractions.packing import bias_correction, channel_sums
 from ..contractions.unpack import constants_of, packed_gemm, unpack
 from ..dialects import graph
 from ..dialects.tensors import Array, is_code, shape_of
@@ -102,20 +109,21 @@ def _contraction(kernel: graph.KernelOp, anchor: Anchor, target: Target) -> Lowe
     if isinstance(anchor, graph.Conv2dOp) and anchor.is_depthwise:
         weight = constant_of(anchor.weight)
         assert weight is not None
-        bias = folded_bias(anchor, weight, _bias(anchor))
+        bias = plain_bias(_bias(anchor), c.outputs)
         generator = FloatDepthwiseGenerator(_NAME, kernel, anchor.result, c, weight, bias, target)
         return generator.generate(exec_type("conv", target, False, "dw"))
     packed_op = anchor.operands[1].owner
     assert isinstance(packed_op, graph.PackedWeightsOp)
     assert not c.quantized or "proved" in packed_op.attributes
     data, order = constants_of(packed_op)
-    weight = as_oihw(anchor, unpack(packed_op, data, order))
-    bias = folded_bias(anchor, weight, _bias(anchor))
     if packed_op.scheme.data == "depthwise":
-        return _depthwise(kernel, anchor, packed_op, c, weight, bias, target)
+        return _depthwise(kernel, anchor, packed_op, c, target)
     packed = packed_gemm(packed_op, data, order)
     if c.quantized:
+        bias = folded_bias(anchor, channel_sums(c, packed), _bias(anchor))
         bias = wrap(bias + bias_correction(c, packed))
+    else:
+        bias = plain_bias(_bias(anchor), c.outputs)
     generator_ = GemmGenerator(
         _NAME, kernel, anchor.result, c, packed, bias, target, halo_value(kernel)
     )
@@ -127,14 +135,15 @@ def _depthwise(
     anchor: Anchor,
     packed: graph.PackedWeightsOp,
     c: Contraction,
-    weight: Array,
-    bias: Array,
     target: Target,
 ) -> LoweredKernel:
     form = next((f for f in DEPTHWISE_FORMS if f.name == packed.form.data), WIDE)
+    data, order = constants_of(packed)
+    weight = as_oihw(anchor, unpack(packed, data, order))
+    sums = weight.reshape(c.outputs, -1).sum(1, dtype=np.int64)
+    bias = folded_bias(anchor, sums, _bias(anchor))
     if form.centred:
-        bias = bias + 128 * weight.reshape(c.outputs, -1).sum(1, dtype=np.int64)
-    data, _ = constants_of(packed)
+        bias = bias + 128 * sums
     generator = DepthwiseGenerator(
         _NAME, kernel, anchor.result, c, data, wrap(bias), target, form, halo_value(kernel)
     )

@@ -173,14 +173,16 @@ def input_zero_point(op: graph.QConv2dOp | graph.QMatMulOp) -> int:
     return zero_point.value.data
 
 
-def folded_bias(op: Anchor, weight: Array, bias: Array | None) -> Array:
-    """bias − z·Σ w per output channel (i64; kernels wrap it to i32), or the plain f32 bias.
+def plain_bias(bias: Array | None, outputs: int) -> Array:
+    """The bias of a float contraction."""
+    return np.zeros(outputs, np.float32) if bias is None else bias.astype(np.float32)
 
-    `weight`: [O, I/groups, kh, kw], zero point already subtracted."""
-    outputs = len(weight)
-    if isinstance(op, graph.Conv2dOp | graph.MatMulOp):
-        return np.zeros(outputs, np.float32) if bias is None else bias.astype(np.float32)
-    sums = weight.reshape(outputs, -1).sum(1, dtype=np.int64)
+
+def folded_bias(op: Anchor, sums: Array, bias: Array | None) -> Array:
+    """bias − z·Σ w per output channel (i64; kernels wrap it to i32).
+
+    `sums`: Σ w, i64, the zero point of w already subtracted."""
+    assert isinstance(op, graph.QConv2dOp | graph.QMatMulOp)
     return np.asarray((0 if bias is None else bias.astype(np.int64)) - input_zero_point(op) * sums)
 
 

@@ -216,6 +216,13 @@ def panels_of(c: Contraction, packed: PackedGemm, dtype: DTypeLike = np.int8) ->
     return panels
 
 
+def channel_sums(c: Contraction, packed: PackedGemm) -> Array:
+    """Σ w per output channel (i64): halves of a step add up, and padding is zero."""
+    # Steps first: their rows are contiguous in memory.
+    sums = [panel.sum(1, dtype=np.int64).sum(1) for panel in panels_of(c, packed)]
+    return np.concatenate(sums)[: c.outputs]
+
+
 def bias_correction(c: Contraction, packed: PackedGemm) -> Array:
     """What the bias has to add, per output channel (i64): less all that chains start from."""
     sums = np.zeros(c.outputs, np.int64)
