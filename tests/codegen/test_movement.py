@@ -114,6 +114,18 @@ def add_concat(bench: Bench, g: np.random.Generator) -> None:
     bench.output(bench(graph.ConcatOp(parts, axis)), f"concat {shapes} along {axis}")
 
 
+def add_shuffle(bench: Bench, g: np.random.Generator) -> None:
+    """Channels as a matrix, transposed: planes that interleave, or elements one by one."""
+    rows, columns = int(pick(g, (1, 2, 3, 4, 5))), int(pick(g, LENGTHS))
+    x = bench.input(draw_array(g, (1, 2, 3, rows * columns)))
+    order = np.arange(rows * columns).reshape(rows, columns).T.reshape(-1)
+    order = order[: len(order) // int(pick(g, (1, 2))) or 1]
+    if g.random() < 0.2:
+        order = order[::-1]
+    op = graph.GatherOp(x, bench.constant(np.ascontiguousarray(order)), 3)
+    bench.output(bench(op), f"shuffle of {rows} rows of {columns}, {len(order)} of them")
+
+
 def convolution(bench: Bench, g: np.random.Generator, x: SSAValue, outputs: int) -> SSAValue:
     """3×3 with padding, to codes: its input needs a halo of a code that varies."""
     weight = g.integers(-20, 21, (outputs, shape_of(x)[-1], 3, 3)).astype(np.int8)
@@ -148,7 +160,7 @@ def add_between_convolutions(bench: Bench, g: np.random.Generator) -> None:
         bench.output(value, "between")
 
 
-CASES = (add_move, add_move, add_move, add_concat)
+CASES = (add_move, add_move, add_move, add_concat, add_shuffle)
 
 
 @given(SEEDS)

@@ -2,8 +2,8 @@
 
 A copy is a list of axes (size, input stride, output stride) and two bases, in elements. Axes of
 size one vanish, axes that are contiguous on both sides merge; what is contiguous then moves in
-vectors, planes that interleave (NCHW → NHWC with few channels) in shuffles, anything else element
-by element.
+vectors, planes that interleave (NCHW → NHWC with few channels, channel shuffles) in shuffles,
+anything else element by element.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ...dialects.graph import ints
 from ...dialects.layout import LANES, Layout
 from ...dialects.loop import vector_of
 from ...dialects.shapes import Shape
-from ...dialects.tensors import shape_of
+from ...dialects.tensors import Array, shape_of
 from ..builder import Index, KernelBuilder, i8
 from .common import LoweredKernel, Parameters, TensorBuffer, buffers_of, fill_halo
 
@@ -102,6 +102,8 @@ def _axes(
         steps = [s * k for s, k in zip(strides, ints(op.steps), strict=True)]
         base = sum(s * k for s, k in zip(strides, ints(op.starts), strict=True))
         return list(map(Axis, output.shape, steps, target)), base, 0
+    if isinstance(op, graph.GatherOp):
+        return _gather_axes(op, shape, strides, target)
     if isinstance(op, graph.PadOp):
         base = sum(t * k for t, k in zip(target, ints(op.low), strict=True))
         return list(map(Axis, shape, strides, target)), 0, base
@@ -120,6 +122,41 @@ def _axes(
         return axes, 0, 0
     assert isinstance(op, graph.ReshapeOp)
     return _reshape_axes(source, output), 0, 0
+
+
+def _gather_axes(
+    op: graph.GatherOp, shape: Shape, strides: tuple[int, ...], target: tuple[int, ...]
+) -> tuple[list[Axis], int, int]:
+    matrix, axis = _matrix_of(op), op.axis.value.data
+    assert matrix is not None
+    (rows, columns), stride = matrix.shape, strides[axis]
+    steps = [int(m[-1] - m[0]) // max(1, len(m) - 1) for m in (matrix[:, 0], matrix[0])]
+    axes = list(map(Axis, shape, strides, target))
+    axes[axis : axis + 1] = [
+        Axis(rows, steps[0] * stride, columns * target[axis]),
+        Axis(columns, steps[1] * stride, target[axis]),
+    ]
+    return axes, int(matrix[0, 0]) * stride, 0
+
+
+def _matrix_of(op: graph.GatherOp) -> Array | None:
+    """Constant indices as a matrix with one step along its rows and one along its columns."""
+    if isinstance(op.indices, BlockArgument) or len(shape_of(op.indices)) != 1:
+        return None
+    constant = op.indices.owner
+    assert isinstance(constant, graph.ConstantOp)
+    indices = constant.array % shape_of(op.input)[op.axis.value.data]
+    jumps = np.flatnonzero(np.diff(indices, 2)) + 1
+    columns = int(jumps[0]) + 1 if jumps.size else len(indices)
+    if len(indices) % columns:
+        return None
+    matrix = indices.reshape(-1, columns)
+    regular = all(_is_constant(np.diff(matrix, axis=a)) for a in (0, 1))
+    return matrix if regular else None
+
+
+def _is_constant(values: Array) -> bool:
+    return bool((values == values.reshape(-1)[0]).all()) if values.size else True
 
 
 def _reshape_axes(source: TensorBuffer, output: TensorBuffer) -> list[Axis]:
@@ -164,7 +201,7 @@ def lower_movement(
     parameters, base = Parameters(), b.buffers[-1]
     fill_halo(b, output, base, parameters.add(np.full(16, halo_value & 255, np.uint8)))
     mover = _Mover(b, output)
-    if isinstance(anchor, graph.GatherOp):
+    if isinstance(anchor, graph.GatherOp) and _matrix_of(anchor) is None:
         units = _gather(mover, anchor, inputs, parameters, base)
         return LoweredKernel(b.finish(), b.fingerprint, (parameters.blob(),), units, exec_type)
     if isinstance(anchor, graph.ReshapeOp) and not _divides(inputs[0], output):
@@ -355,7 +392,7 @@ class _Mover:
         """Pixels of 2 to 4 channels, each channel a contiguous plane."""
         pixels, channels = axes
         return (
-            self.output.item == 1
+            self.output.item in (1, 4)
             and 2 <= channels.size <= 4
             and pixels.source == 1
             and channels.target == 1
@@ -370,7 +407,12 @@ class _Mover:
         def group(start: Index, count: int | None) -> None:
             place = b.add(from_, start)
             planes = [
-                b.load_part(source, b.add(place, i * channels.source), kind, count or LANES)
+                b.load_part(
+                    source,
+                    b.mul(b.add(place, i * channels.source), self.output.item),
+                    kind,
+                    count or LANES,
+                )
                 for i in range(c)
             ]
             planes += [planes[-1]] * (4 - c)
@@ -387,9 +429,9 @@ class _Mover:
             group(whole, pixels.size - whole)
 
     def _store_pixels(self, mixed: SSAValue, offset: Index, count: int) -> None:
-        """The first `count` bytes, in vectors of 16."""
+        """The first `count` elements from element `offset` on, in vectors of 16."""
         b = self.b
         for start in range(0, count, LANES):
             piece = b.shuffle(mixed, mixed, range(start, start + LANES))
-            left = count - start
-            b.store(piece, self.output.base, b.add(offset, start), None if left >= LANES else left)
+            left = None if count - start >= LANES else count - start
+            b.store(piece, self.output.base, b.mul(b.add(offset, start), self.output.item), left)
