@@ -41,6 +41,8 @@ def patched_packages(cache: Path) -> Path:
         _copy_patched(package, partial / name)
     partial.mkdir(parents=True, exist_ok=True)
     partial.rename(folder)
+    for stale in set(cache.glob("patched-*")) - {folder}:
+        shutil.rmtree(stale, ignore_errors=True)
     return folder
 
 
