@@ -19,6 +19,7 @@ import shutil
 import struct
 import subprocess
 from collections.abc import Iterator
+from fcntl import LOCK_EX, flock
 from importlib import metadata
 from pathlib import Path
 
@@ -34,13 +35,17 @@ class PatchError(Exception):
 def patched_packages(cache: Path) -> Path:
     """The folder that holds the patched peers, to be put first on PYTHONPATH."""
     folder = patched_folder(cache)
-    if folder.exists():
-        return folder
-    partial = cache / f"{folder.name}.{os.getpid()}.partial"
-    for name, package in _installed().items():
-        _copy_patched(package, partial / name)
-    partial.mkdir(parents=True, exist_ok=True)
-    partial.rename(folder)
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "patching.lock").open("w") as lock:
+        flock(lock, LOCK_EX)  # takes a minute: whoever comes second waits for the first
+        if not folder.exists():
+            for stale in cache.glob("patched-*"):
+                shutil.rmtree(stale)
+            partial = folder.with_suffix(".partial")
+            for name, package in _installed().items():
+                _copy_patched(package, partial / name)
+            partial.mkdir(parents=True, exist_ok=True)
+            partial.rename(folder)
     return folder
 
 

@@ -31,6 +31,12 @@ COST_HEADER: Row = (
     "model", "engine", "build s", "build MB", "load ms", "cold start s", "run MB", "deploy MB",
 )  # fmt: skip
 KERNEL_HEADER: Row = ("model", "kernel", "threads", "layers", "ms", "share", "GMAC/s", "of peak")
+COMMAND = "python -m benchmarks.run"
+ABOUT = (
+    "`make bench` measures without writing. The networks are built from seeds and quantized as "
+    "onnxruntime's `quantize_static` does; the engines take turns within a run. With `--isa`, the "
+    "peers are shown a CPU without newer instructions (`benchmarks/masking.py`)."
+)
 LEAST_SHARE = 0.03  # of a kernel that is worth a row
 LEGEND = (
     "Build: lpc's compilation. MB: peak resident memory of the compiling process, and of one that "
@@ -264,7 +270,7 @@ def print_tables(report: Report, console: Console, *, layers: bool = False) -> N
 
 
 def markdown(report: Report) -> str:
-    parts = ["# Benchmarks", "", "Written by `python -m benchmarks.run --write-docs`.", ""]
+    parts = ["# Benchmarks", "", f"Written by `{COMMAND} --write-docs`; {ABOUT}", ""]
     parts += [headline(report), ""]
     parts += _markdown_table(SUMMARY_HEADER, summary_rows(report))
     titles = ("All times", "Around the inference", "Where lpc's time goes")

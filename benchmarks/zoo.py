@@ -46,6 +46,9 @@ def model_path(name: str, precision: Precision) -> Path:
     path = cache_folder() / f"{name}_{precision}-{_sources_digest()}.onnx"
     if not path.exists():
         save(build(name, precision), path)
+        for stale in path.parent.glob(f"{name}_{precision}-*"):  # models, and libraries of them
+            if not stale.name.startswith(path.stem):
+                stale.unlink(missing_ok=True)
     return path
 
 

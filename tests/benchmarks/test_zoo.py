@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,16 @@ def test_kept_batch_norm_equals_folded(name: str) -> None:
     assert left == (5 if name == "mini_dense" else 0)
     got, expected = (evaluate(m, images) for m in (kept, folded))
     np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_cache_keeps_one_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LPC_BENCHMARK_CACHE", str(tmp_path))
+    others = [tmp_path / "mini_concat_fp32-0.onnx", tmp_path / "mini_resnet_int8-0.onnx"]
+    stale = [tmp_path / "mini_concat_int8-0.onnx", tmp_path / "mini_concat_int8-0-avx2.so"]
+    for file in others + stale:
+        file.touch()
+    path = zoo.model_path("mini_concat", "int8")
+    assert sorted(tmp_path.iterdir()) == sorted([*others, path])
 
 
 def test_seed_changes_the_weights() -> None:
