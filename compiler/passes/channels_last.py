@@ -145,10 +145,18 @@ class _ChannelsLast:
             return self._twin(op, [self.twins[op.input]], cast(Any, moved))
         if isinstance(op, graph.ReduceOp):
             return self._reduce(op)
+        if isinstance(op, graph.GatherOp):
+            return self._gather(op)
         return None
 
     def _continue(self, op: Operation) -> SSAValue:
         return self._twin(op, [self._last(v, op) for v in op.operands], _renamed_axis(op))
+
+    def _gather(self, op: graph.GatherOp) -> SSAValue | None:
+        """Some indices of an axis, in some order: the axis is renamed and stays one axis."""
+        if op.input not in self.twins or len(shape_of(op.indices)) != 1:
+            return None
+        return self._twin(op, [self.twins[op.input], op.indices], _renamed_axis(op))
 
     def _windowed(self, op: Any) -> SSAValue | None:
         if op.layout.data != "nchw":
