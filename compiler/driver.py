@@ -79,6 +79,8 @@ TO_INT8 = (
 )
 
 TO_PACKED = (
+    # Before layouts change: a shuffle is told by its axes as the model has them.
+    "fold-channel-shuffle",
     # Windows and vectors want channels innermost; transposes stay only at the model's border.
     "channels-last",
     # Float layers whose weights are stored as codes compute with the floats.

@@ -30,9 +30,11 @@ from ..passes.kernel_classes import (
     ROWS,
     anchor_of,
     has_constant_weight,
+    is_channel_gather,
 )
 from ..passes.rewriting import constant_of
 from .kernels.batched_matmul import BatchedMatMulGenerator
+from .kernels.channel_gather import lower_channel_gather
 from .kernels.common import LoweredKernel
 from .kernels.depthwise import DepthwiseGenerator
 from .kernels.depthwise_float import FloatDepthwiseGenerator
@@ -79,6 +81,8 @@ def generate_kernel(kernel: graph.KernelOp, target: Target) -> LoweredKernel:
         kind = anchor.name.removeprefix("graph.")
         rows = RowGenerator if _reduces_last_axis(anchor) else FoldGenerator
         return rows(_NAME, kernel, anchor, halo).generate(exec_type(kind, target, False))
+    if is_channel_gather(anchor) and is_code(anchor.input):
+        return lower_channel_gather(_NAME, kernel, anchor, exec_type("move", target, codes), halo)
     if isinstance(anchor, MOVEMENT):
         kind = "reorder" if isinstance(anchor, graph.ReshapeOp | graph.TransposeOp) else "move"
         return lower_movement(_NAME, kernel, anchor, exec_type(kind, target, codes), halo)

@@ -18,8 +18,8 @@ PASS_NAMES = (
     "sink-dequantize", "hoist-quantize", "integerize-contractions", "fuse-requantize",
     "tabulate-unary", "unsign-activations",
     # int8 → packed
-    "channels-last", "materialize-weights", "broadcast-leading-axes", "fuse-epilogue",
-    "assign-layouts", "plan-memory", "pack-weights", "prove-accumulation",
+    "fold-channel-shuffle", "channels-last", "materialize-weights", "broadcast-leading-axes",
+    "fuse-epilogue", "assign-layouts", "plan-memory", "pack-weights", "prove-accumulation",
     # loop → isa
     "select-instructions",
 )  # fmt: skip

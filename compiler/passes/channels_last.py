@@ -11,8 +11,6 @@ Whatever else reads a value gets it transposed back. So the pass is linear, and 
 between two ops that can both work channels-last. The first one of a model stays below the quantize
 of its input, where it moves bytes: above, it would move floats, and take 2.5 times as long.
 
-A channel shuffle (channels as a g×c matrix, transposed) is a gather along the last axis.
-
 A flatten of an image in front of a matmul with constant weights permutes the weight's rows instead.
 Reductions and softmax over the channel axis keep their layout: their summation order is part of the
 numeric contract.
@@ -36,7 +34,7 @@ from ..dialects import graph
 from ..dialects.graph import ints
 from ..dialects.tensors import Array, i64_array, shape_of, type_of
 from .kernel_classes import CONVOLUTIONS, ELEMENTWISE, MATMULS, POOLS
-from .rewriting import constant_of, defining, inherit_layer
+from .rewriting import constant_of, inherit_layer
 
 TO_LAST = (0, 2, 3, 1)  # result axis i is input axis TO_LAST[i]
 TO_FIRST = (0, 3, 1, 2)
@@ -147,10 +145,18 @@ class _ChannelsLast:
             return self._twin(op, [self.twins[op.input]], cast(Any, moved))
         if isinstance(op, graph.ReduceOp):
             return self._reduce(op)
+        if isinstance(op, graph.GatherOp):
+            return self._gather(op)
         return None
 
     def _continue(self, op: Operation) -> SSAValue:
         return self._twin(op, [self._last(v, op) for v in op.operands], _renamed_axis(op))
+
+    def _gather(self, op: graph.GatherOp) -> SSAValue | None:
+        """Some indices of an axis, in some order: the axis is renamed and stays one axis."""
+        if op.input not in self.twins or len(shape_of(op.indices)) != 1:
+            return None
+        return self._twin(op, [self.twins[op.input], op.indices], _renamed_axis(op))
 
     def _windowed(self, op: Any) -> SSAValue | None:
         if op.layout.data != "nchw":
@@ -194,7 +200,7 @@ class _ChannelsLast:
 
     def _reshape(self, op: graph.ReshapeOp) -> SSAValue | None:
         if op.input not in self.twins:
-            return self._shuffle(op)
+            return None
         n, c, h, w = shape_of(op.input)
         source = self.twins[op.input]
         if c == 1 or h * w == 1:
@@ -206,31 +212,6 @@ class _ChannelsLast:
             op.result.replace_all_uses_with(replacement)
             return replacement
         return None
-
-    def _shuffle(self, op: graph.ReshapeOp) -> SSAValue | None:
-        """The end of a channel shuffle of an image that has a twin."""
-        transpose = defining(op.input, graph.TransposeOp)
-        split = None if transpose is None else defining(transpose.input, graph.ReshapeOp)
-        if transpose is None or split is None or len(shape_of(split.result)) != 5:
-            return None
-        n, g, c, h, w = shape_of(split.result)
-        if ints(transpose.permutation) != (0, 2, 1, 3, 4) or shape_of(op.result) != (
-            n,
-            g * c,
-            h,
-            w,
-        ):
-            return None
-        # The reshape was visited before, and reads the twin transposed back.
-        back = defining(split.input, graph.TransposeOp)
-        if shape_of(split.input) != (n, g * c, h, w) or back is None:
-            return None
-        if ints(back.permutation) != TO_FIRST:
-            return None
-        order = np.arange(g * c, dtype=np.int64).reshape(g, c).T.reshape(-1)
-        indices = self._insert(graph.ConstantOp(order), op)
-        self.twins[op.result] = self._insert(graph.GatherOp(back.input, indices, 3), op)
-        return self.twins[op.result]
 
     def _permute_readers(self, op: graph.ReshapeOp, chw: tuple[int, int, int]) -> bool:
         """Reorder the weight rows of the matmuls that read a flattened image, if that is all."""

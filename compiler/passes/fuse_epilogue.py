@@ -39,6 +39,7 @@ from .kernel_classes import (
     ROWS,
     has_constant_weight,
     is_channel_constant,
+    is_channel_gather,
     is_elementwise,
 )
 from .rewriting import constant_of, defining
@@ -107,6 +108,8 @@ class _Fuser:
     def _starts_kernel(self, op: Operation) -> bool:
         if isinstance(op, graph.ReshapeOp):
             return False
+        if isinstance(op, graph.ConcatOp) and _gathered_concat(op.result) is not None:
+            return False
         return isinstance(op, ANCHORS) or (is_elementwise(op) and not is_deferred(op))
 
     def _grow(self, anchor: Operation) -> _Group:
@@ -141,6 +144,7 @@ class _Fuser:
         inside = set(group.ops)
         self.taken |= inside
         ordered: list[Operation] = []
+        self._pull_concat(group.anchor, ordered)
         for op in group.ops:
             for operand in op.operands:
                 self._pull(operand, inside, ordered)
@@ -170,6 +174,11 @@ class _Fuser:
             self._pull(producer.operands[0], inside, ordered)
             ordered.append(producer)
 
+    def _pull_concat(self, anchor: Operation, ordered: list[Operation]) -> None:
+        """Channels that are chosen from a concat are read where they come from."""
+        if is_channel_gather(anchor) and (concat := _gathered_concat(anchor.input)) is not None:
+            ordered.append(concat)
+
     def _is_input(self, value: SSAValue, ordered: list[Operation]) -> bool:
         if isinstance(value, OpResult) and value.op in ordered:
             return False
@@ -198,6 +207,16 @@ def _embedded(value: SSAValue, ordered: list[Operation]) -> bool:
     return is_channel_constant(value) or any(
         has_constant_weight(op) and value in op.operands[1:] for op in users
     )
+
+
+def _gathered_concat(value: SSAValue) -> graph.ConcatOp | None:
+    """The concat of codes along the last axis that makes `value`, if readers choose channels."""
+    concat = defining(value, graph.ConcatOp)
+    if concat is None or not is_code(value):
+        return None
+    last = concat.axis.value.data == len(shape_of(value)) - 1
+    chosen = all(is_channel_gather(use.operation) and use.index == 0 for use in value.uses)
+    return concat if last and chosen else None
 
 
 def _is_depthwise(op: Operation) -> bool:

@@ -40,6 +40,14 @@ def is_channel_constant(value: SSAValue) -> bool:
     return array is not None and (array.size == 1 or array.size == array.shape[-1])
 
 
+def is_channel_gather(op: Operation) -> TypeGuard[graph.GatherOp]:
+    """A choice of channels, known now, from the last axis."""
+    if not isinstance(op, graph.GatherOp) or op.axis.value.data != len(shape_of(op.input)) - 1:
+        return False
+    indices = constant_of(op.indices)
+    return indices is not None and indices.ndim == 1
+
+
 def has_constant_weight(op: Operation) -> TypeGuard[Anchor]:
     """A convolution or matmul whose weight is a constant matrix, packed or still to be packed.
 
@@ -57,4 +65,6 @@ def anchor_of(kernel: graph.KernelOp) -> Operation:
     """The op that decides which generator builds the kernel: the first non-elementwise one."""
     rest = (graph.ConstantOp, graph.PackedWeightsOp, graph.YieldOp)
     body: list[Operation] = [op for op in kernel.block.ops if not isinstance(op, rest)]
+    if is_channel_gather(body[-1]):
+        return body[-1]  # perhaps of a concat, which comes first
     return next((op for op in body if not isinstance(op, ELEMENTWISE)), body[0])

@@ -78,20 +78,14 @@ func.func @shared_border(%x: tensor<1x3x4x4xui8>) -> tensor<1x6x2x2xui8> {
 
 // -----
 
-// A channel shuffle gathers along the last axis.
-func.func @shuffle(%x: tensor<1x6x4x4xf32>) -> tensor<1x6x1x1xf32> {
-  %p = graph.max_pool %x {layout = "nchw", kernel = array<i64: 2, 2>, strides = array<i64: 2, 2>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x6x4x4xf32>) -> tensor<1x6x2x2xf32>
-  %m = graph.reshape %p : (tensor<1x6x2x2xf32>) -> tensor<1x2x3x2x2xf32>
-  %t = graph.transpose %m {permutation = array<i64: 0, 2, 1, 3, 4>} : (tensor<1x2x3x2x2xf32>) -> tensor<1x3x2x2x2xf32>
-  %s = graph.reshape %t : (tensor<1x3x2x2x2xf32>) -> tensor<1x6x2x2xf32>
-  %q = graph.max_pool %s {layout = "nchw", kernel = array<i64: 2, 2>, strides = array<i64: 2, 2>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x6x2x2xf32>) -> tensor<1x6x1x1xf32>
-  func.return %q : tensor<1x6x1x1xf32>
+// A choice of channels names another axis, and keeps its indices.
+func.func @channel_gather(%x: tensor<1x4x4x4xui8>) -> tensor<1x3x2x2xui8> {
+  %p = graph.max_pool %x {layout = "nchw", kernel = array<i64: 2, 2>, strides = array<i64: 2, 2>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x4x4x4xui8>) -> tensor<1x4x2x2xui8>
+  %i = graph.constant {value = dense<[3, 0, 2]> : tensor<3xi64>} : tensor<3xi64>
+  %g = graph.gather %p, %i {axis = 1 : i64} : (tensor<1x4x2x2xui8>, tensor<3xi64>) -> tensor<1x3x2x2xui8>
+  func.return %g : tensor<1x3x2x2xui8>
 }
-// CHECK-LABEL: func.func @shuffle
-// CHECK-NEXT:    graph.transpose %x
-// CHECK-NEXT:    graph.max_pool
-// CHECK-NEXT:    graph.constant {value = dense<[0, 3, 1, 4, 2, 5]> : tensor<6xi64>}
-// CHECK-NEXT:    graph.gather {{.*}}axis = 3 : i64
-// CHECK-NEXT:    graph.max_pool
+// CHECK-LABEL: func.func @channel_gather
+// CHECK:         %[[I:.*]] = graph.constant {value = dense<[3, 0, 2]>
+// CHECK-NEXT:    graph.gather %{{.*}}, %[[I]] {axis = 3 : i64} : (tensor<1x2x2x4xui8>, tensor<3xi64>) -> tensor<1x2x2x3xui8>
 // CHECK-NEXT:    graph.transpose
-// CHECK-NEXT:    func.return

@@ -47,18 +47,3 @@ func.func @no_window(%x: tensor<1x3x4x4xf32>) -> tensor<1x3x4x4xf32> {
 // CHECK-LABEL: func.func @no_window
 // CHECK-NEXT:    graph.unary %x
 // CHECK-NEXT:    func.return
-
-// -----
-
-// Five axes in another order are no channel shuffle.
-func.func @no_shuffle(%x: tensor<1x4x4x4xf32>) -> tensor<1x4x2x2xf32> {
-  %p = graph.max_pool %x {layout = "nchw", kernel = array<i64: 2, 2>, strides = array<i64: 2, 2>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x4x4x4xf32>) -> tensor<1x4x2x2xf32>
-  %m = graph.reshape %p : (tensor<1x4x2x2xf32>) -> tensor<1x2x2x2x2xf32>
-  %t = graph.transpose %m {permutation = array<i64: 0, 2, 1, 4, 3>} : (tensor<1x2x2x2x2xf32>) -> tensor<1x2x2x2x2xf32>
-  %s = graph.reshape %t : (tensor<1x2x2x2x2xf32>) -> tensor<1x4x2x2xf32>
-  func.return %s : tensor<1x4x2x2xf32>
-}
-// CHECK-LABEL: func.func @no_shuffle
-// CHECK:         graph.transpose {{.*}}permutation = array<i64: 0, 2, 1, 4, 3>
-// CHECK-NEXT:    graph.reshape
-// CHECK-NEXT:    func.return

@@ -35,3 +35,24 @@ func.func @softmax_of_codes(%x: tensor<2x5xui8>) -> tensor<2x5xf32> {
   %s = graph.softmax %r {axis = 1 : i64} : (tensor<2x5xf32>) -> tensor<2x5xf32>
   func.return %s : tensor<2x5xf32>
 }
+
+// Channels are chosen from where they are: the concat is in each kernel, and nowhere else.
+// CHECK-LABEL: func.func @gathered_concat(
+// CHECK-NEXT:    %{{.*}} = "graph.kernel"(%x, %y) ({
+// CHECK-NEXT:    ^{{.*}}:
+// CHECK-NEXT:      graph.concat
+// CHECK-NEXT:      graph.constant
+// CHECK-NEXT:      graph.gather
+// CHECK-NEXT:      graph.yield
+// CHECK:         %{{.*}} = "graph.kernel"(%x, %y) ({
+// CHECK:           graph.gather
+// CHECK-NEXT:      graph.yield
+// CHECK-NOT:     graph.kernel
+func.func @gathered_concat(%x: tensor<2x3xui8>, %y: tensor<2x1xui8>) -> (tensor<2x2xui8>, tensor<2x2xui8>) {
+  %c = graph.concat %x, %y {axis = 1 : i64} : (tensor<2x3xui8>, tensor<2x1xui8>) -> tensor<2x4xui8>
+  %i = graph.constant {value = dense<[0, 3]> : tensor<2xi64>} : tensor<2xi64>
+  %a = graph.gather %c, %i {axis = 1 : i64} : (tensor<2x4xui8>, tensor<2xi64>) -> tensor<2x2xui8>
+  %j = graph.constant {value = dense<[2, 1]> : tensor<2xi64>} : tensor<2xi64>
+  %b = graph.gather %c, %j {axis = 1 : i64} : (tensor<2x4xui8>, tensor<2xi64>) -> tensor<2x2xui8>
+  func.return %a, %b : tensor<2x2xui8>, tensor<2x2xui8>
+}

@@ -49,3 +49,16 @@ func.func @concatenated_constant(%x: tensor<4xf32>) -> tensor<6xf32> {
   %a = graph.concat %x, %c {axis = 0 : i64} : (tensor<4xf32>, tensor<2xf32>) -> tensor<6xf32>
   func.return %a : tensor<6xf32>
 }
+
+// Somebody reads the whole concat, so that it is in memory anyway.
+// CHECK-LABEL: func.func @concat_with_another_reader(
+// CHECK:         %[[C:.*]] = "graph.kernel"(%x, %y)
+// CHECK:           graph.concat
+// CHECK:         "graph.kernel"(%[[C]])
+// CHECK:           graph.gather
+func.func @concat_with_another_reader(%x: tensor<2x3xui8>, %y: tensor<2x1xui8>) -> (tensor<2x4xui8>, tensor<2x2xui8>) {
+  %c = graph.concat %x, %y {axis = 1 : i64} : (tensor<2x3xui8>, tensor<2x1xui8>) -> tensor<2x4xui8>
+  %i = graph.constant {value = dense<[0, 3]> : tensor<2xi64>} : tensor<2xi64>
+  %a = graph.gather %c, %i {axis = 1 : i64} : (tensor<2x4xui8>, tensor<2xi64>) -> tensor<2x2xui8>
+  func.return %c, %a : tensor<2x4xui8>, tensor<2x2xui8>
+}

@@ -160,6 +160,30 @@ def add_between_convolutions(bench: Bench, g: np.random.Generator) -> None:
         bench.output(value, "between")
 
 
+def add_channel_gather(bench: Bench, g: np.random.Generator) -> None:
+    """Channels in any order, of one tensor or of several, read by convolutions or returned."""
+    shape = (int(pick(g, (1, 2))), *(int(n) for n in g.integers(1, 5, 2)))
+    parts = []
+    for _ in range(int(pick(g, (1, 1, 2, 3)))):
+        x = bench.input(extreme_codes(g, (*shape, int(pick(g, LENGTHS))), np.uint8))
+        parts.append(convolution(bench, g, x, int(pick(g, LENGTHS))) if g.random() < 0.5 else x)
+    x = bench(graph.ConcatOp(parts, 3)) if len(parts) > 1 else parts[0]
+    size, readers = shape_of(x)[-1], int(g.integers(1, 3))
+    label = f"channels of {[shape_of(part) for part in parts]}"
+    for _ in range(readers):
+        order = g.permutation(size) if g.random() < 0.5 else np.arange(size).reshape(-1, 1)
+        if g.random() < 0.3:
+            order = g.integers(-size, size, int(pick(g, LENGTHS)))
+        elif size % 2 == 0 and g.random() < 0.5:
+            order = np.arange(size).reshape(2, -1).T
+        indices = bench.constant(order.reshape(-1).astype(np.int64))
+        value = bench(graph.GatherOp(x, indices, 3))
+        value = convolution(bench, g, value, 17) if g.random() < 0.5 else value
+        bench.output(value, label)
+    if g.random() < 0.2:
+        bench.output(x, f"all of the {label}")
+
+
 CASES = (add_move, add_move, add_move, add_concat, add_shuffle)
 
 
@@ -178,4 +202,13 @@ def test_movement_between_convolutions(seed: int) -> None:
     g, bench = np.random.default_rng(seed), Bench()
     for _ in range(4):
         add_between_convolutions(bench, g)
+    bench.check()
+
+
+@given(SEEDS)
+@EXAMPLES
+def test_channel_gathers(seed: int) -> None:
+    g, bench = np.random.default_rng(seed), Bench()
+    for _ in range(8):
+        add_channel_gather(bench, g)
     bench.check()
