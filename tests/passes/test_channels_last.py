@@ -79,13 +79,6 @@ class Blocks:
         axis = int(self.generator.integers(1, 4))
         return self.net(graph.ConcatOp([x, self.depthwise(x), x], axis))
 
-    def shuffle(self, x: SSAValue) -> SSAValue:
-        n, c, h, w = shape_of(x)
-        groups = next(g for g in (3, 2, 1) if c % g == 0)
-        matrix = self.net(graph.ReshapeOp(x, (n, groups, c // groups, h, w)))
-        moved = self.net(graph.TransposeOp(matrix, (0, 2, 1, 3, 4)))
-        return self.net(graph.ReshapeOp(moved, (n, c, h, w)))
-
     def part(self, x: SSAValue) -> SSAValue:
         shape = shape_of(x)
         starts, steps = (0, shape[1] // 2, 1, 0), (1, 1, 1, 2)
@@ -114,7 +107,7 @@ class Blocks:
 
 KINDS = (
     "convolution", "depthwise", "max_pool", "average", "residual", "per_channel", "gate",
-    "concat", "shuffle", "part", "pad", "enlarge",
+    "concat", "part", "pad", "enlarge",
 )  # fmt: skip
 
 
