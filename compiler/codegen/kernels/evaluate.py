@@ -273,6 +273,8 @@ def _rescaled(e: Evaluator, op: Any, at: Position) -> SSAValue:
 
 
 def _scaled(e: Evaluator, op: Any, at: Position) -> SSAValue:
+    if np.all(op.scales == 1):
+        return e.value(op.input, at)
     return e.emit(arith.DivfOp, e.value(op.input, at), e.parameter(op.scales, at))
 
 
@@ -292,6 +294,8 @@ def _dequantize(e: Evaluator, op: Any, at: Position) -> SSAValue:
     if op.zero_points.any():
         code = e.emit(arith.SubiOp, code, e.parameter(op.zero_points, at))
     real = e.b.convert("int_to_float", code, f32)
+    if np.all(op.scales == 1):
+        return real
     return e.emit(arith.MulfOp, real, e.parameter(op.scales, at))
 
 

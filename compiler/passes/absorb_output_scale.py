@@ -1,0 +1,230 @@
+"""absorb-output-scale: a sum or product of two code tensors that is quantized loses its division.
+
+    a = dequantize(p; sa, za)    b = dequantize(q; sb, zb)
+
+    quantize(a + b; s, z)  ⇒  quantize(dequantize(p; sa/s, 0) + (dequantize(q; sb/s, 0) + c); 1, z)
+                                                                  c = −za·sa/s − zb·sb/s
+    quantize(a · b; s, z)  ⇒  quantize(dequantize(p; 1, za) · dequantize(q; sa·sb/s, zb); 1, z)
+
+with or without a relu in front of the quantize, which becomes qmin = z. In an epilogue that is a
+division, two subtractions and the relu less for every residual addition. A sum may also keep its
+zero points in the operands: that rounds less, and succeeds where the other form does not.
+
+In floats the two sides are different expressions, so each case is decided by trying it: there are
+65 536 pairs of codes. Where a pair comes out differently, the new constants are moved by a few
+units in the last place until none does; where that does not succeed, the op stays as it is. So the
+rewrite is exact (numeric contract 5), whatever rounding does.
+
+Side conditions: everything is per tensor; p and q are 8-bit codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation, SSAValue
+from xdsl.passes import ModulePass
+from xdsl.pattern_rewriter import PatternRewriter, RewritePattern, op_type_rewrite_pattern
+
+from ..dialects import graph
+from ..dialects.tensors import Array, is_code, shape_of, type_of, value_dtype
+from ..numerics import dequantize, quantize
+from .grids import Grid
+from .rewriting import defining, replace, rewrite
+
+#: Units in the last place by which each constant is moved, the smallest moves first.
+_MOVES = sorted(product(range(-4, 5), repeat=3), key=lambda moves: sum(map(abs, moves)))
+#: How far, in codes, the two sides can be apart before rounding.
+_SLACK = 1e-3
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The new constants, f32: of the first and second operand, and added to the second.
+
+    `zero_points`: what the operands subtract."""
+
+    first: np.float32
+    second: np.float32
+    constant: np.float32
+    zero_points: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Combination:
+    """quantize([relu] (dequantize(a) ∘ dequantize(b))), ∘ being addition or multiplication."""
+
+    root: graph.QuantizeOp
+    a: graph.DequantizeOp
+    b: graph.DequantizeOp
+    adds: bool
+    relu: bool
+
+    @staticmethod
+    def of(root: graph.QuantizeOp) -> Combination | None:
+        if not Grid.of(root).is_per_tensor or Grid.of(root).scales[0] == 1:
+            return None
+        value = root.input
+        unary = defining(value, graph.UnaryOp)
+        relu = unary is not None and unary.kind.data == "relu"
+        if unary is not None and relu:
+            value = unary.input
+        op = defining(value, graph.AddOp) or defining(value, graph.MulOp)
+        if op is None:
+            return None
+        a, b = _codes_of(op.lhs), _codes_of(op.rhs)
+        if a is None or b is None:
+            return None
+        return Combination(root, a, b, isinstance(op, graph.AddOp), relu)
+
+    @property
+    def zero_point(self) -> int:
+        return Grid.of(self.root).zero_point
+
+    @property
+    def qmin(self) -> int:
+        low = self.root.qmin.value.data
+        return max(low, self.zero_point) if self.relu else low
+
+    def terms(self) -> list[Terms]:
+        """The forms to try, the cheapest first."""
+        scale = np.float64(Grid.of(self.root).scales[0])
+        (sa, za), (sb, zb) = ((np.float64(g.scales[0]), g.zero_point) for g in self.grids)
+        zero, first, second = np.float32(0), np.float32(sa / scale), np.float32(sb / scale)
+        if not self.adds:
+            return [Terms(np.float32(1), np.float32(sa * sb / scale), zero, (za, zb))]
+        constant = np.float32(-(za * sa + zb * sb) / scale)
+        folded = Terms(first, second, constant, (0, 0))
+        return [folded, Terms(first, second, zero, (za, zb))] if constant else [folded]
+
+    @property
+    def grids(self) -> tuple[Grid, Grid]:
+        return Grid.of(self.a), Grid.of(self.b)
+
+    def reals(self) -> Array:
+        """What the model rounds, in codes past the zero point, [256, 256] f32."""
+        a, b = self._operand(self.a)[:, None], self._operand(self.b)[None, :]
+        value = a + b if self.adds else a * b
+        value = np.maximum(value, 0) if self.relu else value
+        return np.asarray(value / Grid.of(self.root).scales[0])
+
+    def _operand(self, op: graph.DequantizeOp) -> Array:
+        return dequantize(_all_codes(op), op.scales, op.zero_points, 0)
+
+    def rewritten_reals(self, terms: Terms, pairs: tuple[Array, Array]) -> Array:
+        """The same as the new ops compute it, for the given pairs of codes."""
+        a, b = (
+            (_all_codes(op)[i].astype(np.int32) - z).astype(np.float32)
+            for op, i, z in zip((self.a, self.b), pairs, terms.zero_points, strict=True)
+        )
+        if not self.adds:
+            return np.asarray(a * (b * terms.second))
+        second = b * terms.second
+        second = second + terms.constant if terms.constant else second
+        return np.asarray(a * terms.first + second)
+
+    def codes(self, reals: Array, qmin: int) -> Array:
+        one, z = np.ones(1, np.float32), np.asarray([self.zero_point])
+        qmax, dtype = self.root.qmax.value.data, value_dtype(self.root.result)
+        return quantize(reals, one, z, 0, qmin, qmax, dtype)
+
+
+def _codes_of(value: SSAValue) -> graph.DequantizeOp | None:
+    op = defining(value, graph.DequantizeOp)
+    if op is None or not is_code(op.input) or not Grid.of(op).is_per_tensor:
+        return None
+    return op
+
+
+def _all_codes(op: graph.DequantizeOp) -> Array:
+    info = np.iinfo(value_dtype(op.input))
+    return np.arange(info.min, info.max + 1).astype(info.dtype)
+
+
+def exact_terms(combination: Combination) -> Terms | None:
+    """Constants with which all 65 536 pairs of codes come out as the model says."""
+    reals = combination.reals()
+    expected = combination.codes(reals, combination.root.qmin.value.data)
+    everything = np.ones(reals.shape, bool)
+    # Only values this close to an edge between codes can come out differently: a quick first look.
+    near = np.abs(reals - np.floor(reals) - 0.5) < _SLACK
+    for form in combination.terms():
+        for terms in _neighbours(form, combination.adds):
+            if all(_agree(combination, terms, expected, pairs) for pairs in (near, everything)):
+                return terms
+    return None
+
+
+def _agree(combination: Combination, terms: Terms, expected: Array, pairs: Array) -> bool:
+    a, b = np.nonzero(pairs)
+    found = combination.codes(combination.rewritten_reals(terms, (a, b)), combination.qmin)
+    return np.array_equal(found, expected[a, b])
+
+
+def _neighbours(terms: Terms, adds: bool) -> Iterator[Terms]:
+    for first, second, constant in _MOVES:
+        if (first and not adds) or (constant and not terms.constant):
+            continue
+        yield Terms(
+            _moved(terms.first, first),
+            _moved(terms.second, second),
+            _moved(terms.constant, constant),
+            terms.zero_points,
+        )
+
+
+def _moved(value: np.float32, units: int) -> np.float32:
+    return np.float32(value + units * np.spacing(value)) if value else value
+
+
+class AbsorbScale(RewritePattern):
+    @op_type_rewrite_pattern
+    def match_and_rewrite(self, op: graph.QuantizeOp, rewriter: PatternRewriter) -> None:
+        combination = Combination.of(op)
+        terms = None if combination is None else exact_terms(combination)
+        if combination is None or terms is None:
+            return
+        ops = _combined(combination, terms)
+        quantized = graph.QuantizeOp(
+            ops[-1].results[0],
+            1.0,
+            combination.zero_point,
+            type_of(op.result).element_type,
+            op.axis_index,
+            combination.qmin,
+            op.qmax.value.data,
+        )
+        replace(rewriter, op, [*ops, quantized])
+
+
+def _combined(combination: Combination, terms: Terms) -> list[Operation]:
+    """The ops in front of the quantize."""
+    a, b = (
+        graph.DequantizeOp(op.input, scale, zero_point)
+        for op, scale, zero_point in zip(
+            (combination.a, combination.b),
+            (terms.first, terms.second),
+            terms.zero_points,
+            strict=True,
+        )
+    )
+    if not combination.adds:
+        return [a, b, graph.MulOp(a.result, b.result)]
+    if not terms.constant:
+        return [a, b, graph.AddOp(a.result, b.result)]
+    constant = graph.ConstantOp(np.full((1,) * len(shape_of(b.result)), terms.constant))
+    shifted = graph.AddOp(b.result, constant.result)
+    return [a, b, constant, shifted, graph.AddOp(a.result, shifted.result)]
+
+
+@dataclass(frozen=True)
+class AbsorbOutputScale(ModulePass):
+    name = "absorb-output-scale"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        rewrite(op, [AbsorbScale()])
