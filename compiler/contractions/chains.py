@@ -1,8 +1,8 @@
 """The search for chains: which steps of a block are added in 16 bits together (forms.py).
 
-Steps whose pairs would saturate are cut in two halves first. A chain is a bin, its capacity the
-bound of its form in each of the block's 16-bit lanes, and fewer bins are less work: vector bin
-packing. The largest step left opens a chain, and the largest steps that still fit fill it.
+All pairs of the steps fit in 16 bits (windows.py). A chain is a bin, its capacity the bound of its
+form in each of the block's 16-bit lanes, and fewer bins are less work: vector bin packing. The
+largest step left opens a chain, and the largest steps that still fit fill it.
 
 The lanes of a step are one long integer (`_Lanes`): one addition and one mask say whether a step
 fits, a tenth of the time of the same question to numpy, and the search asks it a million times.
@@ -34,8 +34,8 @@ from .forms import (
     Form,
     StepOrder,
     lane_sums,
-    pairs_fit,
 )
+from .windows import cut_windows
 
 #: How many of the remaining steps are tried for a place in a chain.
 _CANDIDATES = 16
@@ -72,41 +72,21 @@ class SortedBlock:
     panel: Array
 
 
-def sort_blocks(weights: Array, menu: Menu = FULL_MENU) -> list[SortedBlock]:
-    """The cheapest forms of all steps; `weights`: [blocks, channels, steps, 4] s8."""
-    cut, sources = cut_steps(weights)
+def sort_blocks(weights: Array, run_steps: int, menu: Menu = FULL_MENU) -> list[SortedBlock]:
+    """The cheapest forms of all steps; `weights`: [blocks, channels, steps, 4] s8, in runs of
+    `run_steps` steps."""
+    windows, starts = cut_windows(weights, run_steps)
     return [
-        _sorted_block(chains, cut[row], sources[row])
-        for row, chains in enumerate(find_chains(cut, sources >= 0, menu))
+        _sorted_block(chains, windows[row], starts[row])
+        for row, chains in enumerate(find_chains(windows, starts >= 0, menu))
     ]
 
 
-def _sorted_block(chains: Chains, weights: Array, sources: Array) -> SortedBlock:
+def _sorted_block(chains: Chains, weights: Array, starts: Array) -> SortedBlock:
     steps = [step for form in FORMS for chain in chains[form] for step in chain]
     places = np.asarray(steps, np.int64)
     counts = tuple(len(chains[form]) for form in FORMS)
-    return SortedBlock(StepOrder(sources[places].astype(np.int32), counts), weights[:, places])
-
-
-def cut_steps(weights: Array) -> tuple[Array, Array]:
-    """The weights with the steps in halves whose pairs do not fit, and the step number of each.
-
-    [blocks, channels, steps', 4] and [blocks, steps']; −1 marks places that a block does not use.
-    First halves stand where the steps stood, second halves behind all steps."""
-    fits = pairs_fit(weights)
-    blocks, channels, steps, _ = weights.shape
-    extra = int((~fits).sum(1).max(initial=0))
-    result = np.zeros((blocks, channels, steps + extra, 4), np.int8)
-    sources = np.full((blocks, steps + extra), -1, np.int64)
-    sources[:, :steps] = np.arange(steps)
-    first = np.where(fits[:, None, :, None], weights, weights >> 1)
-    result[:, :, :steps] = first
-    second = weights - first
-    for row, fit in enumerate(fits):
-        halved = np.flatnonzero(~fit)
-        result[row, :, steps : steps + len(halved)] = second[row][:, halved]
-        sources[row, steps : steps + len(halved)] = halved
-    return result, sources
+    return SortedBlock(StepOrder(starts[places].astype(np.int32), counts), weights[:, places])
 
 
 def find_chains(weights: Array, usable: Array, menu: Menu) -> list[Chains]:

@@ -12,10 +12,10 @@ offset2…4 each pair as above, but over the chain only P + N ≤ 257. `vpaddw` 
           255·(P + N) ≤ 65535 of the range counts; a constant per lane moves it to
           [−32768, 32767], and the bias takes that constant back
 
-Any step can be cut into two that read the same inputs, w = ⌊w/2⌋ + (w − ⌊w/2⌋): halves always pass
-as pairs, and as they are small, in long chains. So every weight has an exact cheap form, −128
-included. The search for chains is in chains.py; the kernel has one loop per form, and the order of
-exact integer sums is free.
+Which inputs a step reads is free, too: a block of channels chooses the windows of four inputs so
+that all pairs fit (windows.py), so every weight has an exact cheap form, −128 included. The search
+for chains is in chains.py; the kernel has one loop per form, and the order of exact integer sums is
+free.
 
 Depthwise layers have one form for all taps (depthwise.py): `pairs`, or
 
@@ -62,10 +62,10 @@ WIDTH_LIMIT = 257
 
 @dataclass(frozen=True)
 class StepOrder:
-    """`steps`: step numbers in kernel order, then −1 where a block has fewer than others; one that
-    is cut in two appears twice. `counts[f]`: how many chains of FORMS[f] there are."""
+    """`starts`: in kernel order the first input of each step, as a byte of the natural order, then
+    −1 where a block has fewer steps than others. `counts[f]`: how many chains of FORMS[f]."""
 
-    steps: Array
+    starts: Array
     counts: tuple[int, ...]
 
     @property

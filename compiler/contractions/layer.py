@@ -60,7 +60,8 @@ def _choose_tile(layer: Layer) -> tuple[Tile, Menu]:
         def sampler(n: int, most: int) -> list[Array]:
             return sample_blocks(c, runs, layer.terms, Tile(1, n, target.lanes), most)
 
-        choice = choose_ordered_tile(target, grid, c.outputs, sampler)
+        count = len(runs.offsets) * len(layer.terms)
+        choice = choose_ordered_tile(target, grid, c.outputs, sampler, count)
         return choice.tile, choice.menu
     width = k_width(c, runs, Tile(1, 1, target.lanes))
     steps = len(runs.offsets) * -(-width // c.k_step)

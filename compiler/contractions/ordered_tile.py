@@ -37,14 +37,17 @@ class Choice:
     menu: Menu
 
 
-def choose_ordered_tile(target: Target, grid: Grid, channels: int, sampler: Sampler) -> Choice:
-    """The choice with the least estimated time for the whole layer."""
+def choose_ordered_tile(
+    target: Target, grid: Grid, channels: int, sampler: Sampler, runs: int
+) -> Choice:
+    """The choice with the least estimated time for the whole layer; a block reads so many runs."""
     vectors = -(-channels // target.lanes)
     best: tuple[float, Choice] | None = None
     for n in range(1, min(vectors, _WIDEST) + 1):
         sample = np.stack(sampler(n, _SAMPLE))
-        menu = menu_for(shares(sort_blocks(sample)))
-        steps = shares(sort_blocks(sample, menu))
+        run_steps = sample.shape[2] // runs
+        menu = menu_for(shares(sort_blocks(sample, run_steps)))
+        steps = shares(sort_blocks(sample, run_steps, menu))
         for m in range(1, min(grid.columns, target.registers) + 1):
             # Spilled weights would be stored as well as loaded; an offset can stay in memory.
             if m > 1 and free_registers(m, n, target) < n * max(menu.longest, menu.longest_offset):

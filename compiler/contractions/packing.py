@@ -5,7 +5,7 @@ GEMM: one panel per block of `tile.n` vectors of output channels,
     [block][step][vector][lane][k_step]
 
 where a step is `k_step` neighbouring inputs of a run: four codes, or one float. Without VNNI each
-block has its own order of steps, some of them cut in two (forms.py); shorter blocks are padded.
+block has its own steps in its own order (windows.py, forms.py); shorter blocks are padded.
 Depthwise packing is in `depthwise.py`.
 """
 
@@ -44,7 +44,7 @@ class PackedGemm:
     @property
     def panel_steps(self) -> int:
         """Steps of every panel, padding included."""
-        return self.natural_steps if self.orders is None else len(self.orders[0].steps)
+        return self.natural_steps if self.orders is None else len(self.orders[0].starts)
 
 
 def k_width(c: Contraction, runs: Runs, tile: Tile) -> int:
@@ -123,7 +123,7 @@ def pack_gemm(
     """`terms`: the weights [O, I/groups, kh, kw] as s8 summands, or one f32 array."""
     matrices, orders = block_matrices(c, runs, terms, tile), None
     if c.quantized and target.dot4 is None:
-        matrices, orders = _ordered(matrices, menu)
+        matrices, orders = _ordered(matrices, steps_per_run(c, runs, tile), menu)
     panels = []
     for matrix, n in matrices:
         shaped = matrix.reshape(n, tile.lanes, -1, c.k_step)
@@ -143,20 +143,20 @@ def steps_per_run(c: Contraction, runs: Runs, tile: Tile) -> int:
 
 
 def _ordered(
-    matrices: list[tuple[Array, int]], menu: Menu
+    matrices: list[tuple[Array, int]], run_steps: int, menu: Menu
 ) -> tuple[list[tuple[Array, int]], tuple[StepOrder, ...]]:
     """Blocks in kernel order, all padded to the longest of them."""
     # All but the last have one shape.
     first, last = [matrix for matrix, _ in matrices[:-1]], matrices[-1][0]
-    blocks = sort_blocks(np.stack(first), menu) if first else []
-    blocks += sort_blocks(last[None], menu)
-    longest = max(len(block.order.steps) for block in blocks)
+    blocks = sort_blocks(np.stack(first), run_steps, menu) if first else []
+    blocks += sort_blocks(last[None], run_steps, menu)
+    longest = max(len(block.order.starts) for block in blocks)
     panels, orders = [], []
     for block, (_, n) in zip(blocks, matrices, strict=True):
-        missing = longest - len(block.order.steps)
+        missing = longest - len(block.order.starts)
         panels.append((np.pad(block.panel, ((0, 0), (0, missing), (0, 0))), n))
-        steps = np.pad(block.order.steps, (0, missing), constant_values=-1)
-        orders.append(StepOrder(steps, block.order.counts))
+        starts = np.pad(block.order.starts, (0, missing), constant_values=-1)
+        orders.append(StepOrder(starts, block.order.counts))
     return panels, tuple(orders)
 
 
@@ -175,15 +175,13 @@ def unpack_gemm(c: Contraction, runs: Runs, packed: PackedGemm) -> Array:
 
 
 def natural_order(panel: Array, order: StepOrder, steps: int) -> Array:
-    """The weights [channels, steps, 4] again, halves of a step added."""
-    executed = order.steps[: order.executed]
-    ascending = np.argsort(executed, kind="stable")
-    present, starts = np.unique(executed[ascending], return_index=True)
-    result = np.zeros((len(panel), steps, panel.shape[2]), np.int8)
-    if present.size:
-        # Two halves of an s8 add to an s8.
-        result[:, present] = np.add.reduceat(panel[:, ascending], starts, axis=1, dtype=np.int8)
-    return result
+    """The weights [channels, steps, 4] again: what the steps of a block hold of each input."""
+    executed = order.executed
+    result = np.zeros((len(panel), 4 * steps), np.int8)
+    channels, places, inputs = np.nonzero(panel[:, :executed])
+    columns = order.starts[:executed][places] + inputs
+    np.add.at(result.reshape(-1), channels * (4 * steps) + columns, panel[channels, places, inputs])
+    return result.reshape(len(panel), steps, 4)
 
 
 def _unpack_block(
@@ -217,7 +215,7 @@ def panels_of(c: Contraction, packed: PackedGemm, dtype: DTypeLike = np.int8) ->
 
 
 def channel_sums(c: Contraction, packed: PackedGemm) -> Array:
-    """Σ w per output channel (i64): halves of a step add up, and padding is zero."""
+    """Σ w per output channel (i64): the padding is zero."""
     # Steps first: their rows are contiguous in memory.
     sums = [panel.sum(1, dtype=np.int64).sum(1) for panel in panels_of(c, packed)]
     return np.concatenate(sums)[: c.outputs]

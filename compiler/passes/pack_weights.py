@@ -72,7 +72,7 @@ class _Packer:
         order: list[Array] = []
         if packed.orders is not None:
             order = [
-                np.stack([o.steps for o in packed.orders]),
+                np.stack([o.starts for o in packed.orders]),
                 np.asarray([o.counts for o in packed.orders], np.int32),
             ]
         tile = packed.tile

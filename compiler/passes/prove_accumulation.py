@@ -5,7 +5,7 @@ Three things could go wrong in an exact int8 kernel, and all follow from the con
 - 16 bits: a chain of `vpmaddubsw` sums saturates or wraps. Packing sorted the steps by form
   (contractions/forms.py); here each bound is recomputed from the weights as packed, independently
   of the search that chose the order.
-- steps: the order of a block has to name each of them (twice, where it is cut in halves).
+- inputs: the steps of a block have to read each of them, inside its run.
 - 32 bits: max |Σ (a − z)(w − zw) + bias| < 2³¹ for all codes a. The sum may pass through any
   intermediate value, since i32 wraps.
 
@@ -36,17 +36,20 @@ from .rewriting import constant_of
 Integer: TypeAlias = graph.QConv2dOp | graph.QMatMulOp
 
 
-def every_step_exists(op: graph.PackedWeightsOp) -> bool:
-    """Whether each block's step order names all steps that there are, and no others."""
+def every_input_is_read(op: graph.PackedWeightsOp) -> bool:
+    """Whether the steps of each block read all inputs that there are, and no others."""
     data, order = constants_of(op)
     if not order:
         return True
     packed = packed_gemm(op, data, order)
     assert packed.orders is not None
-    steps = np.arange(packed.natural_steps)
-    return all(
-        np.array_equal(np.unique(o.steps[: max(0, o.executed)]), steps) for o in packed.orders
-    )
+    run, total = 4 * packed.steps, 4 * packed.natural_steps
+    for o in packed.orders:
+        starts = o.starts[: max(0, o.executed)]
+        inside = (starts >= 0) & (starts < total) & (starts % run <= run - 4)
+        if not inside.all() or np.unique(starts[:, None] + np.arange(4)).size != total:
+            return False
+    return True
 
 
 def sixteen_bits_suffice(op: graph.PackedWeightsOp) -> bool:
@@ -94,8 +97,8 @@ class ProveAccumulation(ModulePass):
 
     @staticmethod
     def _prove(packed: graph.PackedWeightsOp, anchor: Integer) -> None:
-        if not every_step_exists(packed):
-            raise VerifyException(f"a step of {anchor.name} is missing: packing is wrong")
+        if not every_input_is_read(packed):
+            raise VerifyException(f"a step of {anchor.name} reads other inputs: packing is wrong")
         if not sixteen_bits_suffice(packed):
             raise VerifyException(f"a chain of {anchor.name} can leave 16 bits: packing is wrong")
         if not thirty_two_bits_suffice(anchor, unpack(packed, *constants_of(packed))):

@@ -60,7 +60,7 @@ def chosen(
         shape = (most, n * target.lanes, steps, 4)
         return list(np.clip(np.rint(generator.normal(0, spread, shape)), -127, 127).astype(np.int8))
 
-    return choose_ordered_tile(target, Grid(1, columns, True), channels, sampler)
+    return choose_ordered_tile(target, Grid(1, columns, True), channels, sampler, 1)
 
 
 @settings(max_examples=40)

@@ -77,15 +77,17 @@ def test_a_cheaper_form_than_the_weights_admit(form: object) -> None:
         prove(module)
 
 
-@pytest.mark.parametrize("other", [0, -1, 10**6])
-def test_a_step_that_is_missing(other: int) -> None:
-    def change(steps: Array) -> None:
-        lost, kept = np.unique(steps[0])[-2:]
-        steps[0][steps[0] == lost] = kept if other == 0 else other
+@pytest.mark.parametrize("other", [0, -1, 2, 10**6])
+def test_an_input_that_is_missing(other: int) -> None:
+    """Other inputs instead: again those of another step, none, across two runs, far away."""
+
+    def change(starts: Array) -> None:
+        starts[0][starts[0] > 24] = other
+        starts[0, 0] = 22 if other == 2 else starts[0, 0]
 
     module = packed()
     forge(module, 1, change)
-    with pytest.raises(VerifyException, match="step"):
+    with pytest.raises(VerifyException, match="inputs"):
         prove(module)
 
 

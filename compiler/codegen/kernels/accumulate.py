@@ -180,18 +180,17 @@ class OrderedAccumulator(Accumulator):
     def prepare(self, parameters: Parameters) -> None:
         orders = self.packed.orders
         assert orders is not None
-        steps = self.packed.steps
-        natural = np.repeat(np.asarray(self.run_offsets), steps)
-        natural = natural + np.tile(np.arange(steps) * 4, len(self.run_offsets))
         self.total = self.packed.panel_steps
-        offsets = np.stack([natural[order.steps] for order in orders])
+        run = 4 * self.packed.steps
+        starts = np.maximum([order.starts for order in orders], 0)
+        offsets = np.asarray(self.run_offsets)[starts // run] + starts % run
         self.offsets = parameters.add(offsets.astype(np.int32))
-        starts = [
+        chain_starts = [
             parameters.add(chain_offsets(panel, order.counts))
             for panel, order in zip(panels_of(self.c, self.packed), orders, strict=True)
         ]
         counts = np.asarray([order.counts for order in orders])
-        table = np.concatenate([counts, np.asarray(starts)[:, None]], axis=1)
+        table = np.concatenate([counts, np.asarray(chain_starts)[:, None]], axis=1)
         self.counts = parameters.add(table.astype(np.int32))
         #: Chains of each form, where all blocks have equally many; else they are loaded.
         self.fixed = [int(c[0]) if (c == c[0]).all() else None for c in counts.T]

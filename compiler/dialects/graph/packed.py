@@ -27,8 +27,8 @@ class PackedWeightsOp(GraphOp):
 
     The value is the plain weight (of a convolution [O, I/groups, kh, kw], of a matmul [K, N]), zero
     point already subtracted, so the ops that use it mean what they meant; the code generator reads
-    `data`. `order`: for targets without VNNI the step order of every block and the number of chains
-    of every form, two i32 constants.
+    `data`. `order`: for targets without VNNI where the steps of every block start, and how many
+    chains of every form there are, two i32 constants.
 
         %w = graph.packed_weights %bytes {scheme = "gemm", tile = array<i64: 14, 2, 16>,
                groups = 1 : i64, terms = 1 : i64, merged = 0 : i64, form = ""}
@@ -77,6 +77,6 @@ class PackedWeightsOp(GraphOp):
         if type_of(self.data).element_type != ui8:
             raise ValueError("packed data are bytes")
         if len(self.order) not in (0, 2):
-            raise ValueError("order has two tensors: steps and counts")
+            raise ValueError("order has two tensors: starts and counts")
         if len(self.tile) != 3:
             raise ValueError("a tile has three sizes: pixels, vectors, lanes")
