@@ -199,6 +199,24 @@ def test_sums_at_the_extremes(target: Target) -> None:
     bench.check([target])
 
 
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+def test_windows_at_the_extremes(target: Target) -> None:
+    """3×3 and depthwise: all inputs 255 with all weights at one end, and alternating ends."""
+    bench = Bench()
+    for channels in (1, 4, 17, 64):
+        for low, high in ((127, 127), (-127, -127), (-128, -128), (-128, 127)):
+            x = bench.input(np.full((1, 5, 5, channels), 255, np.uint8))
+            for groups in (1, channels) if channels > 1 else (1,):
+                shape = (channels, channels // groups, 3, 3)
+                ends = np.array([low, high], np.int8)
+                weight = ends[np.indices(shape).sum(0) % 2]
+                op = graph.QConv2dOp(
+                    x, bench.constant(weight), pads=(1, 1, 1, 1), groups=groups, layout="nhwc"
+                )
+                bench.output(bench(op), f"{channels=} {groups=} {low=} {high=}")
+    bench.check([target])
+
+
 def test_weights_at_the_limit_of_pair_sums() -> None:
     """±64 and ±128 in pairs: the largest weights for which 16-bit sums are exact."""
     bench = Bench()
