@@ -30,6 +30,8 @@ def compile(
     dump_dir: str | os.PathLike[str] | None = None,
     header: str | os.PathLike[str] | None = None,
     threads_max: int | None = None,
+    tune: bool = False,
+    tune_seconds: float = 60.0,
     progress: Progress | None = None,
 ) -> CompileResult:
     """Compiles `model` into the shared library `output` (default: MODEL.so in this folder).
@@ -38,8 +40,9 @@ def compile(
     picks at load time. `input_shapes` gives values to symbolic dimensions. `stop_after` ends at a
     level ("import", "split", "int8", "packed", "loop", "isa", "llvm", "asm", "obj"); the result's
     `level` then holds it, and so does `output` where one is named. `dump_dir` receives every level
-    as a numbered file. `header` writes a C header for the model. LpcError, one line, for a model or
-    a destination that will not do.
+    as a numbered file. `header` writes a C header for the model. `tune` measures on this CPU which
+    tiles are fastest, for about `tune_seconds` at most, and remembers it for the next compilation.
+    LpcError, one line, for a model or a destination that will not do.
     """
     from .compilation import compile_model
 
@@ -52,5 +55,7 @@ def compile(
         dump_dir=dump_dir,
         header=header,
         threads_max=threads_max,
+        tune=tune,
+        tune_seconds=tune_seconds,
         progress=progress,
     )

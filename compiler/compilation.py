@@ -19,13 +19,13 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.utils.exceptions import VerifyException
 
 from . import files, verification
-from .codegen.host import resolve_targets
+from .codegen.host import resolve_targets, runs_here
 from .codegen.library import write_header, write_library
 from .codegen.linker import find_linker
 from .codegen.program import LibraryInfo, TargetProgram
 from .codegen.tables import support_object
 from .codegen.targets import Target
-from .driver import SHARED_LEVELS, STOP_POINTS, Level, Progress, levels
+from .driver import SHARED_LEVELS, STOP_POINTS, Level, Progress, Tuner, levels
 from .errors import LpcError
 from .signature import library_info
 
@@ -65,6 +65,8 @@ def compile_model(
     dump_dir: str | os.PathLike[str] | None = None,
     header: str | os.PathLike[str] | None = None,
     threads_max: int | None = None,
+    tune: bool = False,
+    tune_seconds: float = 60.0,
     progress: Progress | None = None,
 ) -> CompileResult:
     """`lpc.compiler.compile`; see there."""
@@ -74,11 +76,12 @@ def compile_model(
     # What can fail for reasons outside the model fails now, not after minutes of work.
     destination = _destination(path, output, stop_after)
     rows = _targets_until(stop_after, target)
+    tuner = _tuner(rows, tune_seconds) if tune else None
     if stop_after is None:
         find_linker()
     notify = progress or _silent
     recorder = _Recorder(None if dump_dir is None else Path(dump_dir), stop_after)
-    stages = levels(path, rows, input_shapes, notify)
+    stages = levels(path, rows, input_shapes, notify, tuner)
     if stop_after is None:
         recorder.watch_linkable(stages)
     else:
@@ -226,6 +229,18 @@ def _targets_until(stop_after: str | None, names: str) -> tuple[Target, ...]:
     if stop_after is not None and len(rows) > 1:
         raise LpcError(f"level '{stop_after}' belongs to one target, not to {names}; name one")
     return rows
+
+
+def _tuner(rows: Sequence[Target], seconds: float) -> Tuner:
+    from .tuning import TileTuner
+
+    for row in rows:
+        if not runs_here(row):
+            raise LpcError(
+                f"tuning measures on this CPU, which does not run target '{row.name}' (see "
+                "`lpc targets`); compile for it without --tune"
+            )
+    return TileTuner(seconds)
 
 
 def _destination(

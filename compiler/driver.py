@@ -11,7 +11,7 @@ what follows.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -29,11 +29,12 @@ from .codegen.emitter import emit_kernels, module_text
 from .codegen.lower import lower_to_loop
 from .codegen.program import TargetProgram
 from .codegen.targets import Target
+from .contractions.ordered_tile import Choice
 from .dialects.graph import Graph
 from .errors import LpcError, LpcWarning
 from .parallel import Parallel
 from .passes import load_pass
-from .passes.pack_weights import PackWeights
+from .passes.pack_weights import pack_weights
 from .passes.prove_accumulation import ProveAccumulation
 from .passes.select_instructions import SelectInstructions
 
@@ -104,6 +105,20 @@ Progress = Callable[[str, str], None]
 
 
 @dataclass(frozen=True)
+class Tuning:
+    """Tiles of layers by `Layer.key`, and a text that says how they were found."""
+
+    choices: Mapping[str, Choice]
+    report: str
+
+
+_NO_CHOICES: Mapping[str, Choice] = {}
+
+# Finds tiles for the placed graph of a target, which it leaves as it is.
+Tuner = Callable[[ModuleOp, Target], Tuning]
+
+
+@dataclass(frozen=True)
 class Level:
     """One stop point of one target ("" before targets part ways); what is printed, other than IR,
     is made by `text` when asked for."""
@@ -127,7 +142,7 @@ class Level:
 
     @property
     def file_name(self) -> str:
-        suffix = {"llvm": "ll", "asm": "s", "obj": "o"}.get(self.name, "mlir")
+        suffix = {"tune": "txt", "llvm": "ll", "asm": "s", "obj": "o"}.get(self.name, "mlir")
         return ".".join(filter(None, (self.name, self.target, suffix)))
 
 
@@ -136,8 +151,10 @@ def levels(
     targets: Sequence[Target],
     input_shapes: Mapping[str, Sequence[int]] | None,
     progress: Progress,
+    tuner: Tuner | None = None,
 ) -> Generator[Level, None, None]:
     """Every level of the compilation of `model`, in order; for no targets, those that all share.
+    With a tuner also what it reports, as a level "tune" at which nobody stops.
 
     A module is changed in place when the next level is asked for. Close it to stop early: code
     generation goes on beside the consumer."""
@@ -156,15 +173,25 @@ def levels(
     run_passes(module, context, TO_PACKED)
     for number, target in enumerate(targets, start=1):
         own = module if number == len(targets) else module.clone()
-        yield from target_levels(own, target, context, progress)
+        choices = _NO_CHOICES
+        if tuner is not None:
+            progress("tune", target.name)
+            tuning = tuner(own, target)
+            choices = tuning.choices
+            yield Level("tune", target.name, None, partial(str, tuning.report))
+        yield from target_levels(own, target, context, progress, choices)
 
 
 def target_levels(
-    module: ModuleOp, target: Target, context: Context, progress: Progress
-) -> Iterator[Level]:
-    """What every target repeats, from the fused and placed graph on."""
+    module: ModuleOp,
+    target: Target,
+    context: Context,
+    progress: Progress,
+    choices: Mapping[str, Choice] = _NO_CHOICES,
+) -> Generator[Level, None, None]:
+    """What every target repeats, from the fused and placed graph on; `choices` as in `Tuning`."""
     progress("packed", target.name)
-    PackWeights(target.name).apply(context, module)
+    pack_weights(module, target, choices)
     # The proofs are made on the weights as packed: what the instructions will multiply.
     ProveAccumulation().apply(context, module)
     yield Level("packed", target.name, module)

@@ -101,10 +101,17 @@ class Model:
 
     def profile(self, inputs: Mapping[str, Array], iterations: int = 1) -> list[LayerCounter]:
         """Means over `iterations` inferences; a row for each layer of the source model."""
-        if self._invoke is not None:
-            raise LpcRuntimeError(f"{self._source}: cannot profile under a custom executor")
         if iterations < 1:
             raise LpcRuntimeError(f"iterations is {iterations}; at least 1 is needed")
+        real, busy = self.profile_steps(inputs, iterations)
+        return self._rows(real, busy)
+
+    def profile_steps(
+        self, inputs: Mapping[str, Array], iterations: int = 1
+    ) -> tuple[Array, Array]:
+        """Milliseconds that passed, and milliseconds of all threads, per step: means."""
+        if self._invoke is not None:
+            raise LpcRuntimeError(f"{self._source}: cannot profile under a custom executor")
         # The tables hold addresses only: `results` keeps the output buffers alive.
         results, tables = self._bind_arrays(inputs, {})
         records = np.zeros(len(self._plan["steps"]), _RECORD)
@@ -115,7 +122,7 @@ class Model:
                 real += records["end_ns"] - records["start_ns"]
                 busy += records["busy_ns"]
         del results
-        return self._rows(real / (1e6 * iterations), busy / (1e6 * iterations))
+        return real / (1e6 * iterations), busy / (1e6 * iterations)
 
     def _rows(self, real: Array, busy: Array) -> list[LayerCounter]:
         steps: dict[str, list[int]] = {}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ..driver import Progress
 
-# Levels of work: import, split, int8; then packed … obj of each target; then the link.
+# Levels of work: import, split, int8; then (tune,) packed … obj of each target; then the link.
 _SHARED, _PER_TARGET = 3, 6
 _QUIET_SECONDS = 2.0
 _HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -82,10 +82,10 @@ def input_shape_option() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 
 @contextmanager
-def progress_display(targets: int = 1) -> Iterator[Progress]:
+def progress_display(targets: int = 1, tune: bool = False) -> Iterator[Progress]:
     """On stderr: a bar on a terminal; in a pipe one line per level, once the work takes seconds."""
     if sys.stderr.isatty():
-        with _bar(targets) as progress:
+        with _bar(_SHARED + (_PER_TARGET + tune) * targets + 1) as progress:
             yield progress
         return
     begin = time.perf_counter()
@@ -99,13 +99,13 @@ def progress_display(targets: int = 1) -> Iterator[Progress]:
 
 
 @contextmanager
-def _bar(targets: int) -> Iterator[Progress]:
+def _bar(levels: int) -> Iterator[Progress]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description:24}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=_SHARED + _PER_TARGET * targets + 1)
+        task = bar.add_task("", total=levels)
 
         def advance(level: str, target: str) -> None:
             bar.update(task, description=label(level, target))

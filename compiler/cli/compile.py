@@ -14,6 +14,7 @@ _LEVELS = ("import", "split", "int8", "packed", "loop", "isa", "llvm", "asm", "o
 @lpc_command(
     "lpc compile model.onnx -o model.so --target sse42,avx2,avx512_vnni",
     "lpc compile model.onnx --input-shape input:1,3,224,224 --header model.h",
+    "lpc compile model.onnx --tune",
     "lpc compile model.onnx --stop-after int8",
 )
 @click.argument("model", type=click.Path(path_type=Path))
@@ -36,6 +37,18 @@ _LEVELS = ("import", "split", "int8", "packed", "loop", "isa", "llvm", "asm", "o
 @click.option(
     "--threads-max", type=click.IntRange(1), help="Most threads the library will ever use."
 )
+@click.option(
+    "--tune",
+    is_flag=True,
+    help="Measure on this CPU which tiles are fastest, and remember it ($LPC_TUNE_CACHE).",
+)
+@click.option(
+    "--tune-seconds",
+    type=click.FloatRange(0),
+    default=60.0,
+    show_default=True,
+    help="What tuning may take; other layers get the tile of the cost model.",
+)
 def command(
     model: Path,
     output: Path | None,
@@ -45,13 +58,15 @@ def command(
     dump_dir: Path | None,
     header: Path | None,
     threads_max: int | None,
+    tune: bool,
+    tune_seconds: float,
 ) -> None:
     """Compile MODEL (.onnx) into a self-contained shared library."""
     from .. import compile
 
     if stop_after == "obj" and output is None:
         raise click.UsageError("--stop-after obj makes a binary file; name it with -o")
-    with progress_display(len(target.split(","))) as progress:
+    with progress_display(len(target.split(",")), tune) as progress:
         result = compile(
             model,
             output,
@@ -61,6 +76,8 @@ def command(
             dump_dir=dump_dir,
             header=header,
             threads_max=threads_max,
+            tune=tune,
+            tune_seconds=tune_seconds,
             progress=progress,
         )
     if result.path is not None:

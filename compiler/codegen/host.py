@@ -21,6 +21,19 @@ def cpu_features() -> frozenset[str]:
     return frozenset(next(flags, ()))
 
 
+@cache
+def cpu_name() -> str:
+    """What tells CPUs of different speed apart, as the first core of /proc/cpuinfo has it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().partition("\n\n")[0].splitlines()
+    except OSError:
+        return "unknown"
+    fields = {key.strip(): value.strip() for key, _, value in (x.partition(":") for x in lines)}
+    return " ".join(
+        fields.get(key, "") for key in ("model name", "cpu family", "model", "stepping")
+    )
+
+
 def runs_here(target: Target) -> bool:
     return cpu_features().issuperset(required_features(target))
 

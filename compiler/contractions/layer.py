@@ -1,4 +1,4 @@
-"""One contraction with constant weights: its tile, and its weights packed for it.
+"""One contraction with constant weights: its choices of tiles, and its weights packed for one.
 
 Depends on nothing but what a `Layer` holds, so that layers can be packed in parallel.
 """
@@ -6,17 +6,18 @@ Depends on nothing but what a `Layer` holds, so that layers can be packed in par
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 
 import numpy as np
 
 from ..codegen.targets import Target
 from ..dialects.layout import Layout
 from ..dialects.tensors import Array
-from .chains import FULL_MENU, Menu
+from .chains import FULL_MENU
 from .geometry import Contraction, Grid, Runs, runs_of
-from .ordered_tile import choose_ordered_tile
+from .ordered_tile import Choice, rank_ordered_tiles
 from .packing import PackedGemm, k_width, pack_gemm, sample_blocks, unpack_gemm
-from .tile import Tile, choose_tile
+from .tile import Tile, rank_tiles
 
 
 @dataclass(frozen=True)
@@ -39,21 +40,32 @@ class Layer:
         return self.contraction.quantized and self.target.dot4 is None
 
     @property
+    def key(self) -> str:
+        """Equal for layers that have the same choices and take the same time."""
+        shape = (self.target.name, self.contraction, self.layout, self.grid, len(self.terms))
+        digest = sha256(repr(shape).encode())
+        for term in self.terms if self.in_forms else ():
+            digest.update(term.tobytes())
+        return digest.hexdigest()[:32]
+
+    @property
     def seconds(self) -> float:
         """What packing takes, roughly."""
         return sum(term.size for term in self.terms) * (1e-7 if self.in_forms else 3e-9)
 
 
-def pack_layer(layer: Layer) -> PackedGemm:
+def pack_layer(layer: Layer, choice: Choice | None = None) -> PackedGemm:
+    """`choice`: None for the first one that `rank_choices` gives."""
     c, runs, terms = layer.contraction, layer.runs, layer.terms
-    tile, menu = _choose_tile(layer)
-    packed = pack_gemm(c, runs, terms, tile, layer.target, menu)
+    choice = choice or rank_choices(layer)[0]
+    packed = pack_gemm(c, runs, terms, choice.tile, layer.target, choice.menu)
     weight = terms[0] if len(terms) == 1 else np.sum(terms, axis=0, dtype=np.int32)
     assert np.array_equal(unpack_gemm(c, runs, packed), weight)
     return packed
 
 
-def _choose_tile(layer: Layer) -> tuple[Tile, Menu]:
+def rank_choices(layer: Layer) -> tuple[Choice, ...]:
+    """The few with the least estimated times, best first."""
     c, runs, grid, target = layer.contraction, layer.runs, layer.grid, layer.target
     if layer.in_forms:
 
@@ -61,10 +73,9 @@ def _choose_tile(layer: Layer) -> tuple[Tile, Menu]:
             return sample_blocks(c, runs, layer.terms, Tile(1, n, target.lanes), most)
 
         count = len(runs.offsets) * len(layer.terms)
-        choice = choose_ordered_tile(target, grid, c.outputs, sampler, count)
-        return choice.tile, choice.menu
+        return rank_ordered_tiles(target, grid, c.outputs, sampler, count)
     width = k_width(c, runs, Tile(1, 1, target.lanes))
     steps = len(runs.offsets) * -(-width // c.k_step)
     pixel_bytes = layer.layout.channel_stride * c.strides[1] * (1 if c.quantized else 4)
-    tile = choose_tile(target, c.quantized, grid.rows, grid.columns, c.outputs, steps, pixel_bytes)
-    return tile, FULL_MENU
+    tiles = rank_tiles(target, c.quantized, grid.rows, grid.columns, c.outputs, steps, pixel_bytes)
+    return tuple(Choice(tile, FULL_MENU) for tile in tiles)

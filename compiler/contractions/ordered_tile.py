@@ -7,7 +7,7 @@ those are worth a loop, and what that costs for every number of pixels (cost.py)
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from .chains import OFFSET, PLAIN, Menu, shares, sort_blocks
 from .cost import free_registers, ports_of, steps_cycles
 from .forms import Form
 from .geometry import Grid
-from .tile import TILE_OVERHEAD, Tile, even_pieces, pieces
+from .tile import TILE_OVERHEAD, Tile, even_pieces, pieces, ranked
 
 _SAMPLE = 3
 _WIDEST = 3
@@ -37,12 +37,12 @@ class Choice:
     menu: Menu
 
 
-def choose_ordered_tile(
+def rank_ordered_tiles(
     target: Target, grid: Grid, channels: int, sampler: Sampler, runs: int
-) -> Choice:
-    """The choice with the least estimated time for the whole layer; a block reads so many runs."""
+) -> tuple[Choice, ...]:
+    """The choices with the least estimated times for the layer; a block reads so many runs."""
     vectors = -(-channels // target.lanes)
-    best: tuple[float, Choice] | None = None
+    estimates: dict[Hashable, tuple[float, Choice]] = {}
     for n in range(1, min(vectors, _WIDEST) + 1):
         sample = np.stack(sampler(n, _SAMPLE))
         run_steps = sample.shape[2] // runs
@@ -53,10 +53,9 @@ def choose_ordered_tile(
             if m > 1 and free_registers(m, n, target) < n * max(menu.longest, menu.longest_offset):
                 break
             cost = _layer_cycles(steps, m, n, target, grid, vectors)
-            if best is None or cost < 0.999 * best[0]:
-                best = (cost, Choice(Tile(m, n, target.lanes), menu))
-    assert best is not None
-    return best[1]
+            choice = Choice(Tile(m, n, target.lanes), menu)
+            estimates.setdefault((n, *even_pieces(grid.columns, m)), (cost, choice))
+    return ranked(list(estimates.values()))
 
 
 def _layer_cycles(

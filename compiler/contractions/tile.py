@@ -9,9 +9,11 @@ tiles of two sizes at most, one pixel apart, so that none is tiny. Int8 without 
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import lru_cache
 from math import gcd
+from typing import TypeVar
 
 from ..codegen.targets import Target
 
@@ -20,6 +22,10 @@ _STREAM_BYTES_PER_CYCLE = 24.0
 TILE_OVERHEAD = 30.0  # cycles to set up addresses and start the pipeline
 # The first-level cache of all x86 cores at hand: lines 4096 bytes apart compete for 8 or 12 places.
 _WAY_BYTES, _WAYS, LINE = 4096, 8, 64
+#: What is worth measuring (tuning.py): so many choices, at most so much slower than the best.
+_MOST, _SLOWEST = 4, 1.25
+
+Candidate = TypeVar("Candidate")
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,7 @@ def _pixels_per_set(m: int, pixel_bytes: int) -> int:
 
 
 @lru_cache(maxsize=4096)
-def choose_tile(
+def rank_tiles(
     target: Target,
     quantized: bool,
     rows: int,
@@ -82,30 +88,40 @@ def choose_tile(
     channels: int,
     steps: int,
     pixel_bytes: int = 0,
-) -> Tile:
-    """The tile with the least estimated time for rows × columns pixels and `steps` per tile.
+) -> tuple[Tile, ...]:
+    """The tiles with the least estimated times for rows × columns pixels and `steps` per tile.
 
     `pixel_bytes`: how far apart the inputs of neighbouring pixels lie."""
     recipe, lanes = _recipe(target, quantized), target.lanes
     vectors = -(-channels // lanes)
-    best: tuple[float, Tile] | None = None
+    estimates: dict[Hashable, tuple[float, Tile]] = {}
     for n in range(1, min(vectors, 6) + 1):
         for m in range(1, min(columns, 28) + 1):
             # The sums, the vectors of weights, one input.
             if m * n + n + 1 + recipe.scratch > target.registers:
                 continue
-            cost = 0.0
-            for m_count, m_size in even_pieces(columns, m):
+            cost, rows_of_sums = 0.0, even_pieces(columns, m)
+            for m_count, m_size in rows_of_sums:
                 for n_count, n_size in pieces(vectors, n):
                     tile = Tile(m_size, n_size, lanes)
                     epilogue = 8.0 * m_size * n_size / recipe.ports
                     step = _step_cycles(tile, recipe, pixel_bytes)
                     one = steps * step + epilogue + TILE_OVERHEAD
                     cost += rows * m_count * n_count * one
-            if best is None or cost < best[0] * 0.999:
-                best = (cost, Tile(m, n, lanes))
-    assert best is not None
-    return best[1]
+            estimates.setdefault((n, *rows_of_sums), (cost, Tile(m, n, lanes)))
+    return ranked(list(estimates.values()))
+
+
+def ranked(estimates: list[tuple[float, Candidate]]) -> tuple[Candidate, ...]:
+    """The choices with the least costs, best first. Of equals the earlier one."""
+    best, first = estimates[0]
+    for cost, choice in estimates:
+        if cost < best * 0.999:
+            best, first = cost, choice
+    others = [(cost, choice) for cost, choice in estimates if choice is not first]
+    others.sort(key=lambda estimate: estimate[0])
+    near = [choice for cost, choice in others if cost < best * _SLOWEST]
+    return first, *near[: _MOST - 1]
 
 
 def pieces(total: int, size: int) -> list[tuple[int, int]]:

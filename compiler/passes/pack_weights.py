@@ -5,16 +5,16 @@
     %d = graph.constant dense<…> : tensor<36864xui8>
     %w = graph.packed_weights %d {scheme = "gemm", tile = array<i64: 14, 2, 16>, …}
 
-Layers are packed in parallel, by contractions/layer.py, which also chooses the tile. Weights that
-kernels multiply as s8 have their zero point subtracted here, as several s8 terms where one does not
-reach; the op's zero point becomes 0. On targets without VNNI every block of channels also gets the
-order of its steps by proved form (contractions/forms.py). fp32 depthwise weights stay plain
-constants.
+Layers are packed in parallel, by contractions/layer.py, which also chooses the tiles, unless they
+are given. Weights that kernels multiply as s8 have their zero point subtracted here, as several s8
+terms where one does not reach; the op's zero point becomes 0. On targets without VNNI every block
+of channels also gets the order of its steps by proved form (contractions/forms.py). fp32 depthwise
+weights stay plain constants.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -29,6 +29,7 @@ from ..codegen.targets import Target, by_name
 from ..contractions.depthwise import depthwise_form, pack_depthwise
 from ..contractions.geometry import Anchor, as_oihw, contraction_of, grid_of, signed_terms
 from ..contractions.layer import Layer, pack_layer
+from ..contractions.ordered_tile import Choice
 from ..contractions.packing import PackedGemm
 from ..dialects import graph
 from ..dialects.layout import Layout
@@ -125,18 +126,30 @@ class PackWeights(ModulePass):
     target: str = "avx2"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        packers = list(_packers(op, by_name(self.target)))
-        gemms = []
-        with Parallel(pack_layer) as work:
-            for packer in packers:
-                if packer.is_depthwise:
-                    packer.pack_depthwise()
-                    continue
-                layer = packer.layer()
-                work.add(layer.seconds, layer)
-                gemms.append((packer, layer))
-            for (packer, layer), packed in zip(gemms, work.results(), strict=True):
-                packer.use(packed, layer.runs.merged)
+        pack_weights(op, by_name(self.target), {})
+
+
+def pack_weights(module: ModuleOp, target: Target, choices: Mapping[str, Choice]) -> None:
+    """`choices`: tiles by `Layer.key`."""
+    packers = list(_packers(module, target))
+    gemms = []
+    with Parallel(pack_layer) as work:
+        for packer in packers:
+            if packer.is_depthwise:
+                packer.pack_depthwise()
+                continue
+            layer = packer.layer()
+            work.add(layer.seconds, layer, choices.get(layer.key) if choices else None)
+            gemms.append((packer, layer))
+        for (packer, layer), packed in zip(gemms, work.results(), strict=True):
+            packer.use(packed, layer.runs.merged)
+
+
+def layers_of(module: ModuleOp, target: Target) -> Iterator[tuple[graph.KernelOp, Layer]]:
+    """The layers that have a tile."""
+    for packer in _packers(module, target):
+        if not packer.is_depthwise:
+            yield packer.kernel, packer.layer()
 
 
 def _packers(module: ModuleOp, target: Target) -> Iterator[_Packer]:

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lpc.compiler.codegen.targets import TARGETS, Target, by_name
 from lpc.compiler.contractions.geometry import Grid
-from lpc.compiler.contractions.ordered_tile import Choice, choose_ordered_tile
-from lpc.compiler.contractions.tile import choose_tile
+from lpc.compiler.contractions.ordered_tile import Choice, rank_ordered_tiles
+from lpc.compiler.contractions.tile import Tile, rank_tiles, ranked
 from lpc.compiler.dialects.tensors import Array
 
 SIZES = st.one_of(st.integers(1, 20), st.sampled_from((49, 56, 112, 196, 784, 3136, 12544)))
@@ -28,31 +28,32 @@ def test_fits(
     case: tuple[Target, bool], rows: int, columns: int, channels: int, steps: int
 ) -> None:
     target, quantized = case
-    tile = choose_tile(target, quantized, rows, columns, channels, steps)
-    assert tile.lanes == target.lanes
-    assert 1 <= tile.m <= columns
-    assert 1 <= tile.n <= -(-channels // tile.lanes)
-    # The sums, one input and the vectors of weights live at the same time.
-    assert tile.m * tile.n + tile.n + 1 <= target.registers
+    tiles = rank_tiles(target, quantized, rows, columns, channels, steps)
+    assert len(set(tiles)) == len(tiles) <= 4
+    for tile in tiles:
+        assert tile.lanes == target.lanes
+        assert 1 <= tile.m <= columns
+        assert 1 <= tile.n <= -(-channels // tile.lanes)
+        # The sums, one input and the vectors of weights live at the same time.
+        assert tile.m * tile.n + tile.n + 1 <= target.registers
 
 
 @pytest.mark.parametrize(("target", "quantized"), NATURAL, ids=lambda v: getattr(v, "name", v))
 def test_one_pixel_has_one_row_of_sums(target: Target, quantized: bool) -> None:
-    assert choose_tile(target, quantized, 1, 1, 1000, 512).m == 1
-    single = choose_tile(target, quantized, 1, 1, 1, 1)
-    assert (single.m, single.n) == (1, 1)
+    assert all(tile.m == 1 for tile in rank_tiles(target, quantized, 1, 1, 1000, 512))
+    assert rank_tiles(target, quantized, 1, 1, 1, 1) == (Tile(1, 1, target.lanes),)
 
 
 def test_large_layers_use_the_registers() -> None:
     target = by_name("avx512_vnni")
-    tile = choose_tile(target, True, 1, 3136, 256, 64)
+    tile = rank_tiles(target, True, 1, 3136, 256, 64)[0]
     assert tile.m * tile.n >= target.registers // 2
     assert tile.m > 1
 
 
-def chosen(
+def choices(
     target: Target, spread: float, columns: int = 196, channels: int = 64, steps: int = 64
-) -> Choice:
+) -> tuple[Choice, ...]:
     """For normally distributed weights."""
 
     def sampler(n: int, most: int) -> list[Array]:
@@ -60,7 +61,7 @@ def chosen(
         shape = (most, n * target.lanes, steps, 4)
         return list(np.clip(np.rint(generator.normal(0, spread, shape)), -127, 127).astype(np.int8))
 
-    return choose_ordered_tile(target, Grid(1, columns, True), channels, sampler, 1)
+    return rank_ordered_tiles(target, Grid(1, columns, True), channels, sampler, 1)
 
 
 @settings(max_examples=40)
@@ -74,15 +75,22 @@ def chosen(
 def test_ordered_tiles_fit(
     target: Target, spread: float, columns: int, channels: int, steps: int
 ) -> None:
-    choice = chosen(target, spread, columns, channels, steps)
-    tile, longest = choice.tile, max(choice.menu.longest, choice.menu.longest_offset)
-    assert 1 <= tile.m <= columns
-    assert 1 <= tile.n <= -(-channels // tile.lanes)
-    # The sums, ones, an input, a temporary, and the weights of the longest chain.
-    assert tile.m == 1 or tile.m * tile.n + 3 + longest * tile.n <= target.registers
+    for choice in choices(target, spread, columns, channels, steps):
+        tile, longest = choice.tile, max(choice.menu.longest, choice.menu.longest_offset)
+        assert 1 <= tile.m <= columns
+        assert 1 <= tile.n <= -(-channels // tile.lanes)
+        # The sums, ones, an input, a temporary, and the weights of the longest chain.
+        assert tile.m == 1 or tile.m * tile.n + 3 + longest * tile.n <= target.registers
 
 
 @pytest.mark.parametrize("target", OLDER, ids=lambda t: t.name)
 def test_small_weights_get_long_chains_and_large_ones_short_ones(target: Target) -> None:
-    assert chosen(target, 5).menu.longest == 4
-    assert chosen(target, 300).menu.longest < 4
+    assert choices(target, 5)[0].menu.longest == 4
+    assert choices(target, 300)[0].menu.longest < 4
+
+
+def test_ranked_are_the_best_and_near_it() -> None:
+    estimates = [(10.0, "a"), (9.995, "b"), (8.0, "c"), (9.0, "d"), (11.0, "e"), (8.5, "f")]
+    assert ranked(estimates) == ("c", "f", "d", "b")
+    assert ranked([(1.0, "a"), (1.3, "b")]) == ("a",)
+    assert ranked([(1.0, "a"), (0.9999, "b")]) == ("a", "b")

@@ -34,6 +34,7 @@ def test_commands_of_a_page(page: Path, tmp_path: Path, monkeypatch: pytest.Monk
     with demo.resource("digits_int8.onnx") as model:
         (tmp_path / "digits.onnx").write_bytes(model.read_bytes())
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LPC_TUNE_CACHE", str(tmp_path / "tune.json"))
     for arguments, error in commands(page):
         result = CliRunner().invoke(cli, shlex.split(arguments), prog_name="lpc")
         assert result.exit_code == (1 if error else 0), f"lpc {arguments}\n{result.stderr}"
