@@ -91,6 +91,15 @@ def test_binary_ops_broadcast(seed: int) -> None:
     bench.check()
 
 
+def test_single_channels_have_no_room_for_vectors() -> None:
+    """Rows that are not flat, because one operand is broadcast along them."""
+    g, bench = np.random.default_rng(7), Bench()
+    for shape in ((1, 2, 1), (3, 1), (2, 3, 5, 1)):
+        x, slope = bench.input(floats(g, shape)), bench.input(floats(g, (1,)))
+        bench.output(bench(graph.PReluOp(x, slope)), f"prelu {shape}")
+    bench.check()
+
+
 def test_every_unary_function() -> None:
     """All special values, and arguments around and between all interesting points."""
     g, bench = np.random.default_rng(5), Bench()

@@ -83,7 +83,7 @@ def lower_elementwise(
         image, y = b.div(unit, layout.h), b.rem(unit, layout.h)
         with b.loop(0, pixels) as xs:
             pixel = pixel_at(b, image, y, xs.variable)
-            size = padded if not flat and _roomy([*inputs, output]) else channels
+            size = padded if not flat and _roomy(inputs, output) else channels
             whole = size // _BLOCK * _BLOCK
             if whole:
                 with b.loop(0, whole, _BLOCK) as blocks:
@@ -95,6 +95,6 @@ def lower_elementwise(
     )
 
 
-def _roomy(tensors: list[TensorBuffer]) -> bool:
-    """Whether whole vectors stay inside every tensor's pixel."""
-    return all(t.padded or t.layout.c == 1 for t in tensors)
+def _roomy(inputs: list[TensorBuffer], output: TensorBuffer) -> bool:
+    """Whether whole vectors stay inside every tensor's pixel; single channels are broadcast."""
+    return output.padded and all(t.padded or t.layout.c == 1 < output.layout.c for t in inputs)
