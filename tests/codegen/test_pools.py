@@ -10,7 +10,7 @@ from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import ui8
 from support import EXAMPLES, SEEDS, Bench, extreme_codes, pick
 
-CHANNELS = (1, 3, 4, 8, 15, 16, 17, 32, 33, 64)
+CHANNELS = (1, 3, 4, 8, 15, 16, 17, 32, 33, 64, 65, 80, 97, 130)
 SIDES = (1, 2, 3, 5, 7, 8, 14)
 
 

@@ -17,12 +17,12 @@ from xdsl.ir import BlockArgument, SSAValue
 from ...dialects import graph
 from ...dialects.graph import ints
 from ...dialects.layout import LANES, Layout
-from ...dialects.loop import vector_of
+from ...dialects.loop import lanes_of, vector_of
 from ...dialects.tensors import is_code, shape_of
 from ..builder import Index, KernelBuilder, i8
 from .common import LoweredKernel, Parameters, buffers_of, fill_halo
 from .elementwise import pixel_at
-from .evaluate import Evaluator, Position, store_lanes
+from .evaluate import Evaluator, Position, store_codes
 from .vector_math import LoopMath
 
 
@@ -80,14 +80,28 @@ class PoolGenerator:
         with b.unit_loop() as unit:
             image, y = b.div(unit, layout.h), b.rem(unit, layout.h)
             with b.loop(0, layout.w) as xs:
-                with b.loop(0, whole, LANES) as blocks:
-                    self._pixel(image, y, xs.variable, blocks.variable, None)
+                start = 0
+                for lanes in sorted({self.block, LANES}, reverse=True):
+                    end = start + (whole - start) // lanes * lanes
+                    if end > start:
+                        with b.loop(start, end, lanes) as blocks:
+                            self._pixel(image, y, xs.variable, blocks.variable, lanes, None)
+                    start = end
                 if whole < layout.c:
-                    self._pixel(image, y, xs.variable, whole, layout.c - whole)
+                    self._pixel(image, y, xs.variable, whole, LANES, layout.c - whole)
         units = layout.n * layout.h
         return LoweredKernel(b.finish(), b.fingerprint, (self.parameters.blob(),), units, exec_type)
 
-    def _pixel(self, image: Index, y: Index, x: Index, channel: Index, count: int | None) -> None:
+    @property
+    def block(self) -> int:
+        """Channels whose taps are reduced together: what loops and addresses cost is shared."""
+        if not self._codes_in_memory:
+            return LANES
+        return 4 * LANES if isinstance(self.anchor, graph.MaxPoolOp) else 2 * LANES
+
+    def _pixel(
+        self, image: Index, y: Index, x: Index, channel: Index, lanes: int, count: int | None
+    ) -> None:
         """One output pixel, one block of channels."""
         b = self.b
         rows, columns = self.rows.bounds(b, y), self.columns.bounds(b, x)
@@ -95,35 +109,30 @@ class PoolGenerator:
         def tap(ky: Index, kx: Index) -> Position:
             source_y = b.add(rows[0], b.mul(ky, self.rows.dilation))
             source_x = b.add(columns[0], b.mul(kx, self.columns.dilation))
-            return Position(LANES, channel, pixel_at(b, image, source_y, source_x), count=count)
+            return Position(lanes, channel, pixel_at(b, image, source_y, source_x), count=count)
 
-        start, combine = self._reduction()
+        start, combine = self._reduction(lanes)
         with b.loop(rows[1], rows[2], carried=[start]) as kys:
             with b.loop(columns[1], columns[2], carried=list(kys.carried)) as kxs:
                 kxs.next = [combine(kxs.carried[0], tap(kys.variable, kxs.variable))]
             kys.next = list(kxs.results)
-        value = self._finish(kys.results[0], rows, columns)
-        at = Position(LANES, channel, pixel_at(b, image, y, x), {self.anchor.result: value}, count)
-        store_lanes(b, self.output, self.evaluator.value(self.kernel.yielded, at), at)
+        at = Position(lanes, channel, pixel_at(b, image, y, x), count=count)
+        if self._codes_are_maxima and self.kernel.yielded is self.anchor.result:
+            store_codes(b, self.output, kys.results[0], at)
+            return
+        at.known[self.anchor.result] = self._finish(kys.results[0], rows, columns)
+        self.evaluator.store(self.output, self.kernel.yielded, [at])
 
     # --- the three reductions ---------------------------------------------------------------------
 
-    def _reduction(self) -> tuple[SSAValue, Callable[[SSAValue, Position], SSAValue]]:
-        b, math, e = self.b, LoopMath(self.b, LANES), self.evaluator
+    def _reduction(self, lanes: int) -> tuple[SSAValue, Callable[[SSAValue, Position], SSAValue]]:
+        b, math, e = self.b, LoopMath(self.b, lanes), self.evaluator
         if isinstance(self.anchor, graph.QSumPoolOp):
-            zero_point = np.asarray([self.anchor.input_zero_point.value.data], np.int32)
-
-            def add_code(total: SSAValue, at: Position) -> SSAValue:
-                code = e.value(self.anchor.input, at)
-                if zero_point.any():
-                    code = math.isub(code, e.parameter(zero_point, at))
-                return math.iadd(total, code)
-
-            return math.integer(0), add_code
+            return math.integer(0), lambda t, at: math.iadd(t, e.value(self.anchor.input, at))
         if isinstance(self.anchor, graph.AvgPoolOp):
             return math.constant(-0.0), lambda t, at: math.add(t, e.value(self.anchor.input, at))
-        if self._codes_in_memory:
-            return b.constant(self._lowest_code, i8, LANES), self._max_codes
+        if self._codes_are_maxima:
+            return b.constant(self._lowest_code, i8, lanes), self._max_codes
         if self._on_codes:
             return math.integer(-128), lambda t, at: b.binary(
                 arith.MaxSIOp, t, e.value(self.anchor.input, at)
@@ -140,6 +149,11 @@ class PoolGenerator:
         return isinstance(self.anchor.input, BlockArgument) and self._on_codes
 
     @property
+    def _codes_are_maxima(self) -> bool:
+        """Whether taps and their maxima are bytes."""
+        return isinstance(self.anchor, graph.MaxPoolOp) and self._codes_in_memory
+
+    @property
     def _lowest_code(self) -> int:
         return 0 if self.inputs[0].dtype == np.uint8 else -128
 
@@ -147,8 +161,8 @@ class PoolGenerator:
         """Codes compare as bytes; nothing needs widening."""
         source = self.inputs[0]
         offset = self.b.add(at.pixel(source.layout), at.channel)
-        kind = vector_of(i8, LANES)
-        count = LANES if source.padded or at.count is None else at.count
+        kind = vector_of(i8, at.lanes)
+        count = at.lanes if source.padded or at.count is None else at.count
         codes = self.b.load_part(source.base, offset, kind, count)
         unsigned = source.dtype == np.uint8
         return self.b.binary(arith.MaxUIOp if unsigned else arith.MaxSIOp, largest, codes)
@@ -160,15 +174,30 @@ class PoolGenerator:
         columns: tuple[Index, Index, Index],
     ) -> SSAValue:
         """The anchor's result from the reduced taps."""
-        b, math = self.b, LoopMath(self.b, LANES)
+        b, lanes = self.b, lanes_of(total)
+        math = LoopMath(b, lanes)
+        if isinstance(self.anchor, graph.QSumPoolOp):
+            # Σ (a − z) = Σ a − n·z: one product a pixel, and no difference a tap.
+            zero_point = np.asarray([self.anchor.input_zero_point.value.data], np.int32)
+            if not zero_point.any():
+                return total
+            z = b.to_index(b.load(self.base, self.parameters.add(zero_point), i32))
+            surplus = b.from_index(b.mul(_taps_inside(b, rows, columns), z))
+            return math.isub(total, b.splat(surplus, lanes))
         if isinstance(self.anchor, graph.AvgPoolOp):
-            if self.anchor.count_include_pad.value.data:
-                count: Index = self.rows.kernel * self.columns.kernel
-            else:
-                count = b.mul(b.sub(rows[2], rows[1]), b.sub(columns[2], columns[1]))
+            count: Index = self.rows.kernel * self.columns.kernel
+            if not self.anchor.count_include_pad.value.data:
+                count = _taps_inside(b, rows, columns)
             number = b.convert("int_to_float", b.from_index(count), f32)
-            return math.div(total, b.splat(number, LANES))
-        if isinstance(self.anchor, graph.MaxPoolOp) and self._codes_in_memory:
+            return math.div(total, b.splat(number, lanes))
+        if self._codes_are_maxima:
             unsigned = self.inputs[0].dtype == np.uint8
             return b.convert("zext" if unsigned else "sext", total, i32)
         return total
+
+
+def _taps_inside(
+    b: KernelBuilder, rows: tuple[Index, Index, Index], columns: tuple[Index, Index, Index]
+) -> Index:
+    """How many taps of a window are pixels; windows may lie outside altogether."""
+    return b.mul(b.maximum(b.sub(rows[2], rows[1]), 0), b.maximum(b.sub(columns[2], columns[1]), 0))
