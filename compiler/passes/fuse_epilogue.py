@@ -30,6 +30,7 @@ from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
 from ..dialects import graph
+from ..dialects.shapes import Shape
 from ..dialects.tensors import is_code, shape_of
 from .kernel_classes import (
     ANCHORS,
@@ -69,6 +70,15 @@ def takes_producers(op: Operation) -> bool:
     return isinstance(op, (*POOLS, *ROWS))
 
 
+def _is_held(shape: Shape, result: Shape) -> bool:
+    """Whether an operand is as large as the result, or one value per channel of a whole image.
+
+    Kernels convert the latter, such as a gate, once for a row of pixels."""
+    return shape == result or (
+        len(shape) == len(result) == 4 and shape[1:] == (1, 1, result[3]) and result[3] > 1
+    )
+
+
 def is_deferred(op: Operation) -> bool:
     """A cheap producer of reals from codes, all of whose users will take a copy of it."""
     return (
@@ -79,7 +89,7 @@ def is_deferred(op: Operation) -> bool:
             takes_producers(use.operation)
             or (
                 is_elementwise(use.operation)
-                and shape_of(use.operation.results[0]) == shape_of(op.results[0])
+                and _is_held(shape_of(op.results[0]), shape_of(use.operation.results[0]))
             )
             for use in op.results[0].uses
         )

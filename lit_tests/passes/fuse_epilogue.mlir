@@ -56,3 +56,21 @@ func.func @gathered_concat(%x: tensor<2x3xui8>, %y: tensor<2x1xui8>) -> (tensor<
   %b = graph.gather %c, %j {axis = 1 : i64} : (tensor<2x4xui8>, tensor<2xi64>) -> tensor<2x2xui8>
   func.return %a, %b : tensor<2x2xui8>, tensor<2x2xui8>
 }
+
+// A gate has one value per channel of an image: the multiplication reads its codes.
+// CHECK-LABEL: func.func @gate(
+// CHECK-NEXT:    %{{.*}} = "graph.kernel"(%x, %g) ({
+// CHECK-NEXT:    ^{{.*}}(%{{.*}}: tensor<1x4x4x8xui8>, %{{.*}}: tensor<1x1x1x8xui8>):
+// CHECK-NEXT:      graph.dequantize
+// CHECK-NEXT:      graph.dequantize
+// CHECK-NEXT:      graph.mul
+// CHECK-NEXT:      graph.quantize
+// CHECK-NEXT:      graph.yield
+// CHECK-NOT:     graph.kernel
+func.func @gate(%x: tensor<1x4x4x8xui8>, %g: tensor<1x1x1x8xui8>) -> tensor<1x4x4x8xui8> {
+  %a = graph.dequantize %x {scale = array<f32: 0.1>, zero_point = array<i32: 3>, axis = 3 : i64} : (tensor<1x4x4x8xui8>) -> tensor<1x4x4x8xf32>
+  %b = graph.dequantize %g {scale = array<f32: 0.1>, zero_point = array<i32: 0>, axis = 3 : i64} : (tensor<1x1x1x8xui8>) -> tensor<1x1x1x8xf32>
+  %m = graph.mul %a, %b : (tensor<1x4x4x8xf32>, tensor<1x1x1x8xf32>) -> tensor<1x4x4x8xf32>
+  %q = graph.quantize %m {scale = array<f32: 0.1>, zero_point = array<i32: 3>, axis = 3 : i64, qmin = 0 : i64, qmax = 255 : i64} : (tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xui8>
+  func.return %q : tensor<1x4x4x8xui8>
+}

@@ -62,3 +62,17 @@ func.func @concat_with_another_reader(%x: tensor<2x3xui8>, %y: tensor<2x1xui8>) 
   %a = graph.gather %c, %i {axis = 1 : i64} : (tensor<2x4xui8>, tensor<2xi64>) -> tensor<2x2xui8>
   func.return %c, %a : tensor<2x4xui8>, tensor<2x2xui8>
 }
+
+// One value per pixel would be converted again for every block of channels: once, in memory.
+// CHECK-LABEL: func.func @pixel_mask(
+// CHECK:         %[[M:.*]] = "graph.kernel"(%g)
+// CHECK:           graph.dequantize
+// CHECK-NEXT:      graph.yield
+// CHECK:         "graph.kernel"(%x, %[[M]])
+// CHECK:           graph.mul
+func.func @pixel_mask(%x: tensor<1x4x4x8xui8>, %g: tensor<1x4x4x1xui8>) -> tensor<1x4x4x8xf32> {
+  %a = graph.dequantize %x {scale = array<f32: 0.1>, zero_point = array<i32: 3>, axis = 3 : i64} : (tensor<1x4x4x8xui8>) -> tensor<1x4x4x8xf32>
+  %b = graph.dequantize %g {scale = array<f32: 0.1>, zero_point = array<i32: 0>, axis = 3 : i64} : (tensor<1x4x4x1xui8>) -> tensor<1x4x4x1xf32>
+  %m = graph.mul %a, %b : (tensor<1x4x4x8xf32>, tensor<1x4x4x1xf32>) -> tensor<1x4x4x8xf32>
+  func.return %m : tensor<1x4x4x8xf32>
+}

@@ -209,7 +209,22 @@ def add_residual(bench: Bench, g: np.random.Generator) -> None:
     bench.output(value, f"codes, {kind} {shape}")
 
 
-CASES = (add_quantize, add_requantize, add_dequantize, add_codes, add_cast, add_residual)
+def add_gate(bench: Bench, g: np.random.Generator) -> None:
+    """Squeeze and excite: one factor per channel, from codes through a table, for all pixels."""
+    n, h, w, c = (*(int(size) for size in g.integers(1, 6, 3)), int(pick(g, (*LENGTHS, 144))))
+    x = bench.input(extreme_codes(g, (n, h, w, c), pick(g, (np.uint8, np.int8))))
+    gate = bench.input(extreme_codes(g, (int(pick(g, (1, n))), 1, 1, c), np.uint8))
+    if g.random() < 0.5:
+        gate = bench(graph.LutOp(gate, extreme_codes(g, (256,), np.uint8)))
+    count = int(pick(g, (1, c)))
+    real = bench(graph.DequantizeOp(x, g.uniform(0.01, 0.1, count).astype(np.float32), 7, 3))
+    factor = bench(graph.DequantizeOp(gate, 1 / 255, 0, 3))
+    sides = (real, factor) if g.random() < 0.5 else (factor, real)
+    value = bench(graph.QuantizeOp(bench(graph.MulOp(*sides)), 0.02, 9, ui8, 3))
+    bench.output(value, f"gate {(n, h, w, c)} {count} scales")
+
+
+CASES = (add_quantize, add_requantize, add_dequantize, add_codes, add_cast, add_residual, add_gate)
 
 
 @given(SEEDS)

@@ -1,7 +1,8 @@
 """Kernels without an anchor: elementwise ops over whole tensors, row by row.
 
 Where every tensor is dense along a row and every constant is one value, a row is one run of W·C
-elements; otherwise the channels of each pixel are.
+elements; otherwise the channels of each pixel are. An operand with one value per channel for all
+pixels (the gate of squeeze-and-excite) is converted once a row: blocks of channels go outside.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from ..builder import Index, KernelBuilder
 from .common import LoweredKernel, Parameters, TensorBuffer, buffers_of, fill_halo
 from .evaluate import Evaluator, Position
 
-#: Elements that a loop step treats together.
+#: Elements that a loop step treats together …
 _BLOCK = 4 * LANES
+#: … and where the reals of an operand stay in registers while the pixels of a row go by.
+_HELD_BLOCK = 2 * LANES
 
 
 def pixel_at(b: KernelBuilder, image: Index, y: Index, x: Index) -> Callable[[Layout], Index]:
@@ -79,20 +82,38 @@ def lower_elementwise(
         ]
         evaluator.store(output, kernel.yielded, positions)
 
+    def row(image: Index, y: Index, channel: Index, size: int) -> None:
+        """`size` channels of all pixels of a row."""
+        with b.loop(0, pixels) as xs:
+            block(pixel_at(b, image, y, xs.variable), channel, size)
+
+    size = padded if not flat and _roomy(inputs, output) else channels
     with b.unit_loop() as unit:
         image, y = b.div(unit, layout.h), b.rem(unit, layout.h)
-        with b.loop(0, pixels) as xs:
-            pixel = pixel_at(b, image, y, xs.variable)
-            size = padded if not flat and _roomy(inputs, output) else channels
-            whole = size // _BLOCK * _BLOCK
-            if whole:
-                with b.loop(0, whole, _BLOCK) as blocks:
-                    block(pixel, blocks.variable, _BLOCK)
-            if whole < size:
-                block(pixel, whole, size - whole)
+        if not flat and any(_per_row(tensor.layout, layout) for tensor in inputs):
+            _blocks(b, size, _HELD_BLOCK, lambda channel, size: row(image, y, channel, size))
+        else:
+            with b.loop(0, pixels) as xs:
+                pixel = pixel_at(b, image, y, xs.variable)
+                _blocks(b, size, _BLOCK, lambda channel, size: block(pixel, channel, size))
     return LoweredKernel(
         b.finish(), b.fingerprint, (parameters.blob(),), layout.n * layout.h, exec_type
     )
+
+
+def _blocks(b: KernelBuilder, size: int, step: int, body: Callable[[Index, int], None]) -> None:
+    """`body(first channel, how many)` for blocks of `step` channels and for what is left."""
+    whole = size // step * step
+    if whole:
+        with b.loop(0, whole, step) as blocks:
+            body(blocks.variable, step)
+    if whole < size:
+        body(whole, size - whole)
+
+
+def _per_row(layout: Layout, result: Layout) -> bool:
+    """Whether a tensor has one value per channel for all pixels of a row, as a gate has."""
+    return layout.w == 1 < result.w and layout.c > 1
 
 
 def _roomy(inputs: list[TensorBuffer], output: TensorBuffer) -> bool:
