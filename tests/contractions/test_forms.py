@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from chain_semantics import adversarial_inputs, assert_chains_exact, exact, executed
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lpc.compiler.codegen.instructions import BY_NAME
 from lpc.compiler.contractions.chains import FULL_MENU, Menu, SortedBlock, sort_blocks
 from lpc.compiler.contractions.forms import (
     CENTRED,
@@ -22,17 +22,12 @@ from lpc.compiler.contractions.forms import (
     WIDE,
     Form,
     StepOrder,
-    chain_offsets,
-    chains_of,
     verify_order,
 )
 from lpc.compiler.contractions.packing import natural_order
 from lpc.compiler.dialects.tensors import Array
 
 EXTREMES = (-128, -127, -66, -65, -64, -63, -33, -32, -1, 0, 1, 32, 33, 63, 64, 65, 66, 127)
-MADDUBS = BY_NAME["vpmaddubsw.256"].semantics
-MADDWD = BY_NAME["vpmaddwd.256"].semantics
-SIGN = BY_NAME["vpsignb.256"].semantics
 
 
 @st.composite
@@ -64,58 +59,6 @@ def inputs_of(block: SortedBlock, codes: Array) -> Array:
     return np.asarray(flat[..., block.order.starts[:, None] + np.arange(4)])
 
 
-def adversarial_inputs(weights: Array) -> Array:
-    """Codes [inputs, steps, 4]: all that a channel's weights make large, and all edges."""
-    rows = [np.where(weights > 0, 255, 0), np.where(weights < 0, 255, 0)]
-    edges = [np.full((1, *weights.shape[1:]), a) for a in (0, 1, 127, 128, 129, 254, 255)]
-    random = np.random.default_rng(0).integers(0, 256, (4, *weights.shape[1:]))
-    return np.concatenate([*rows, *edges, random]).astype(np.uint8)
-
-
-def flat(array: Array, dtype: type[np.generic]) -> Array:
-    return np.ascontiguousarray(array, dtype).reshape(-1)
-
-
-def executed(form: Form, a: Array, w: Array, start: Array) -> Array:
-    """One chain as instructions: codes and weights [..., chain, 4] as they meet, and the halves
-    [..., 2] that it starts from; i32 [...]."""
-    if form is WIDE:
-        even, odd = (
-            MADDWD(flat(a[..., i::2], np.int16), flat(w[..., i::2], np.int16)) for i in (0, 1)
-        )
-        return (even + odd).reshape(a.shape[:-2])
-    sums = flat(np.broadcast_to(start, (*a.shape[:-2], 2)), np.int16)
-    for k in range(form.chain):
-        codes, weights = flat(a[..., k, :], np.uint8), flat(w[..., k, :], np.int8)
-        if form.centred:
-            offset = (codes ^ 0x80).view(np.int8)
-            negated = np.subtract(np.int8(0), offset)  # wraps: −128 stays
-            weights = SIGN(weights, offset)
-            codes = np.maximum(offset, negated).view(np.uint8)
-            codes = np.where(offset == -128, np.uint8(128), codes)
-        sums = sums + MADDUBS(codes, weights)  # wraps in 16 bits
-    assert sums.dtype == np.int16
-    return MADDWD(sums, np.ones_like(sums)).reshape(a.shape[:-2])
-
-
-def exact(form: Form, a: Array, w: Array, start: Array) -> Array:
-    codes = a.astype(np.int64) - (128 if form.centred else 0)
-    products = (codes * w.astype(np.int64)).sum((-1, -2))
-    return np.asarray(products + start.astype(np.int64).sum(-1))
-
-
-def assert_chains_exact(panel: Array, counts: tuple[int, ...], inputs: Array) -> None:
-    """`panel`, `inputs`: in kernel order."""
-    starts = iter(chain_offsets(panel, counts).reshape(-1, len(panel), 2))
-    for form, chains in chains_of(counts):
-        for chain in chains:
-            start = next(starts) if form.offset else np.zeros((len(panel), 2), np.int16)
-            a, w = np.broadcast_arrays(inputs[:, None, chain], panel[None, :, chain])
-            np.testing.assert_array_equal(
-                executed(form, a, w, start), exact(form, a, w, start), form.name
-            )
-
-
 @settings(max_examples=150)
 @given(weights=blocks(), longest=st.integers(1, 4), longest_offset=st.integers(1, 4))
 def test_every_chain_is_exact_on_adversarial_inputs(
@@ -130,7 +73,7 @@ def test_every_chain_is_exact_on_adversarial_inputs(
         assert not count or form.chain <= max(1, allowed)
     assert verify_order(block.panel, order.counts)
     inputs = inputs_of(block, adversarial_inputs(weights))
-    assert_chains_exact(block.panel, order.counts, inputs)
+    assert_chains_exact(block.panel, order.counts, inputs[:, None])
     np.testing.assert_array_equal(natural_order(block.panel, order, weights.shape[1]), weights)
 
 
@@ -143,7 +86,7 @@ def test_whatever_is_verified_is_exact(weights: Array, data: st.DataObject) -> N
     panel = weights[:, : chains * form.chain]
     counts = tuple(chains if f is form else 0 for f in FORMS)
     if chains and verify_order(panel, counts):
-        assert_chains_exact(panel, counts, adversarial_inputs(panel))
+        assert_chains_exact(panel, counts, adversarial_inputs(panel)[:, None])
 
 
 @settings(max_examples=50)
@@ -181,11 +124,11 @@ def test_bounds_are_tight(form: Form, within: list[int], beyond: list[int]) -> N
     menu = Menu(1, 4) if form.offset else FULL_MENU
     assert sort_one(good, menu).order.counts == single(form)
     assert verify_order(good, single(form))
-    assert_chains_exact(good, single(form), adversarial_inputs(good))
+    assert_chains_exact(good, single(form), adversarial_inputs(good)[:, None])
     assert sort_one(bad, menu).order.counts != single(form)
     assert not verify_order(bad, single(form))
     with pytest.raises(AssertionError):  # the instructions do go wrong there
-        assert_chains_exact(bad, single(form), adversarial_inputs(bad))
+        assert_chains_exact(bad, single(form), adversarial_inputs(bad)[:, None])
 
 
 @pytest.mark.parametrize("value", [-128, -127, 127])
