@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import given
-from lpc.compiler.codegen.targets import TARGETS, Target
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array, shape_of, ui8
 from support import EXAMPLES, SEEDS, Bench, extreme_codes, pick
@@ -179,24 +177,6 @@ def test_random_depthwise_convolutions(seed: int) -> None:
     for _ in range(6):
         add_case(bench, g, draw_shape(g, depthwise=True))
     bench.check()
-
-
-@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
-def test_sums_at_the_extremes(target: Target) -> None:
-    """Inputs of 255 with weights of ±127, and inputs chosen against the signs of the weights."""
-    g, bench = np.random.default_rng(1), Bench()
-    for k in (1, 2, 3, 4, 5, 63, 64, 65, 576, 4608):
-        weight = np.where(np.arange(4)[:, None] < 2, 127, -127) * np.ones((4, k), np.int64)
-        weight[1::2] = np.where(g.random((2, k)) < 0.5, 127, -128)
-        against = np.where(weight[1] > 0, 255, 0)
-        rows = np.stack([np.full(k, 255), against, 255 - against]).astype(np.uint8)
-        x = bench.input(rows.reshape(1, 1, 3, k))
-        w = bench.constant(weight.astype(np.int8).reshape(4, k, 1, 1))
-        bench.output(bench(graph.QConv2dOp(x, w, layout="nhwc")), f"K = {k}")
-        y = bench.input(rows)
-        matrix = bench.constant(np.ascontiguousarray(weight.T.astype(np.int8)))
-        bench.output(bench(graph.QMatMulOp(y, matrix)), f"matmul, K = {k}")
-    bench.check([target])
 
 
 def test_weights_at_the_limit_of_pair_sums() -> None:
