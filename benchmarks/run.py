@@ -7,6 +7,7 @@ All engines of a model take turns within one run; only ratios from one run mean 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from importlib.util import find_spec
@@ -213,7 +214,8 @@ def main(
     write_docs: bool,
 ) -> None:
     """Time lpc and its peers on the model zoo, and print tables."""
-    console = Console()
+    # The widest table; without a terminal rich would cut figures off at 80 columns.
+    console = Console(width=None if sys.stdout.isatty() else 120)
     wanted = engines or tuple(ENGINES)
     for engine in wanted:
         if not is_installed(engine):

@@ -6,6 +6,8 @@ AVX-512 but without VNNI tells them apart. One process holds one CPU model, so t
 
 from __future__ import annotations
 
+import ctypes
+import mmap
 import subprocess
 import sys
 from pathlib import Path
@@ -94,3 +96,19 @@ def test_cpu_without_vnni(target: str, library: Path, digits: np.ndarray) -> Non
         assert result.stdout.strip() == str(answer)
     else:
         assert "invalid opcode" in result.stdout
+
+
+def test_a_byte_is_inserted_from_where_the_instruction_says() -> None:
+    """The decoder of the emulated CPU needs help with the displacement of EVEX vpinsrb."""
+    code = bytes.fromhex(
+        "62a14d00eff6"  # vpxord %xmm22, %xmm22, %xmm22
+        "62e34d0020772101"  # vpinsrb $1, 0x21(%rdi), %xmm22, %xmm22
+        "62e17c081136"  # vmovups %xmm22, (%rsi)
+        "c3"
+    )
+    memory = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    memory.write(code)
+    function = ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(memory)))
+    source, result = np.arange(128, dtype=np.uint8), np.full(16, 99, np.uint8)
+    emulator().call(function, source.ctypes.data, result.ctypes.data)
+    assert result.tolist() == [0, 0x21] + [0] * 14

@@ -34,11 +34,7 @@ def cut_windows(weights: Array, run_steps: int) -> tuple[Array, Array]:
     size = 4 * run_steps
     rows = weights.reshape(blocks, channels, steps // run_steps, size)
     fits = _pairs_fit(rows)
-    windows = [
-        [(o + run * size, p + run * size, q + run * size)
-         for run, row in enumerate(block) for o, p, q in windows_of_run(row.tobytes(), size)]
-        for block in fits
-    ]  # fmt: skip
+    windows = [_windows_of_block(block) for block in fits]
     most = max(map(len, windows))
     table = np.full((blocks, most, 3), -1, np.int64)
     for block, found in enumerate(windows):
@@ -55,10 +51,20 @@ def cut_windows(weights: Array, run_steps: int) -> tuple[Array, Array]:
 def _pairs_fit(rows: Array) -> Array:
     """[blocks, runs, bytes]: whether weights i and i + 1 may meet in a 16-bit sum."""
     wide = rows.astype(np.int16)
-    fits = np.ones((*rows.shape[0:1], *rows.shape[2:]), bool)
+    fits = np.ones((rows.shape[0], *rows.shape[2:]), bool)
     for part in (np.maximum(wide, 0), np.maximum(-wide, 0)):
         fits[..., :-1] &= (part[..., :-1] + part[..., 1:]).max(1) <= PAIR_LIMIT
     return fits
+
+
+def _windows_of_block(fits: Array) -> list[Window]:
+    """Of all runs, one after another; `fits`: [runs, bytes]."""
+    size = fits.shape[1]
+    return [
+        (first + run * size, begin + run * size, end + run * size)
+        for run, row in enumerate(fits)
+        for first, begin, end in windows_of_run(row.tobytes(), size)
+    ]
 
 
 def windows_of_run(fits: bytes, size: int) -> list[Window]:

@@ -2,7 +2,7 @@
 
     a = dequantize(p; sa, za)    b = dequantize(q; sb, zb)
 
-    quantize(a + b; s, z)  ⇒  quantize(dequantize(p; sa/s, 0) + (dequantize(q; sb/s, 0) + c); 1, z)
+    quantize(a + b; s, z)  ⇒  quantize((dequantize(p; sa/s, 0) + dequantize(q; sb/s, 0)) + c; 1, z)
                                                                   c = −za·sa/s − zb·sb/s
     quantize(a · b; s, z)  ⇒  quantize(dequantize(p; 1, za) · dequantize(q; sa·sb/s, zb); 1, z)
 
@@ -35,7 +35,7 @@ from ..dialects import graph
 from ..dialects.tensors import Array, is_code, shape_of, type_of, value_dtype
 from ..numerics import dequantize, quantize
 from .grids import Grid
-from .rewriting import defining, replace, rewrite
+from .rewriting import defining, inherit_layer, replace, rewrite
 
 #: Units in the last place by which each constant is moved, the smallest moves first.
 _MOVES = sorted(product(range(-4, 5), repeat=3), key=lambda moves: sum(map(abs, moves)))
@@ -45,7 +45,7 @@ _SLACK = 1e-3
 
 @dataclass(frozen=True)
 class Terms:
-    """The new constants, f32: of the first and second operand, and added to the second.
+    """The new constants, f32: of the first and second operand, and added to their sum.
 
     `zero_points`: what the operands subtract."""
 
@@ -60,10 +60,14 @@ class Combination:
     """quantize([relu] (dequantize(a) ∘ dequantize(b))), ∘ being addition or multiplication."""
 
     root: graph.QuantizeOp
+    inner: graph.AddOp | graph.MulOp
     a: graph.DequantizeOp
     b: graph.DequantizeOp
-    adds: bool
     relu: bool
+
+    @property
+    def adds(self) -> bool:
+        return isinstance(self.inner, graph.AddOp)
 
     @staticmethod
     def of(root: graph.QuantizeOp) -> Combination | None:
@@ -80,7 +84,7 @@ class Combination:
         a, b = _codes_of(op.lhs), _codes_of(op.rhs)
         if a is None or b is None:
             return None
-        return Combination(root, a, b, isinstance(op, graph.AddOp), relu)
+        return Combination(root, op, a, b, relu)
 
     @property
     def zero_point(self) -> int:
@@ -124,9 +128,8 @@ class Combination:
         )
         if not self.adds:
             return np.asarray(a * (b * terms.second))
-        second = b * terms.second
-        second = second + terms.constant if terms.constant else second
-        return np.asarray(a * terms.first + second)
+        total = a * terms.first + b * terms.second
+        return np.asarray(total + terms.constant if terms.constant else total)
 
     def codes(self, reals: Array, qmin: int) -> Array:
         one, z = np.ones(1, np.float32), np.asarray([self.zero_point])
@@ -203,7 +206,7 @@ class AbsorbScale(RewritePattern):
 
 
 def _combined(combination: Combination, terms: Terms) -> list[Operation]:
-    """The ops in front of the quantize."""
+    """The ops in front of the quantize, in the source layers of those that they replace."""
     a, b = (
         graph.DequantizeOp(op.input, scale, zero_point)
         for op, scale, zero_point in zip(
@@ -213,13 +216,16 @@ def _combined(combination: Combination, terms: Terms) -> list[Operation]:
             strict=True,
         )
     )
-    if not combination.adds:
-        return [a, b, graph.MulOp(a.result, b.result)]
-    if not terms.constant:
-        return [a, b, graph.AddOp(a.result, b.result)]
-    constant = graph.ConstantOp(np.full((1,) * len(shape_of(b.result)), terms.constant))
-    shifted = graph.AddOp(b.result, constant.result)
-    return [a, b, constant, shifted, graph.AddOp(a.result, shifted.result)]
+    inherit_layer(a, combination.a)
+    inherit_layer(b, combination.b)
+    inner: graph.BinaryOp = type(combination.inner)(a.result, b.result)
+    added: list[Operation] = [inner]
+    if terms.constant:
+        constant = graph.ConstantOp(np.full((1,) * len(shape_of(inner.result)), terms.constant))
+        added += [constant, graph.AddOp(inner.result, constant.result)]
+    for op in added:
+        inherit_layer(op, combination.inner)
+    return [a, b, *added]
 
 
 @dataclass(frozen=True)

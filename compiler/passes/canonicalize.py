@@ -6,7 +6,6 @@
     x + 0 = x − 0 = x · 1 = x / 1 = x       when the constant does not widen the shape
     f(broadcast(x), y) = f(x, y)            elementwise f, same result shape
     gather(x, [lo, …, hi − 1]) = reshape(slice(x))
-    slice(gather(x, i)) = gather(x, slice(i))           both along one axis
     clamp(clamp(x; a, b); c, d) = clamp(x; clamp(a; c, d), clamp(b; c, d))      relu = clamp(0, ∞)
 
 Constants are folded with the interpreter, so a folded value is the value the op would have
@@ -60,7 +59,6 @@ class CanonicalizePass(ModulePass):
             DropBroadcast(),
             MergeClamps(),
             GatherToSlice(),
-            SliceOfGather(),
         )
         rewrite(op, patterns)
         while remove_duplicates(op):
@@ -232,24 +230,6 @@ class GatherToSlice(RewritePattern):
         starts[axis], limits[axis] = low, high
         part = graph.SliceOp(op.input, starts, limits, [1] * len(shape))
         replace(rewriter, op, [part, graph.ReshapeOp(part.result, shape_of(op.result))])
-
-
-class SliceOfGather(RewritePattern):
-    """A slice of a gather, along the axis of the gather alone, gathers fewer elements."""
-
-    @op_type_rewrite_pattern
-    def match_and_rewrite(self, op: graph.SliceOp, rewriter: PatternRewriter) -> None:
-        gather = defining(op.input, graph.GatherOp)
-        indices = None if gather is None else constant_of(gather.indices)
-        if gather is None or indices is None or indices.ndim != 1:
-            return
-        axis, kept = gather.axis.value.data, list(shape_of(op.input))
-        kept[axis] = shape_of(op.result)[axis]
-        if tuple(kept) != shape_of(op.result):
-            return
-        start, limit, step = (graph.ints(v)[axis] for v in (op.starts, op.limits, op.steps))
-        fewer = graph.ConstantOp(np.ascontiguousarray(indices[start:limit:step]))
-        replace(rewriter, op, [fewer, graph.GatherOp(gather.input, fewer.result, axis)])
 
 
 # --- duplicates -----------------------------------------------------------------------------------

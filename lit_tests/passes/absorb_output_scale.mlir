@@ -12,8 +12,8 @@ func.func @residual(%p: tensor<1x4x4x8xui8>, %q: tensor<1x4x4x8xui8>) -> tensor<
 // CHECK-LABEL: func.func @residual
 // CHECK-NEXT:    graph.dequantize %p {scale = array<f32: 2.500000e-01>, zero_point = array<i32: 0>
 // CHECK-NEXT:    graph.dequantize %q {scale = array<f32: 1.250000e-01>, zero_point = array<i32: 0>
-// CHECK-NEXT:    graph.constant {value = dense<-7.500000e-01>
 // CHECK-NEXT:    graph.add
+// CHECK-NEXT:    graph.constant {value = dense<-7.500000e-01>
 // CHECK-NEXT:    graph.add
 // CHECK-NEXT:    graph.quantize {{.*}}scale = array<f32: 1.000000e+00>, zero_point = array<i32: 5>, axis = 3 : i64, qmin = 5 : i64, qmax = 255 : i64
 // CHECK-NEXT:    func.return

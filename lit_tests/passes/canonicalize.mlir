@@ -119,17 +119,6 @@ func.func @gather_of_a_range(%0: tensor<5x2xf32>) -> tensor<1x3x2xf32> {
   func.return %2 : tensor<1x3x2xf32>
 }
 
-// CHECK-LABEL: func.func @slice_of_a_gather(
-// CHECK-NEXT:  %1 = graph.constant {value = dense<[4, 3]> : tensor<2xi64>} : tensor<2xi64>
-// CHECK-NEXT:  %2 = graph.gather %0, %1 {axis = 1 : i64} : (tensor<2x5xf32>, tensor<2xi64>) -> tensor<2x2xf32>
-// CHECK-NEXT:  func.return %2 : tensor<2x2xf32>
-func.func @slice_of_a_gather(%0: tensor<2x5xf32>) -> tensor<2x2xf32> {
-  %1 = graph.constant {value = dense<[0, 4, 1, 3]> : tensor<4xi64>} : tensor<4xi64>
-  %2 = graph.gather %0, %1 {axis = 1 : i64} : (tensor<2x5xf32>, tensor<4xi64>) -> tensor<2x4xf32>
-  %3 = graph.slice %2 {starts = array<i64: 0, 1>, limits = array<i64: 2, 4>, steps = array<i64: 1, 2>} : (tensor<2x4xf32>) -> tensor<2x2xf32>
-  func.return %3 : tensor<2x2xf32>
-}
-
 // Dead and duplicate ops.
 // CHECK-LABEL: func.func @dead(
 // CHECK-NEXT:  func.return %0 : tensor<2xf32>

@@ -60,17 +60,6 @@ func.func @gather_out_of_order(%0: tensor<5x2xf32>) -> tensor<3x2xf32> {
   func.return %2 : tensor<3x2xf32>
 }
 
-// A slice along another axis than the gather.
-// CHECK-LABEL: func.func @slice_across_a_gather(
-// CHECK:         graph.gather
-// CHECK-NEXT:    graph.slice
-func.func @slice_across_a_gather(%0: tensor<2x5xf32>) -> tensor<1x3xf32> {
-  %1 = graph.constant {value = dense<[0, 3, 1, 4]> : tensor<4xi64>} : tensor<4xi64>
-  %2 = graph.gather %0, %1 {axis = 1 : i64} : (tensor<2x5xf32>, tensor<4xi64>) -> tensor<2x4xf32>
-  %3 = graph.slice %2 {starts = array<i64: 0, 1>, limits = array<i64: 1, 4>, steps = array<i64: 1, 1>} : (tensor<2x4xf32>) -> tensor<1x3xf32>
-  func.return %3 : tensor<1x3xf32>
-}
-
 // Another parameter, another value.
 // CHECK-LABEL: func.func @different(
 // CHECK-NEXT:  %1 = graph.softmax %0 {axis = 0 : i64} : (tensor<2x2xf32>) -> tensor<2x2xf32>

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
+from lpc.compiler.codegen.targets import TARGETS, Target
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array, shape_of, ui8
 from support import EXAMPLES, SEEDS, Bench, extreme_codes, pick
@@ -177,6 +179,24 @@ def test_random_depthwise_convolutions(seed: int) -> None:
     for _ in range(6):
         add_case(bench, g, draw_shape(g, depthwise=True))
     bench.check()
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+def test_windows_at_the_extremes(target: Target) -> None:
+    """3×3 and depthwise: all inputs 255 with all weights at one end, and alternating ends."""
+    bench = Bench()
+    for channels in (1, 4, 17, 64):
+        for low, high in ((127, 127), (-127, -127), (-128, -128), (-128, 127)):
+            x = bench.input(np.full((1, 5, 5, channels), 255, np.uint8))
+            for groups in (1, channels) if channels > 1 else (1,):
+                shape = (channels, channels // groups, 3, 3)
+                ends = np.array([low, high], np.int8)
+                weight = ends[np.indices(shape).sum(0) % 2]
+                op = graph.QConv2dOp(
+                    x, bench.constant(weight), pads=(1, 1, 1, 1), groups=groups, layout="nhwc"
+                )
+                bench.output(bench(op), f"{channels=} {groups=} {low=} {high=}")
+    bench.check([target])
 
 
 def test_weights_at_the_limit_of_pair_sums() -> None:

@@ -124,3 +124,17 @@ def test_constant_batches_and_constant_left_operands() -> None:
         value = bench(graph.MatMulOp(bench.input(a), bench.constant(b), bench.input(bias)))
         bench.output(value, f"bias at run time {b_shape}", bound_of(a, b, bias))
     bench.check()
+
+
+def test_activations_at_the_extremes() -> None:
+    """Both operands at the ends of their types, against zero points at the ends."""
+    bench = Bench()
+    for k in (1, 2, 63, 64, 65, 1024):
+        for dtype in (np.uint8, np.int8):
+            info = np.iinfo(dtype)
+            for end, zero_point in ((info.max, info.min), (info.min, info.max)):
+                a = bench.input(np.full((2, 3, k), end, dtype))
+                b = bench.input(np.full((2, k, 17), end, dtype))
+                op = graph.QMatMulOp(a, b, a_zero_point=zero_point, b_zero_point=zero_point)
+                bench.output(bench(op), f"{k=} {dtype.__name__} {end=}")
+    bench.check()

@@ -1,7 +1,4 @@
-"""The forms of the int8 dot product are exact wherever their proof holds, and no further.
-
-Every chain is evaluated with the meaning of its instructions, saturation and wrapping included, on
-the inputs that drive its sums furthest."""
+"""The forms of the int8 dot product are exact wherever their proof holds, and no further."""
 
 from __future__ import annotations
 

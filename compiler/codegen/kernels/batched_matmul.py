@@ -2,7 +2,7 @@
 
     out[…, m, n] = bias[n] + Σ_k (a[…, m, k] − za)·(b[…, k, n] − zb[n])
 
-Rows of b are read as they lie in memory: a few vectors of columns × `_ROWS` rows of a are in
+Rows of b are read as they lie in memory: a few vectors of columns × a few rows of a are in
 registers, and each step multiplies a broadcast element of a with the vectors of b. Codes take two
 steps of k at a time: rows k and k + 1 of b interleave to pairs of s16, minus the zero point, and a
 `dot2` with the pair of a is exact. Leading axes of length one broadcast.
@@ -27,11 +27,12 @@ from .common import LoweredKernel, Parameters, buffers_of, fill_halo
 from .elementwise import pixel_at
 from .evaluate import Evaluator, Position, store_lanes
 
-_ROWS = 4
+#: More rows do not pay for the longer tail.
+_MOST_ROWS = 8
 
 
 class BatchedMatMulGenerator:
-    """One unit is up to `_ROWS` rows of one matrix of the result."""
+    """One unit is up to `tile_rows` rows of one matrix of the result."""
 
     def __init__(
         self, name: str, kernel: graph.KernelOp, anchor: Any, target: Target, halo_value: int
@@ -49,6 +50,8 @@ class BatchedMatMulGenerator:
         self.lanes = target.lanes
         self.vectors = max(2, LANES // self.lanes)
         self.width = self.lanes * self.vectors
+        # The sums, the vectors of b, an element of a and a temporary are in registers.
+        self.tile_rows = min(_MOST_ROWS, (target.registers - 2) // self.vectors - 1)
         channels = -(-self.columns // self.width) * self.width
         self.evaluator = Evaluator(
             self.b, kernel, self.inputs, self.parameters, self.base, channels
@@ -61,25 +64,26 @@ class BatchedMatMulGenerator:
         zero_points = np.zeros(channels, np.int16)
         zero_points[: self.columns] = array_to_numpy(self.anchor.b_zero_point)
         self.right_zeros = self.parameters.add(np.repeat(zero_points, 2))
-        left = np.asarray([self.anchor.a_zero_point.value.data] * 2, np.int16)
+        left = np.asarray([self.anchor.a_zero_point.value.data], np.int16)
         self.left_zero = self.parameters.add(left)
 
     def generate(self, exec_type: str) -> LoweredKernel:
         b = self.b
         fill_halo(b, self.output, self.base, self.halo)
-        blocks = -(-self.rows // _ROWS)
+        size = self.tile_rows
+        blocks = -(-self.rows // size)
         with b.unit_loop() as unit:
             matrix, block = b.div(unit, blocks), b.rem(unit, blocks)
-            rest = self.rows % _ROWS
+            rest = self.rows % size
             if not rest:
-                self._rows(matrix, b.mul(block, _ROWS), _ROWS)
+                self._rows(matrix, b.mul(block, size), size)
             elif blocks == 1:
                 self._rows(matrix, 0, rest)
             else:
                 with b.branch(b.compare("eq", block, blocks - 1)) as branches:
                     self._rows(matrix, self.rows - rest, rest)
                 with b.otherwise(branches):
-                    self._rows(matrix, b.mul(block, _ROWS), _ROWS)
+                    self._rows(matrix, b.mul(block, size), size)
         units = self.images * self.matrices * blocks
         return LoweredKernel(b.finish(), b.fingerprint, (self.parameters.blob(),), units, exec_type)
 
@@ -189,11 +193,17 @@ class BatchedMatMulGenerator:
         b = self.b
         if not self.quantized:
             return b.splat(b.load(row, offset, f32), self.lanes)
-        pair = b.load_part(row, offset, vector_of(i8, 2), codes)
-        wide = b.convert("zext" if self.left.dtype == np.uint8 else "sext", pair, i16)
-        zeros = b.load_part(self.base, self.left_zero, vector_of(i16, 2), codes)
-        centred = b.binary(arith.SubiOp, wide, zeros)
-        return b.splat(b.extract(b.bitcast(centred, i32, 1), 0), self.lanes)
+        if codes == 2:
+            pair = b.splat(b.load(row, offset, i16), self.lanes)
+            pairs = b.bitcast(pair, i8, 2 * self.lanes)
+        else:
+            pairs = b.splat(b.load(row, offset, i8), 2 * self.lanes)
+        wide = b.convert("zext" if self.left.dtype == np.uint8 else "sext", pairs, i16)
+        zero = b.splat(b.load(self.base, self.left_zero, i16), 2 * self.lanes)
+        centred = b.bitcast(b.binary(arith.SubiOp, wide, zero), i32, self.lanes)
+        if codes == 2:
+            return centred
+        return b.binary(arith.AndIOp, centred, b.constant(0xFFFF, i32, self.lanes))
 
     def _multiply(self, total: SSAValue, a: SSAValue, vector: SSAValue) -> SSAValue:
         b = self.b

@@ -16,7 +16,7 @@ func.func @data(%data: tensor<32xsi8>) {
 
 // -----
 
-// CHECK: order has two tensors: steps and counts
+// CHECK: order has two tensors: starts and counts
 func.func @order(%data: tensor<32xui8>, %steps: tensor<1x1xi32>) {
   %w = graph.packed_weights %data, %steps {scheme = "gemm", tile = array<i64: 4, 1, 8>, groups = 1 : i64, terms = 1 : i64, merged = 0 : i64, form = ""} : (tensor<32xui8>, tensor<1x1xi32>) -> tensor<4x2xsi8>
   func.return
