@@ -182,24 +182,6 @@ def test_random_depthwise_convolutions(seed: int) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
-def test_sums_at_the_extremes(target: Target) -> None:
-    """Inputs of 255 with weights of ±127, and inputs chosen against the signs of the weights."""
-    g, bench = np.random.default_rng(1), Bench()
-    for k in (1, 2, 3, 4, 5, 63, 64, 65, 576, 4608):
-        weight = np.where(np.arange(4)[:, None] < 2, 127, -127) * np.ones((4, k), np.int64)
-        weight[1::2] = np.where(g.random((2, k)) < 0.5, 127, -128)
-        against = np.where(weight[1] > 0, 255, 0)
-        rows = np.stack([np.full(k, 255), against, 255 - against]).astype(np.uint8)
-        x = bench.input(rows.reshape(1, 1, 3, k))
-        w = bench.constant(weight.astype(np.int8).reshape(4, k, 1, 1))
-        bench.output(bench(graph.QConv2dOp(x, w, layout="nhwc")), f"K = {k}")
-        y = bench.input(rows)
-        matrix = bench.constant(np.ascontiguousarray(weight.T.astype(np.int8)))
-        bench.output(bench(graph.QMatMulOp(y, matrix)), f"matmul, K = {k}")
-    bench.check([target])
-
-
-@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
 def test_windows_at_the_extremes(target: Target) -> None:
     """3×3 and depthwise: all inputs 255 with all weights at one end, and alternating ends."""
     bench = Bench()

@@ -1,5 +1,4 @@
-"""Chains of 16-bit sums, executed with the meaning of their instructions, saturation and wrapping
-included, on the inputs that drive the sums furthest."""
+"""Chains evaluated with the meaning of their instructions, saturation and wrapping included."""
 
 from __future__ import annotations
 
@@ -53,16 +52,19 @@ def exact(form: Form, a: Array, w: Array, start: Array) -> Array:
     return np.asarray(products + start.astype(np.int64).sum(-1))
 
 
-def assert_chains_exact(panel: Array, counts: tuple[int, ...], inputs: Array) -> None:
-    """`panel` [channels, steps, 4] and `inputs` [inputs, steps, 4] in kernel order."""
-    starts = chain_offsets(panel, counts).reshape(-1, len(panel), 2)
+def assert_chains_exact(panel: Array, counts: tuple[int, ...], inputs: Array) -> Array:
+    """The sums of all chains, offsets included: i64 [inputs, channels].
+
+    In kernel order: `panel`, [channels, steps, 4], and `inputs`, [inputs, channels or 1, steps, 4].
+    """
+    offsets = chain_offsets(panel, counts).reshape(-1, len(panel), 2)
+    total = np.zeros((len(inputs), len(panel)), np.int64)
     for form, chains in chains_of(counts):
-        if not len(chains):
-            continue
         start = np.zeros((len(panel), len(chains), 2), np.int16)
         if form.offset:
-            start, starts = starts[: len(chains)].swapaxes(0, 1), starts[len(chains) :]
-        a, w = np.broadcast_arrays(inputs[:, None, chains], panel[None, :, chains])
-        np.testing.assert_array_equal(
-            executed(form, a, w, start), exact(form, a, w, start), form.name
-        )
+            start, offsets = offsets[: len(chains)].swapaxes(0, 1), offsets[len(chains) :]
+        a, w = np.broadcast_arrays(inputs[:, :, chains], panel[None, :, chains])
+        found, expected = executed(form, a, w, start), exact(form, a, w, start)
+        np.testing.assert_array_equal(found, expected, form.name)
+        total += expected.sum(-1)
+    return total

@@ -70,7 +70,7 @@ def test_every_chain_is_exact_on_adversarial_inputs(
         assert not count or form.chain <= max(1, allowed)
     assert verify_order(block.panel, order.counts)
     inputs = inputs_of(block, adversarial_inputs(weights))
-    assert_chains_exact(block.panel, order.counts, inputs)
+    assert_chains_exact(block.panel, order.counts, inputs[:, None])
     np.testing.assert_array_equal(natural_order(block.panel, order, weights.shape[1]), weights)
 
 
@@ -83,7 +83,7 @@ def test_whatever_is_verified_is_exact(weights: Array, data: st.DataObject) -> N
     panel = weights[:, : chains * form.chain]
     counts = tuple(chains if f is form else 0 for f in FORMS)
     if chains and verify_order(panel, counts):
-        assert_chains_exact(panel, counts, adversarial_inputs(panel))
+        assert_chains_exact(panel, counts, adversarial_inputs(panel)[:, None])
 
 
 @settings(max_examples=50)
@@ -121,11 +121,11 @@ def test_bounds_are_tight(form: Form, within: list[int], beyond: list[int]) -> N
     menu = Menu(1, 4) if form.offset else FULL_MENU
     assert sort_one(good, menu).order.counts == single(form)
     assert verify_order(good, single(form))
-    assert_chains_exact(good, single(form), adversarial_inputs(good))
+    assert_chains_exact(good, single(form), adversarial_inputs(good)[:, None])
     assert sort_one(bad, menu).order.counts != single(form)
     assert not verify_order(bad, single(form))
     with pytest.raises(AssertionError):  # the instructions do go wrong there
-        assert_chains_exact(bad, single(form), adversarial_inputs(bad))
+        assert_chains_exact(bad, single(form), adversarial_inputs(bad)[:, None])
 
 
 @pytest.mark.parametrize("value", [-128, -127, 127])
