@@ -7,6 +7,7 @@
     f(broadcast(x), y) = f(x, y)            elementwise f, same result shape
     gather(x, [lo, …, hi − 1]) = reshape(slice(x))
     clamp(clamp(x; a, b); c, d) = clamp(x; clamp(a; c, d), clamp(b; c, d))      relu = clamp(0, ∞)
+                                            where both pass NaN: not for maximum(x, constant)
 
 Constants are folded with the interpreter, so a folded value is the value the op would have
 computed. Not folded: quantize, dequantize and fake_quantize of constants (these are quantized
@@ -200,9 +201,11 @@ class MergeClamps(RewritePattern):
         if outer is None or outer.value.type != op.results[0].type:
             return
         inner = None if outer.value.owner is op else _clamp_defining(outer.value)
-        if inner is None:
-            return
+        if inner is None or not (inner.passes_equals and outer.passes_equals):
+            return  # a clip passes NaN
         low, high = (min(max(bound, outer.low), outer.high) for bound in (inner.low, inner.high))
+        if low == high == 0:
+            return  # disjoint; a −0 would pass the clip
         merged = (
             graph.UnaryOp("relu", inner.value)
             if (low, high) == (0, inf)

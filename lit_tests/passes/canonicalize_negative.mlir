@@ -72,3 +72,14 @@ func.func @different(%0: tensor<2x2xf32>) -> tensor<2x2xf32> {
   %3 = graph.add %1, %2 : (tensor<2x2xf32>, tensor<2x2xf32>) -> tensor<2x2xf32>
   func.return %3 : tensor<2x2xf32>
 }
+
+// maximum(NaN, 5) is 5, and a clip would pass the NaN.
+// CHECK-LABEL: func.func @clamp_that_replaces_nan(
+// CHECK:         graph.maximum %0, %1
+// CHECK-NEXT:    graph.unary
+func.func @clamp_that_replaces_nan(%0: tensor<2xf32>) -> tensor<2xf32> {
+  %1 = graph.constant {value = dense<5.0> : tensor<1xf32>} : tensor<1xf32>
+  %2 = graph.maximum %0, %1 : (tensor<2xf32>, tensor<1xf32>) -> tensor<2xf32>
+  %3 = graph.unary %2 {kind = "relu"} : (tensor<2xf32>) -> tensor<2xf32>
+  func.return %3 : tensor<2xf32>
+}
