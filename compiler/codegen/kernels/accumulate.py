@@ -14,7 +14,7 @@ input offset of every step, so the order is free.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from xdsl.dialects import arith
@@ -39,8 +39,21 @@ class Ahead:
     bytes: int
 
 
+@dataclass(frozen=True)
+class Work:
+    """`m` pixels × `n` vectors of block number `block`: the address of the first pixel's window,
+    that of the block's panel, and what to prefetch meanwhile."""
+
+    x: SSAValue
+    w: SSAValue
+    block: Index
+    m: int
+    n: int
+    ahead: Ahead | None = None
+
+
 class Accumulator(ABC):
-    """Adds a block's products to the sums of a tile; `x`: address of the tile's first window."""
+    """Adds a block's products to the sums of a tile."""
 
     def __init__(
         self,
@@ -67,16 +80,7 @@ class Accumulator(ABC):
         """Puts the tables that the loops read into the parameter blob."""
 
     @abstractmethod
-    def run(
-        self,
-        x: SSAValue,
-        w: SSAValue,
-        block: Index,
-        sums: list[SSAValue],
-        m: int,
-        n: int,
-        ahead: Ahead | None = None,
-    ) -> list[SSAValue]:
+    def run(self, work: Work, sums: list[SSAValue]) -> list[SSAValue]:
         """The sums [m·n], pixel by pixel, after all steps of the block."""
 
     def weights(self, w: SSAValue, offset: int, n: int) -> list[SSAValue]:
@@ -93,51 +97,36 @@ class NaturalAccumulator(Accumulator):
     def prepare(self, parameters: Parameters) -> None:
         self.table = parameters.add(np.asarray(self.run_offsets, np.int32))
 
-    def run(
-        self,
-        x: SSAValue,
-        w: SSAValue,
-        block: Index,
-        sums: list[SSAValue],
-        m: int,
-        n: int,
-        ahead: Ahead | None = None,
-    ) -> list[SSAValue]:
+    def run(self, work: Work, sums: list[SSAValue]) -> list[SSAValue]:
         b, steps = self.b, self.packed.steps
         if len(self.run_offsets) == 1:
-            return self._steps(b.address(x, self.run_offsets[0]), w, sums, m, n, ahead)
+            return self._steps(replace(work, x=b.address(work.x, self.run_offsets[0])), sums)
         with b.loop(0, len(self.run_offsets), carried=sums) as runs:
             entry = b.add(b.mul(runs.variable, 4), self.table)
             jump = b.to_index(b.load(self.parameter_base, entry, i32))
-            w_run = b.address(w, b.mul(runs.variable, steps * n * self.lanes * 4))
+            w_run = b.address(work.w, b.mul(runs.variable, steps * work.n * self.lanes * 4))
+            ahead = work.ahead
             if ahead is not None:
                 skipped = b.mul(runs.variable, steps * ahead.bytes)
-                ahead = Ahead(b.address(ahead.address, skipped), ahead.bytes)
-            runs.next = self._steps(b.address(x, jump), w_run, list(runs.carried), m, n, ahead)
+                ahead = replace(ahead, address=b.address(ahead.address, skipped))
+            own = replace(work, x=b.address(work.x, jump), w=w_run, ahead=ahead)
+            runs.next = self._steps(own, list(runs.carried))
         return list(runs.results)
 
-    def _steps(
-        self,
-        x: SSAValue,
-        w: SSAValue,
-        sums: list[SSAValue],
-        m: int,
-        n: int,
-        ahead: Ahead | None,
-    ) -> list[SSAValue]:
+    def _steps(self, work: Work, sums: list[SSAValue]) -> list[SSAValue]:
         """One run: contiguous inputs, four bytes a step."""
-        b, steps, step_bytes = self.b, self.packed.steps, n * self.lanes * 4
-        unroll = self._unroll(steps, m, n)
+        b, steps, m, n = self.b, self.packed.steps, work.m, work.n
+        step_bytes, unroll = n * self.lanes * 4, self._unroll(steps, m, n)
         if steps == unroll:
             for u in range(unroll):
-                sums = self._step(x, w, 4 * u, step_bytes * u, sums, m, n)
+                sums = self._step(work.x, work.w, 4 * u, step_bytes * u, sums, m, n)
             return sums
         with b.loop(0, steps, unroll, carried=sums) as k:
-            x_k = b.address(x, b.mul(k.variable, 4))
-            w_k = b.address(w, b.mul(k.variable, step_bytes))
-            if ahead is not None:
-                line = b.address(ahead.address, b.mul(k.variable, ahead.bytes))
-                for offset in range(0, unroll * ahead.bytes, LINE):
+            x_k = b.address(work.x, b.mul(k.variable, 4))
+            w_k = b.address(work.w, b.mul(k.variable, step_bytes))
+            if work.ahead is not None:
+                line = b.address(work.ahead.address, b.mul(k.variable, work.ahead.bytes))
+                for offset in range(0, unroll * work.ahead.bytes, LINE):
                     b.prefetch(line, offset)
             inner = list(k.carried)
             for u in range(unroll):
@@ -195,17 +184,8 @@ class OrderedAccumulator(Accumulator):
         #: Chains of each form, where all blocks have equally many; else they are loaded.
         self.fixed = [int(c[0]) if (c == c[0]).all() else None for c in counts.T]
 
-    def run(
-        self,
-        x: SSAValue,
-        w: SSAValue,
-        block: Index,
-        sums: list[SSAValue],
-        m: int,
-        n: int,
-        ahead: Ahead | None = None,
-    ) -> list[SSAValue]:
-        b, step_bytes = self.b, n * self.lanes * 4
+    def run(self, work: Work, sums: list[SSAValue]) -> list[SSAValue]:
+        b, step_bytes, block = self.b, work.n * self.lanes * 4, work.block
         # Addresses of what the next chain reads: step offsets, weights, starts.
         jumps = b.address(self.parameter_base, b.add(b.mul(block, self.total * 4), self.offsets))
         starts = self._starts(block)
@@ -213,9 +193,10 @@ class OrderedAccumulator(Accumulator):
             count = self._entry(block, number)
             if count == 0:
                 continue
-            sums = self._chains(form, count, jumps, x, w, starts, sums, m, n)
+            sums = self._chains(form, count, jumps, starts, work, sums)
             steps = b.mul(count, form.chain)
-            jumps, w = b.address(jumps, b.mul(steps, 4)), b.address(w, b.mul(steps, step_bytes))
+            jumps = b.address(jumps, b.mul(steps, 4))
+            work = replace(work, w=b.address(work.w, b.mul(steps, step_bytes)))
             if form.offset:
                 starts = b.address(starts, b.mul(count, step_bytes))
         return sums
@@ -239,29 +220,27 @@ class OrderedAccumulator(Accumulator):
         form: Form,
         count: Index,
         jumps: SSAValue,
-        x: SSAValue,
-        w: SSAValue,
         starts: SSAValue,
+        work: Work,
         sums: list[SSAValue],
-        m: int,
-        n: int,
     ) -> list[SSAValue]:
         """All chains of one form."""
-        b, step_bytes = self.b, n * self.lanes * 4
+        b, n = self.b, work.n
+        step_bytes = n * self.lanes * 4
         with b.loop(0, count, carried=sums) as chains:
             first = b.mul(chains.variable, form.chain)
-            entry, w_chain = b.mul(first, 4), b.address(w, b.mul(first, step_bytes))
+            entry, w_chain = b.mul(first, 4), b.address(work.w, b.mul(first, step_bytes))
             sources = []
             for i in range(form.chain):
                 jump = b.load(jumps, b.add(entry, 4 * i), i32)
-                sources.append(b.address(x, b.to_index(jump)))
+                sources.append(b.address(work.x, b.to_index(jump)))
             weights = [self.weights(w_chain, i * step_bytes, n) for i in range(form.chain)]
             offsets: list[SSAValue | None] = [None] * n
             if form.offset:
                 start = b.address(starts, b.mul(chains.variable, step_bytes))
                 offsets = [*self.weights(start, 0, n)]
             result = []
-            for i in range(m):
+            for i in range(work.m):
                 a = [self.inputs(source, 0, i) for source in sources]
                 for j in range(n):
                     total, own = chains.carried[i * n + j], [v[j] for v in weights]

@@ -23,7 +23,7 @@ from ...dialects.loop import lanes_of, vector_of
 from ...dialects.tensors import Array
 from ..builder import Index, KernelBuilder
 from ..targets import Target
-from .accumulate import Ahead, NaturalAccumulator, OrderedAccumulator
+from .accumulate import Ahead, NaturalAccumulator, OrderedAccumulator, Work
 from .common import LoweredKernel, Parameters, buffers_of, fill_halo
 from .evaluate import Evaluator, Position
 
@@ -187,7 +187,8 @@ class GemmGenerator:
             offset = b.add(offset, b.to_index(entry))
         x = b.address(self.x.base, offset)
         w = b.address(self.weight_base, b.mul(block, self._block_bytes))
-        sums = self.accumulator.run(x, w, block, start * m, m, n, self._ahead(w, row, first))
+        work = Work(x, w, block, m, n, self._ahead(w, row, first))
+        sums = self.accumulator.run(work, start * m)
         return [sums[i * n : (i + 1) * n] for i in range(m)]
 
     @property
