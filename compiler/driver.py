@@ -37,6 +37,7 @@ from .passes import load_pass
 from .passes.pack_weights import pack_weights
 from .passes.prove_accumulation import ProveAccumulation
 from .passes.select_instructions import SelectInstructions
+from .passes.winograd import Winograd
 
 STOP_POINTS = ("import", "split", "int8", "packed", "loop", "isa", "llvm", "asm", "obj")
 SHARED_LEVELS = frozenset(("import", "split", "int8"))
@@ -81,7 +82,7 @@ TO_INT8 = (
     "canonicalize",
 )
 
-TO_PACKED = (
+TO_FUSED = (
     # Before layouts change: a shuffle is told by its axes as the model has them.
     "fold-channel-shuffle",
     # Windows and vectors want channels innermost; transposes stay only at the model's border.
@@ -93,9 +94,10 @@ TO_PACKED = (
     "broadcast-leading-axes",
     # Kernels are formed before layouts, because what rides in a kernel needs no memory.
     "fuse-epilogue",
-    "assign-layouts",
-    "plan-memory",
 )
+# In `place`, behind what a target does to its kernels: that decides what lies in memory.
+TO_PLACED = ("assign-layouts", "plan-memory")
+TO_PACKED = (*TO_FUSED, *TO_PLACED)
 
 # What LLVM takes for a character of its IR, roughly.
 _SECONDS_PER_CHARACTER = 6e-7
@@ -170,9 +172,10 @@ def levels(
     yield Level("int8", "", module)
     if not targets:
         return
-    run_passes(module, context, TO_PACKED)
+    run_passes(module, context, TO_FUSED)
     for number, target in enumerate(targets, start=1):
         own = module if number == len(targets) else module.clone()
+        place(own, target, context)
         choices = _NO_CHOICES
         if tuner is not None:
             progress("tune", target.name)
@@ -180,6 +183,12 @@ def levels(
             choices = tuning.choices
             yield Level("tune", target.name, None, partial(str, tuning.report))
         yield from target_levels(own, target, context, progress, choices)
+
+
+def place(module: ModuleOp, target: Target, context: Context) -> None:
+    """Kernels as the target wants them, and a place for every tensor between them."""
+    Winograd(target.name).apply(context, module)
+    run_passes(module, context, TO_PLACED)
 
 
 def target_levels(

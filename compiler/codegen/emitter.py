@@ -141,6 +141,13 @@ def _address(e: _KernelEmitter, op: Any) -> None:
     e.set(op, e.pointer(op.base, op.offset))
 
 
+def _scratch(e: _KernelEmitter, op: Any) -> None:
+    value = e.builder.alloca(ir.ArrayType(_BYTE, op.size.value.data))
+    value.align = 64
+    value.type = _POINTER  # llvmlite types it as [size x i8]*
+    e.set(op, value)
+
+
 def _load(e: _KernelEmitter, op: Any) -> None:
     align = op.align.value.data if op.align is not None else 1
     kind = llvm_type(op.result.type)
@@ -413,6 +420,7 @@ def _seen_as(e: _KernelEmitter, value: ir.Value, wanted: ir.Type) -> ir.Value:
 _EMIT: dict[type[Operation], Callable[[_KernelEmitter, Any], None]] = {
     # memory
     loop.AddressOp: _address,
+    loop.ScratchOp: _scratch,
     loop.LoadOp: _load,
     loop.StoreOp: _store,
     loop.LoadPartOp: _load_part,

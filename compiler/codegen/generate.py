@@ -18,6 +18,7 @@ from ..contractions.geometry import (
     plain_bias,
 )
 from ..contractions.packing import bias_correction, channel_sums
+from ..contractions.tile import Tile
 from ..contractions.unpack import constants_of, packed_gemm, unpack
 from ..dialects import graph
 from ..dialects.tensors import Array, is_code, shape_of
@@ -44,6 +45,8 @@ from .kernels.gemm import GemmGenerator
 from .kernels.movement import lower_movement
 from .kernels.pool import PoolGenerator
 from .kernels.rows import RowGenerator
+from .kernels.winograd import WinogradGenerator
+from .kernels.winograd_input import WinogradInputGenerator
 from .targets import Target
 
 _NAME = "kernel"
@@ -71,6 +74,11 @@ def generate_kernel(kernel: graph.KernelOp, target: Target) -> LoweredKernel:
     if has_constant_weight(anchor):
         return _contraction(kernel, anchor, target)
     halo = halo_value(kernel)
+    if isinstance(anchor, graph.WinogradInputOp):
+        transform = WinogradInputGenerator(_NAME, kernel, anchor, target)
+        return transform.generate(exec_type("winograd_input", target, True))
+    if isinstance(anchor, graph.WinogradQConv2dOp):
+        return _winograd(kernel, anchor, target)
     codes = bool(kernel.inputs) and is_code(kernel.inputs[0])
     if isinstance(anchor, POOLS):
         kind = "max_pool" if isinstance(anchor, graph.MaxPoolOp) else "avg_pool"
@@ -154,10 +162,26 @@ def _depthwise(
     return generator.generate(exec_type("conv", target, True, "dw"))
 
 
+def _winograd(
+    kernel: graph.KernelOp, anchor: graph.WinogradQConv2dOp, target: Target
+) -> LoweredKernel:
+    packed = anchor.weight.owner
+    assert isinstance(packed, graph.PackedWeightsOp) and "proved" in packed.attributes
+    data, order = constants_of(packed)
+    weight = unpack(packed, data, order)
+    sums = weight.reshape(len(weight), -1).sum(1, dtype=np.int64)
+    bias = wrap(folded_bias(anchor, sums, _bias(anchor)))
+    tile = Tile(*graph.ints(packed.tile))
+    generator = WinogradGenerator(
+        _NAME, kernel, anchor, tile, data, bias, target, halo_value(kernel)
+    )
+    return generator.generate(exec_type("winograd", target, True))
+
+
 def wrap(sums: Array) -> Array:
     """i64 sums modulo 2³² as i32: accumulators wrap, and only their end result has to fit."""
     return sums.astype(np.int64).astype(np.uint64).astype(np.uint32).view(np.int32)
 
 
-def _bias(anchor: Anchor) -> Array | None:
+def _bias(anchor: Anchor | graph.WinogradQConv2dOp) -> Array | None:
     return None if anchor.bias is None else np.asarray(constant_of(anchor.bias))

@@ -164,6 +164,20 @@ class AddressOp(LoopOp):
 
 
 @irdl_op_definition
+class ScratchOp(LoopOp):
+    """`size` bytes that this call of the kernel has to itself, 64-byte aligned; on the stack."""
+
+    name = "loop.scratch"
+    size = prop_def(IntegerAttr)
+    result = result_def(BufferType)
+    traits = traits_def(MemoryWriteEffect())  # two of them are two buffers
+    assembly_format: ClassVar[str] = "attr-dict"
+
+    def __init__(self, size: int):
+        super().__init__(properties={"size": _i64(size)}, result_types=[buffer])
+
+
+@irdl_op_definition
 class LoadOp(LoopOp):
     """A scalar or vector from `base + offset` bytes, aligned to `align` bytes (1 if absent)."""
 
@@ -489,7 +503,7 @@ Loop = Dialect(
     "loop",
     [
         # memory
-        AddressOp, LoadOp, StoreOp, LoadPartOp, StorePartOp, PrefetchOp,
+        AddressOp, ScratchOp, LoadOp, StoreOp, LoadPartOp, StorePartOp, PrefetchOp,
         # arithmetic
         Dot4Op, DotChainOp, Dot2Op, ConvertOp, SelectOp, NarrowOp, LookupOp,
         # isa level

@@ -101,6 +101,11 @@ def _address(op: loop.AddressOp, args: PythonValues) -> Address:
     return Address(base.memory, base.offset + offset)
 
 
+def _scratch(op: loop.ScratchOp, args: PythonValues) -> Address:
+    size = op.size.value.data
+    return Address(Memory("scratch", np.full(size, 0xA5, np.uint8), True), 0)
+
+
 def _load(op: loop.LoadOp, args: PythonValues) -> Any:
     base, offset = args
     dtype, lanes = dtype_of(element_of(op.result)), lanes_of(op.result)
@@ -309,6 +314,7 @@ def _extract(op: Any, args: PythonValues) -> Any:
 _EVALUATE: dict[type[Operation], Evaluate] = {
     # memory
     loop.AddressOp: _address,
+    loop.ScratchOp: _scratch,
     loop.LoadOp: _load,
     loop.StoreOp: _store,
     loop.LoadPartOp: _load_part,

@@ -49,6 +49,10 @@ def demand_of(use_op: Operation, index: int) -> Demand:
     if not isinstance(use_op, graph.KernelOp):
         return Demand()
     anchor, argument = anchor_of(use_op), use_op.block.args[index]
+    if isinstance(anchor, graph.WinogradInputOp):
+        top, left, bottom, right = ints(anchor.pads)
+        halo = (top, left, bottom, right)
+        return Demand(halo, anchor.input_zero_point.value.data, LANES)
     if anchor.operands[:1] != (argument,) or not has_constant_weight(anchor):
         return Demand()
     multiple = 4 if isinstance(anchor, graph.QConv2dOp | graph.QMatMulOp) else 1

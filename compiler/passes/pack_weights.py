@@ -31,6 +31,7 @@ from ..contractions.geometry import Anchor, as_oihw, contraction_of, grid_of, si
 from ..contractions.layer import Layer, pack_layer
 from ..contractions.ordered_tile import Choice
 from ..contractions.packing import PackedGemm
+from ..contractions.winograd import pack_winograd, tile_for
 from ..dialects import graph
 from ..dialects.layout import Layout
 from ..dialects.tensors import Array, i32_array, shape_of, si8, type_of
@@ -131,6 +132,9 @@ class PackWeights(ModulePass):
 
 def pack_weights(module: ModuleOp, target: Target, choices: Mapping[str, Choice]) -> None:
     """`choices`: tiles by `Layer.key`."""
+    for op in list(module.walk()):
+        if isinstance(op, graph.WinogradQConv2dOp):
+            _pack_winograd(op, target)
     packers = list(_packers(module, target))
     gemms = []
     with Parallel(pack_layer) as work:
@@ -143,6 +147,27 @@ def pack_weights(module: ModuleOp, target: Target, choices: Mapping[str, Choice]
             gemms.append((packer, layer))
         for (packer, layer), packed in zip(gemms, work.results(), strict=True):
             packer.use(packed, layer.runs.merged)
+
+
+def _pack_winograd(op: graph.WinogradQConv2dOp, target: Target) -> None:
+    weight = constant_of(op.weight)
+    if weight is None:
+        return  # packed already
+    tile = tile_for(target, len(weight))
+    data = graph.ConstantOp(pack_winograd(weight, tile))
+    packed = graph.PackedWeightsOp(
+        data.result,
+        [],
+        type_of(op.weight),
+        scheme="winograd",
+        tile=(tile.m, tile.n, tile.lanes),
+        groups=1,
+    )
+    block = op.parent
+    assert block is not None
+    for new in (data, packed):
+        block.insert_op_before(new, op)
+    _replace_operand(op, 1, packed.result)
 
 
 def layers_of(module: ModuleOp, target: Target) -> Iterator[tuple[graph.KernelOp, Layer]]:

@@ -173,7 +173,8 @@ class Bench:
 def levels_of(module: ModuleOp, target: Target) -> dict[str, driver.Level]:
     """The levels from packed on; changes the module."""
     context = driver.new_context()
-    driver.run_passes(module, context, driver.TO_PACKED)
+    driver.run_passes(module, context, driver.TO_FUSED)
+    driver.place(module, target, context)
     levels = driver.target_levels(module, target, context, lambda level, name: None)
     result = {}
     with collector_paused():

@@ -1,0 +1,187 @@
+"""Winograd's minimal filtering for 3×3 convolution of stride one, in integers: F(4×4, 3×3).
+
+An output tile of 4×4 pixels depends on 6×6 inputs d, which take 36 multiplications instead of 144:
+
+    y = Aᵀ [ (G w Gᵀ) ⊙ (Bᵀ d B) ] A / 576
+
+The classical matrices (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015)
+have fractions; here each row of G is multiplied by what makes it integer, which multiplies the sums
+by 24 per dimension and makes the whole computation exact:
+
+- Bᵀ d B of u8 codes lies in [−17340, 17340], G w Gᵀ of s8 weights in [−18432, 18432]: both fit
+  16 bits, as `dot2` wants them;
+- sums over input channels are made modulo 2³². Since 576 = 9·64 and 9 has an inverse modulo 2³²,
+  (sum · 9⁻¹) >> 6 is y, exactly, as long as 64·|y| < 2³¹ (`fits`).
+
+So the result is the integer that direct convolution gives, to the bit, whatever the inputs are.
+
+Tiles past the last output row or column read the edge of the padded image once more; what they
+compute there is dropped, and does not reach other outputs, because the arithmetic is exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..codegen.targets import Target
+from ..dialects.layout import LANES
+from ..dialects.tensors import Array
+from .tile import Tile
+
+#: Output pixels of a tile per side, inputs per side, and products.
+OUTPUTS, INPUTS = 4, 6
+POINTS = INPUTS * INPUTS
+
+INPUT_TRANSFORM = np.array(
+    [
+        [4, 0, -5, 0, 1, 0],
+        [0, -4, -4, 1, 1, 0],
+        [0, 4, -4, -1, 1, 0],
+        [0, -2, -1, 2, 1, 0],
+        [0, 2, -1, -2, 1, 0],
+        [0, 4, 0, -5, 0, 1],
+    ]
+)
+WEIGHT_TRANSFORM = np.array(
+    [[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 12]]
+)
+OUTPUT_TRANSFORM = np.array(
+    [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 2]]
+)
+#: By how much the sums are too large, as an odd factor times a power of two.
+ODD, SHIFT = 9, 6
+ODD_INVERSE = pow(ODD, -1, 2**32) - 2**32 * (pow(ODD, -1, 2**32) >= 2**31)
+
+#: 24 times the left inverse of WEIGHT_TRANSFORM.
+_WEIGHT_INVERSE = np.array([[4, 0, 0, 0, 0, 0], [0, -3, 3, 0, 0, 0], [0, 0, 0, 0, 0, 2]])
+
+# What the estimate in `worthwhile` counts, in cycles of one vector, measured on Zen 5.
+_INPUT_CYCLES, _OUTPUT_CYCLES, _BYTES_PER_CYCLE = 100.0, 110.0, 8.0
+_DOTS_PER_CYCLE = 1.8  # dot2: of two at best
+_DIRECT_BYTES_PER_CYCLE = {False: 36.0, True: 100.0}  # per 32 bytes of register, by having dot4
+_GAIN = 0.85  # what is not clearly faster is not worth larger weights
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How `rows` × `columns` outputs of `images` images are cut into tiles."""
+
+    images: int
+    rows: int
+    columns: int
+
+    @property
+    def tile_rows(self) -> int:
+        return -(-self.rows // OUTPUTS)
+
+    @property
+    def tile_columns(self) -> int:
+        return -(-self.columns // OUTPUTS)
+
+    @property
+    def tiles(self) -> int:
+        return self.images * self.tile_rows * self.tile_columns
+
+
+def transform_inputs(padded: Array, tiling: Tiling) -> Array:
+    """Bᵀ d B of all tiles: codes [N, rows + 2, columns + 2, C] become s16 [36, tiles, C]."""
+    high = (tiling.tile_rows * OUTPUTS + 2) - padded.shape[1]
+    wide = (tiling.tile_columns * OUTPUTS + 2) - padded.shape[2]
+    x = np.pad(padded, ((0, 0), (0, high), (0, wide), (0, 0)), mode="edge").astype(np.int32)
+    windows = np.lib.stride_tricks.sliding_window_view(x, (INPUTS, INPUTS), axis=(1, 2))
+    tiles = windows[:, ::OUTPUTS, ::OUTPUTS]  # [N, tile rows, tile columns, C, 6, 6]
+    b = INPUT_TRANSFORM
+    result = np.einsum("ik,ntuckl,jl->ijntuc", b, tiles, b, optimize=True)
+    return result.reshape(POINTS, tiling.tiles, -1).astype(np.int16)
+
+
+def transform_weights(weight: Array) -> Array:
+    """G w Gᵀ: s8 [O, I, 3, 3] become s16 [36, O, I]."""
+    g = WEIGHT_TRANSFORM
+    result = np.einsum("ik,ockl,jl->ijoc", g, weight.astype(np.int32), g, optimize=True)
+    return result.reshape(POINTS, *weight.shape[:2]).astype(np.int16)
+
+
+def restore_weights(points: Array) -> Array:
+    """The s8 weights [O, I, 3, 3] of their transform [36, O, I]."""
+    inverse = _WEIGHT_INVERSE
+    square = points.reshape(INPUTS, INPUTS, *points.shape[1:]).astype(np.int64)
+    result = np.einsum("ik,kloc,jl->ocij", inverse, square, inverse, optimize=True)
+    return (result // (24 * 24)).astype(np.int8)
+
+
+def convolve(points: Array, weight: Array, tiling: Tiling) -> Array:
+    """Σ x·w of all outputs, i32 [N, rows, columns, O], from transformed inputs, modulo 2³²."""
+    products = points.astype(np.float64) @ transform_weights(weight).transpose(0, 2, 1).astype(
+        np.float64
+    )  # exact: below 2⁵³
+    square = products.astype(np.int64).reshape(INPUTS, INPUTS, *products.shape[1:])
+    a = OUTPUT_TRANSFORM
+    sums = np.einsum("ik,kltc,jl->tijc", a, square, a, optimize=True)
+    wrapped = (sums * ODD_INVERSE).astype(np.uint32).view(np.int32) >> SHIFT
+    grid = wrapped.reshape(tiling.images, tiling.tile_rows, tiling.tile_columns, 4, 4, -1)
+    image = grid.transpose(0, 1, 3, 2, 4, 5)
+    image = image.reshape(tiling.images, 4 * tiling.tile_rows, 4 * tiling.tile_columns, -1)
+    return np.ascontiguousarray(image[:, : tiling.rows, : tiling.columns])
+
+
+def fits(weight: Array) -> bool:
+    """Whether 64·|Σ x·w| < 2³¹ for all codes x in [0, 255], per output channel."""
+    rows = weight.reshape(len(weight), -1).astype(np.int64)
+    largest = max(np.maximum(rows, 0).sum(1).max(initial=0), np.maximum(-rows, 0).sum(1).max(initial=0))
+    return bool(255 * int(largest) << SHIFT < 2**31)
+
+
+# --- tiles and packing ----------------------------------------------------------------------------
+
+
+def tile_for(target: Target, outputs: int) -> Tile:
+    """`m` tiles × `n` vectors of channels: whole groups of 16 channels, sums in registers."""
+    n = max(1, LANES // target.lanes)
+    if target.registers == 32 and outputs % (2 * target.lanes) == 0:
+        n = 2
+    return Tile((target.registers - 4) // n, n, target.lanes)
+
+
+def padded_inputs(inputs: int) -> int:
+    """Channels of a transformed input, padding included."""
+    return -(-inputs // LANES) * LANES
+
+
+def pack_winograd(weight: Array, tile: Tile) -> Array:
+    """Bytes of [block][point][input pair][vector][lane][2], s16."""
+    points = transform_weights(weight)
+    _, outputs, inputs = points.shape
+    depth = padded_inputs(inputs)
+    padded = np.zeros((POINTS, outputs, depth), np.int16)
+    padded[:, :, :inputs] = points
+    split = padded.reshape(POINTS, -1, tile.n, tile.lanes, depth // 2, 2)
+    return np.ascontiguousarray(split.transpose(1, 0, 4, 2, 3, 5)).reshape(-1).view(np.uint8)
+
+
+def unpack_winograd(data: Array, outputs: int, inputs: int, tile: Tile) -> Array:
+    """The s8 weights [O, I, 3, 3] that `pack_winograd` packed."""
+    depth = padded_inputs(inputs)
+    split = data.view(np.int16).reshape(-1, POINTS, depth // 2, tile.n, tile.lanes, 2)
+    points = split.transpose(1, 0, 3, 4, 2, 5).reshape(POINTS, outputs, depth)
+    return restore_weights(points[:, :, :inputs])
+
+
+# --- whether it pays ------------------------------------------------------------------------------
+
+
+def worthwhile(tiling: Tiling, inputs: int, outputs: int, target: Target) -> bool:
+    """Whether the estimated time is clearly below that of direct convolution."""
+    pixels = tiling.images * tiling.rows * tiling.columns
+    registers = target.vector_bytes / 32
+    rate = _DIRECT_BYTES_PER_CYCLE[target.dot4 is not None] * registers
+    direct = 9 * inputs * outputs * pixels / rate
+    lanes = target.lanes
+    dots = POINTS * tiling.tiles * (inputs / 2) * (outputs / lanes) / _DOTS_PER_CYCLE
+    weights = 2 * POINTS * inputs * outputs / _BYTES_PER_CYCLE
+    transforms = tiling.tiles * (
+        inputs / (2 * lanes) * _INPUT_CYCLES + outputs / lanes * _OUTPUT_CYCLES
+    )
+    return dots + weights + transforms < _GAIN * direct
