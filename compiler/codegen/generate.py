@@ -166,7 +166,8 @@ def _winograd(
     kernel: graph.KernelOp, anchor: graph.WinogradQConv2dOp, target: Target
 ) -> LoweredKernel:
     packed = anchor.weight.owner
-    assert isinstance(packed, graph.PackedWeightsOp) and "proved" in packed.attributes
+    assert isinstance(packed, graph.PackedWeightsOp)
+    assert "proved" in packed.attributes
     data, order = constants_of(packed)
     weight = unpack(packed, data, order)
     sums = weight.reshape(len(weight), -1).sum(1, dtype=np.int64)

@@ -18,7 +18,8 @@ class Target:
     `vector_bytes`: width of one register; `registers`: how many there are. `requires`: CPU features
     by their `/proc/cpuinfo` names. `llvm_cpu`, `llvm_features`: what LLVM may emit and schedule
     for. `dot4`: name of the instruction row that computes four exact u8×s8 products per i32 lane,
-    if the target has one; otherwise dot products are assembled from 16-bit multiplies."""
+    if the target has one; otherwise dot products are assembled from 16-bit multiplies. `dot2`: the
+    row that adds two s16 products to an i32 lane, if it is one instruction."""
 
     name: str
     title: str
@@ -30,6 +31,7 @@ class Target:
     llvm_features: str
     fma: bool
     dot4: str | None = None
+    dot2: str | None = None
 
     def __post_init__(self) -> None:
         if self.vector_bytes not in (16, 32, 64):
@@ -87,6 +89,7 @@ TARGETS: tuple[Target, ...] = (
         llvm_features="-prefer-256-bit",
         fma=True,
         dot4="vpdpbusd",
+        dot2="vpdpwssd",
     ),
 )
 

@@ -57,10 +57,11 @@ ODD_INVERSE = pow(ODD, -1, 2**32) - 2**32 * (pow(ODD, -1, 2**32) >= 2**31)
 #: 24 times the left inverse of WEIGHT_TRANSFORM.
 _WEIGHT_INVERSE = np.array([[4, 0, 0, 0, 0, 0], [0, -3, 3, 0, 0, 0], [0, 0, 0, 0, 0, 2]])
 
-# What the estimate in `worthwhile` counts, in cycles of one vector, measured on Zen 5.
-_INPUT_CYCLES, _OUTPUT_CYCLES, _BYTES_PER_CYCLE = 100.0, 110.0, 8.0
-_DOTS_PER_CYCLE = 1.8  # dot2: of two at best
-_DIRECT_BYTES_PER_CYCLE = {False: 36.0, True: 100.0}  # per 32 bytes of register, by having dot4
+# What the estimate in `worthwhile` counts, measured on Zen 5: cycles per tile and vector of
+# channels, `dot2`s per cycle, bytes of weights per cycle (from beyond the second-level cache), and
+# products per cycle and byte of register in direct convolution, without and with `dot4`.
+_INPUT_CYCLES, _OUTPUT_CYCLES, _DOTS_PER_CYCLE, _WEIGHT_BYTES_PER_CYCLE = 80.0, 80.0, 1.7, 12.0
+_DIRECT_RATES = {False: 36 / 32, True: 124 / 64}
 _GAIN = 0.85  # what is not clearly faster is not worth larger weights
 
 
@@ -93,14 +94,14 @@ def transform_inputs(padded: Array, tiling: Tiling) -> Array:
     windows = np.lib.stride_tricks.sliding_window_view(x, (INPUTS, INPUTS), axis=(1, 2))
     tiles = windows[:, ::OUTPUTS, ::OUTPUTS]  # [N, tile rows, tile columns, C, 6, 6]
     b = INPUT_TRANSFORM
-    result = np.einsum("ik,ntuckl,jl->ijntuc", b, tiles, b, optimize=True)
+    result: Array = np.einsum("ik,ntuckl,jl->ijntuc", b, tiles, b, optimize=True)
     return result.reshape(POINTS, tiling.tiles, -1).astype(np.int16)
 
 
 def transform_weights(weight: Array) -> Array:
     """G w Gᵀ: s8 [O, I, 3, 3] become s16 [36, O, I]."""
     g = WEIGHT_TRANSFORM
-    result = np.einsum("ik,ockl,jl->ijoc", g, weight.astype(np.int32), g, optimize=True)
+    result: Array = np.einsum("ik,ockl,jl->ijoc", g, weight.astype(np.int32), g, optimize=True)
     return result.reshape(POINTS, *weight.shape[:2]).astype(np.int16)
 
 
@@ -108,7 +109,7 @@ def restore_weights(points: Array) -> Array:
     """The s8 weights [O, I, 3, 3] of their transform [36, O, I]."""
     inverse = _WEIGHT_INVERSE
     square = points.reshape(INPUTS, INPUTS, *points.shape[1:]).astype(np.int64)
-    result = np.einsum("ik,kloc,jl->ocij", inverse, square, inverse, optimize=True)
+    result: Array = np.einsum("ik,kloc,jl->ocij", inverse, square, inverse, optimize=True)
     return (result // (24 * 24)).astype(np.int8)
 
 
@@ -130,8 +131,8 @@ def convolve(points: Array, weight: Array, tiling: Tiling) -> Array:
 def fits(weight: Array) -> bool:
     """Whether 64·|Σ x·w| < 2³¹ for all codes x in [0, 255], per output channel."""
     rows = weight.reshape(len(weight), -1).astype(np.int64)
-    largest = max(np.maximum(rows, 0).sum(1).max(initial=0), np.maximum(-rows, 0).sum(1).max(initial=0))
-    return bool(255 * int(largest) << SHIFT < 2**31)
+    largest = max(int(np.maximum(part, 0).sum(1).max(initial=0)) for part in (rows, -rows))
+    return 255 * largest << SHIFT < 2**31
 
 
 # --- tiles and packing ----------------------------------------------------------------------------
@@ -175,12 +176,11 @@ def unpack_winograd(data: Array, outputs: int, inputs: int, tile: Tile) -> Array
 def worthwhile(tiling: Tiling, inputs: int, outputs: int, target: Target) -> bool:
     """Whether the estimated time is clearly below that of direct convolution."""
     pixels = tiling.images * tiling.rows * tiling.columns
-    registers = target.vector_bytes / 32
-    rate = _DIRECT_BYTES_PER_CYCLE[target.dot4 is not None] * registers
+    rate = _DIRECT_RATES[target.dot4 is not None] * target.vector_bytes
     direct = 9 * inputs * outputs * pixels / rate
     lanes = target.lanes
     dots = POINTS * tiling.tiles * (inputs / 2) * (outputs / lanes) / _DOTS_PER_CYCLE
-    weights = 2 * POINTS * inputs * outputs / _BYTES_PER_CYCLE
+    weights = 2 * POINTS * inputs * outputs / _WEIGHT_BYTES_PER_CYCLE
     transforms = tiling.tiles * (
         inputs / (2 * lanes) * _INPUT_CYCLES + outputs / lanes * _OUTPUT_CYCLES
     )

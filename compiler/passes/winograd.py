@@ -70,9 +70,7 @@ def input_kernel(kernel: graph.KernelOp, op: graph.QConv2dOp, x: SSAValue) -> gr
     return result
 
 
-def product_kernel(
-    kernel: graph.KernelOp, op: graph.QConv2dOp, points: SSAValue
-) -> graph.KernelOp:
+def product_kernel(kernel: graph.KernelOp, op: graph.QConv2dOp, points: SSAValue) -> graph.KernelOp:
     """`kernel` with `op` reading the transformed inputs."""
     others = [
         (argument, value)

@@ -30,9 +30,6 @@ from .elementwise import pixel_at
 from .evaluate import Evaluator, Position
 from .winograd_input import Halves
 
-#: Pairs of input channels in one turn of the inner loop.
-_UNROLL = 4
-
 
 def output_transform(v: Halves, m: Sequence[SSAValue]) -> list[SSAValue]:
     """OUTPUT_TRANSFORM · m"""
@@ -126,33 +123,24 @@ class WinogradGenerator:
         x = b.address(inputs, b.mul(point, self.points.layout.row_stride * 2))
         w = b.address(weights, b.mul(point, self.depth * tile.channels * 2))
         zero = b.constant(0, i32, tile.lanes)
-        pairs = self.depth // 2
-        unroll = next(u for u in (_UNROLL, 2, 1) if pairs % u == 0)
-        with b.loop(0, pairs, unroll, carried=[zero] * (m * tile.n)) as k:
+        # One pair a turn: LLVM would add up several products first, and run out of registers.
+        with b.loop(0, self.depth // 2, carried=[zero] * (m * tile.n)) as k:
             here = b.address(x, b.mul(k.variable, 4))
             panel = b.address(w, b.mul(k.variable, tile.channels * 4))
-            sums = list(k.carried)
-            for u in range(unroll):
-                sums = self._pair(here, panel, u, m, sums)
-            k.next = sums
+            k.next = self._pair(here, panel, m, k.carried)
         place = b.address(self.sums, b.mul(point, m * tile.channels * 4))
         for i, total in enumerate(k.results):
             b.store(total, place, i * tile.lanes * 4)
 
-    def _pair(
-        self, x: SSAValue, w: SSAValue, u: int, m: int, sums: list[SSAValue]
-    ) -> list[SSAValue]:
+    def _pair(self, x: SSAValue, w: SSAValue, m: int, sums: Sequence[SSAValue]) -> list[SSAValue]:
         """One pair of input channels of m tiles."""
         b, tile = self.b, self.tile
         size = tile.lanes * 4
         kind = vector_of(i32, tile.lanes)
-        vectors = [
-            b.load(w, (u * tile.n + j) * size, kind, align=size) for j in range(tile.n)
-        ]
+        vectors = [b.load(w, j * size, kind, align=size) for j in range(tile.n)]
         result = []
         for i in range(m):
-            pair = b.load(x, (i * self.depth + 2 * u) * 2, i32)
-            a = b.splat(pair, tile.lanes)
+            a = b.splat(b.load(x, i * self.depth * 2, i32), tile.lanes)
             for j in range(tile.n):
                 result.append(b.emit(Dot2Op(sums[i * tile.n + j], a, vectors[j])))
         return result
@@ -178,9 +166,7 @@ class WinogradGenerator:
             rows = b.minimum(OUTPUTS, b.sub(t.rows, b.mul(row, OUTPUTS)))
         with b.loop(0, rows) as ys:
             y = b.add(b.mul(row, OUTPUTS), ys.variable)
-            pixels = b.address(
-                self.pixels, b.mul(ys.variable, OUTPUTS * self.tile.channels * 4)
-            )
+            pixels = b.address(self.pixels, b.mul(ys.variable, OUTPUTS * self.tile.channels * 4))
             self._row(pixels, image, y, column, channel)
 
     def _transform(self, sums: SSAValue, j: int, bias: SSAValue, m: int) -> None:
@@ -202,9 +188,7 @@ class WinogradGenerator:
                 exact = v.add(b.binary(arith.ShRSIOp, whole, shift), bias)
                 b.store(exact, self.pixels, ((OUTPUTS * i + x) * self.tile.n + j) * vector)
 
-    def _row(
-        self, pixels: SSAValue, image: Index, y: Index, column: Index, channel: Index
-    ) -> None:
+    def _row(self, pixels: SSAValue, image: Index, y: Index, column: Index, channel: Index) -> None:
         """The pixels of one row that exist."""
         b, t = self.b, self.tiling
         rest, last = t.columns % OUTPUTS, t.tile_columns - 1

@@ -127,9 +127,7 @@ class WinogradInputGenerator:
         b, v = self.b, Halves(self.b)
         columns = []
         for offset in offsets:
-            codes = [
-                b.load(row, b.add(channel, offset), vector_of(i8, self.lanes)) for row in rows
-            ]
+            codes = [b.load(row, b.add(channel, offset), vector_of(i8, self.lanes)) for row in rows]
             columns.append(input_transform(v, [b.convert("zext", code, i16) for code in codes]))
         output = self.output.layout
         for i in range(INPUTS):

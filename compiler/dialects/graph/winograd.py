@@ -1,9 +1,9 @@
-"""3×3 convolution as two kernels: transformed inputs, and their products (contractions/winograd.py).
+"""3×3 convolution as two kernels: inputs transformed, and multiplied (contractions/winograd.py).
 
-    %a = graph.qconv2d %x, %w, %b
-  ⇒
-    %v = graph.winograd_input %x               : tensor<1x14x14x64xui8> -> tensor<36x16x64xsi16>
-    %a = graph.winograd_qconv2d %v, %w, %b     : … -> tensor<1x14x14x64xi32>
+  %a = graph.qconv2d %x, %w, %b
+⇒
+  %v = graph.winograd_input %x               : tensor<1x14x14x64xui8> -> tensor<36x16x64xsi16>
+  %a = graph.winograd_qconv2d %v, %w, %b     : … -> tensor<1x14x14x64xi32>
 """
 
 from __future__ import annotations
