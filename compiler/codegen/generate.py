@@ -174,7 +174,7 @@ def _winograd(
     bias = wrap(folded_bias(anchor, sums, _bias(anchor)))
     tile = Tile(*graph.ints(packed.tile))
     generator = WinogradGenerator(
-        _NAME, kernel, anchor, tile, data, bias, target, halo_value(kernel)
+        _NAME, kernel, anchor, tile, data, bias, packed.form.data, halo_value(kernel)
     )
     return generator.generate(exec_type("winograd", target, True))
 

@@ -14,7 +14,7 @@ from .forms import StepOrder
 from .geometry import Contraction, Runs
 from .packing import PackedGemm, steps_per_run, unpack_gemm
 from .tile import Tile
-from .winograd import unpack_winograd
+from .winograd import unpack_points, unpack_taps
 
 
 def geometry_of(op: graph.PackedWeightsOp) -> tuple[Contraction, Runs]:
@@ -58,7 +58,8 @@ def unpack(op: graph.PackedWeightsOp, data: Array, order: Sequence[Array]) -> Ar
     if op.scheme.data == "depthwise":
         return unpack_depthwise(c, data, ints(op.tile)[2])
     if op.scheme.data == "winograd":
-        return unpack_winograd(data, c.outputs, c.group_inputs, Tile(*ints(op.tile)))
+        unpack_own = unpack_taps if op.form.data == "taps" else unpack_points
+        return unpack_own(data, c.outputs, c.group_inputs, Tile(*ints(op.tile)))
     weight = unpack_gemm(c, runs, packed_gemm(op, data, order))
     if len(shape_of(op.result)) == 2:
         return np.ascontiguousarray(weight[:, :, 0, 0].T)

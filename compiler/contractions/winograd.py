@@ -57,10 +57,16 @@ ODD_INVERSE = pow(ODD, -1, 2**32) - 2**32 * (pow(ODD, -1, 2**32) >= 2**31)
 #: 24 times the left inverse of WEIGHT_TRANSFORM.
 _WEIGHT_INVERSE = np.array([[4, 0, 0, 0, 0, 0], [0, -3, 3, 0, 0, 0], [0, 0, 0, 0, 0, 2]])
 
-# What the estimate in `worthwhile` counts, measured on Zen 5: cycles per tile and vector of
-# channels, `dot2`s per cycle, bytes of weights per cycle (from beyond the second-level cache), and
-# products per cycle and byte of register in direct convolution, without and with `dot4`.
-_INPUT_CYCLES, _OUTPUT_CYCLES, _DOTS_PER_CYCLE, _WEIGHT_BYTES_PER_CYCLE = 80.0, 80.0, 1.7, 12.0
+#: More tiles than this are not worth transforming weights for at run time: their sums would not fit
+#: into the first-level cache, and what is read of the weights matters less.
+MOST_TILES_OF_TAPS = 24
+
+# What the estimates below count, measured on Zen 5: cycles per tile and vector of channels, `dot2`s
+# per cycle, cycles to transform one vector of weights for one point, bytes of weights per cycle
+# (from beyond the second-level cache), and products per cycle and byte of register in direct
+# convolution, without and with `dot4`.
+_INPUT_CYCLES, _OUTPUT_CYCLES, _DOTS_PER_CYCLE = 80.0, 80.0, 1.7
+_WEIGHT_CYCLES, _WEIGHT_BYTES_PER_CYCLE = 1.4, 12.0
 _DIRECT_RATES = {False: 36 / 32, True: 124 / 64}
 _GAIN = 0.85  # what is not clearly faster is not worth larger weights
 
@@ -151,23 +157,46 @@ def padded_inputs(inputs: int) -> int:
     return -(-inputs // LANES) * LANES
 
 
-def pack_winograd(weight: Array, tile: Tile) -> Array:
-    """Bytes of [block][point][input pair][vector][lane][2], s16."""
-    points = transform_weights(weight)
-    _, outputs, inputs = points.shape
+def pack_points(weight: Array, tile: Tile) -> Array:
+    """Transformed weights, bytes of s16 [block][point][input pair][vector][lane][2]."""
+    return (
+        _in_blocks(transform_weights(weight), tile)
+        .transpose(1, 0, 4, 2, 3, 5)
+        .copy()
+        .view(np.uint8)
+        .reshape(-1)
+    )
+
+
+def pack_taps(weight: Array, tile: Tile) -> Array:
+    """The weights themselves, bytes [block][input pair][tap][vector][lane][2]."""
+    taps = weight.reshape(*weight.shape[:2], 9).transpose(2, 0, 1)
+    return _in_blocks(taps, tile).transpose(1, 4, 0, 2, 3, 5).copy().view(np.uint8).reshape(-1)
+
+
+def _in_blocks(planes: Array, tile: Tile) -> Array:
+    """[plane, O, I] as [plane, block, vector, lane, input pair, 2]."""
+    count, outputs, inputs = planes.shape
     depth = padded_inputs(inputs)
-    padded = np.zeros((POINTS, outputs, depth), np.int16)
-    padded[:, :, :inputs] = points
-    split = padded.reshape(POINTS, -1, tile.n, tile.lanes, depth // 2, 2)
-    return np.ascontiguousarray(split.transpose(1, 0, 4, 2, 3, 5)).reshape(-1).view(np.uint8)
+    padded = np.zeros((count, outputs, depth), planes.dtype)
+    padded[:, :, :inputs] = planes
+    return padded.reshape(count, -1, tile.n, tile.lanes, depth // 2, 2)
 
 
-def unpack_winograd(data: Array, outputs: int, inputs: int, tile: Tile) -> Array:
-    """The s8 weights [O, I, 3, 3] that `pack_winograd` packed."""
+def unpack_points(data: Array, outputs: int, inputs: int, tile: Tile) -> Array:
+    """The s8 weights [O, I, 3, 3] that `pack_points` packed."""
     depth = padded_inputs(inputs)
     split = data.view(np.int16).reshape(-1, POINTS, depth // 2, tile.n, tile.lanes, 2)
     points = split.transpose(1, 0, 3, 4, 2, 5).reshape(POINTS, outputs, depth)
     return restore_weights(points[:, :, :inputs])
+
+
+def unpack_taps(data: Array, outputs: int, inputs: int, tile: Tile) -> Array:
+    """The s8 weights [O, I, 3, 3] that `pack_taps` packed."""
+    depth = padded_inputs(inputs)
+    split = data.view(np.int8).reshape(-1, depth // 2, 9, tile.n, tile.lanes, 2)
+    taps = split.transpose(0, 3, 4, 1, 5, 2).reshape(outputs, depth, 3, 3)
+    return np.ascontiguousarray(taps[:, :inputs])
 
 
 # --- whether it pays ------------------------------------------------------------------------------
@@ -175,13 +204,28 @@ def unpack_winograd(data: Array, outputs: int, inputs: int, tile: Tile) -> Array
 
 def worthwhile(tiling: Tiling, inputs: int, outputs: int, target: Target) -> bool:
     """Whether the estimated time is clearly below that of direct convolution."""
+    lanes = target.lanes
     pixels = tiling.images * tiling.rows * tiling.columns
     rate = _DIRECT_RATES[target.dot4 is not None] * target.vector_bytes
     direct = 9 * inputs * outputs * pixels / rate
-    lanes = target.lanes
     dots = POINTS * tiling.tiles * (inputs / 2) * (outputs / lanes) / _DOTS_PER_CYCLE
-    weights = 2 * POINTS * inputs * outputs / _WEIGHT_BYTES_PER_CYCLE
     transforms = tiling.tiles * (
         inputs / (2 * lanes) * _INPUT_CYCLES + outputs / lanes * _OUTPUT_CYCLES
     )
+    weights = min(_weight_cycles(tiling, inputs, outputs, target).values())
     return dots + weights + transforms < _GAIN * direct
+
+
+def stores_taps(tiling: Tiling, inputs: int, outputs: int, target: Target) -> bool:
+    """Whether weights are better transformed at run time than read in their eightfold size."""
+    cycles = _weight_cycles(tiling, inputs, outputs, target)
+    return cycles[True] < cycles[False]
+
+
+def _weight_cycles(tiling: Tiling, inputs: int, outputs: int, target: Target) -> dict[bool, float]:
+    """What weights cost, stored as taps or as points."""
+    weights = inputs * outputs
+    vectors = weights / (target.vector_bytes / 2)
+    taps = vectors * POINTS * _WEIGHT_CYCLES + 9 * weights / _WEIGHT_BYTES_PER_CYCLE
+    points = 2 * POINTS * weights / _WEIGHT_BYTES_PER_CYCLE
+    return {True: taps if tiling.tiles <= MOST_TILES_OF_TAPS else np.inf, False: points}

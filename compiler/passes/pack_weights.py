@@ -31,7 +31,7 @@ from ..contractions.geometry import Anchor, as_oihw, contraction_of, grid_of, si
 from ..contractions.layer import Layer, pack_layer
 from ..contractions.ordered_tile import Choice
 from ..contractions.packing import PackedGemm
-from ..contractions.winograd import pack_winograd, tile_for
+from ..contractions.winograd import Tiling, pack_points, pack_taps, stores_taps, tile_for
 from ..dialects import graph
 from ..dialects.layout import Layout
 from ..dialects.tensors import Array, i32_array, shape_of, si8, type_of
@@ -154,7 +154,9 @@ def _pack_winograd(op: graph.WinogradQConv2dOp, target: Target) -> None:
     if weight is None:
         return  # packed already
     tile = tile_for(target, len(weight))
-    data = graph.ConstantOp(pack_winograd(weight, tile))
+    images, rows, columns, outputs = shape_of(op.result)
+    taps = stores_taps(Tiling(images, rows, columns), weight.shape[1], outputs, target)
+    data = graph.ConstantOp((pack_taps if taps else pack_points)(weight, tile))
     packed = graph.PackedWeightsOp(
         data.result,
         [],
@@ -162,6 +164,7 @@ def _pack_winograd(op: graph.WinogradQConv2dOp, target: Target) -> None:
         scheme="winograd",
         tile=(tile.m, tile.n, tile.lanes),
         groups=1,
+        form="taps" if taps else "points",
     )
     block = op.parent
     assert block is not None

@@ -1,11 +1,14 @@
 """Products of a Winograd convolution, and what becomes of them (contractions/winograd.py).
 
-    for each group of m tiles × block of n vectors of channels:
-      for 36 points: sums[point][m][n] = Σ inputs[point] · weights[point]     (dot2, to scratch)
-      for m: pixels[4×4] = Aᵀ sums A, divided by 576, + bias                  (to scratch)
-             for the rows and columns that exist: codes = epilogue(pixels); store
+One unit is a few tiles × a block of n vectors of channels:
 
-Groups or blocks are outermost, whichever are read again at less cost.
+    for 36 points: sums[point][tile][n] = Σ inputs[point] · weights[point]     (dot2, to scratch)
+    for each tile: pixels[4×4] = Aᵀ sums A, divided by 576, + bias             (to scratch)
+                   for the rows and columns that exist: codes = epilogue(pixels); store
+
+Weights are stored as `points`, transformed, and a unit has as many tiles as registers have room
+for. Or, for few tiles, as `taps`: then a unit has all tiles, and transforms the weights of its
+block before it uses them, six points at a time.
 """
 
 from __future__ import annotations
@@ -23,24 +26,11 @@ from ...dialects import graph
 from ...dialects.layout import LANES
 from ...dialects.loop import Dot2Op, vector_of
 from ...dialects.tensors import Array
-from ..builder import Index, KernelBuilder
-from ..targets import Target
+from ..builder import Index, KernelBuilder, i8, i16
 from .common import LoweredKernel, Parameters, buffers_of, fill_halo
 from .elementwise import pixel_at
 from .evaluate import Evaluator, Position
-from .winograd_input import Halves
-
-
-def output_transform(v: Halves, m: Sequence[SSAValue]) -> list[SSAValue]:
-    """OUTPUT_TRANSFORM · m"""
-    m0, m1, m2, m3, m4, m5 = m
-    a, b, c, d = v.add(m1, m2), v.sub(m1, m2), v.add(m3, m4), v.sub(m3, m4)
-    return [
-        v.add(v.add(m0, a), c),
-        v.add(b, v.shift(d, 1)),
-        v.add(a, v.shift(c, 2)),
-        v.add(v.add(b, v.shift(d, 3)), v.shift(m5, 1)),
-    ]
+from .winograd_transforms import Lanes, output_transform, weight_row, weight_transform
 
 
 class WinogradGenerator:
@@ -52,7 +42,7 @@ class WinogradGenerator:
         tile: Tile,
         weights: Array,
         bias: Array,
-        target: Target,
+        form: str,
         halo_value: int,
     ):
         self.kernel, self.anchor, self.tile, self.weights = kernel, anchor.result, tile, weights
@@ -64,71 +54,125 @@ class WinogradGenerator:
         self.tiling = Tiling(layout.n, layout.h, layout.w)
         self.depth = self.points.layout.channel_stride
         self.blocks = layout.c // tile.channels
-        self.pieces = even_pieces(self.tiling.tiles, tile.m)
+        #: (count, size) of the groups of tiles that are multiplied together.
+        self.groups = even_pieces(self.tiling.tiles, tile.m)
+        self.as_taps = form == "taps"
+        #: Tiles of a unit.
+        self.tiles = self.tiling.tiles if self.as_taps else self.groups[0][1]
         self.parameters = Parameters()
         self.bias = self.parameters.add(bias)
         self.halo = self.parameters.add(np.full(16, halo_value & 255, np.uint8))
         self.evaluator = Evaluator(
             self.b, kernel, self.inputs, self.parameters, self.parameter_base, layout.c
         )
-        m = self.pieces[0][1]
-        self.sums = self.b.scratch(POINTS * m * tile.channels * 4)
-        self.pixels = self.b.scratch(OUTPUTS * OUTPUTS * tile.channels * 4)
+        self.sums = self.b.scratch(POINTS * self.tiles * self.pixel_bytes)
+        self.pixels = self.b.scratch(OUTPUTS * OUTPUTS * self.pixel_bytes)
+        if self.as_taps:
+            self.panels = self.b.scratch(INPUTS * self.panel_bytes)
 
     @property
-    def groups(self) -> int:
-        return sum(count for count, _ in self.pieces)
+    def pixel_bytes(self) -> int:
+        """Of the sums of one pixel (or point), all channels of a block."""
+        return self.tile.channels * 4
+
+    @property
+    def panel_bytes(self) -> int:
+        """Of the weights of one point."""
+        return self.depth * self.tile.channels * 2
 
     def generate(self, exec_type: str) -> LoweredKernel:
         b = self.b
         fill_halo(b, self.output, self.parameter_base, self.halo)
+        units = self.blocks
+        if not self.as_taps:
+            units *= sum(count for count, _ in self.groups)
         with b.unit_loop() as unit:
-            if self.points.layout.size * 2 > len(self.weights):
-                group, block = b.div(unit, self.blocks), b.rem(unit, self.blocks)
+            if self.as_taps:
+                self._unit_of_taps(unit)
             else:
-                block, group = b.div(unit, self.groups), b.rem(unit, self.groups)
-            (count, m), *shorter = self.pieces
-            if not shorter:
-                self._group(block, b.mul(group, m), m)
-            else:
-                with b.branch(b.compare("ult", group, count)) as blocks:
-                    self._group(block, b.mul(group, m), m)
-                with b.otherwise(blocks):
-                    self._group(block, b.add(b.mul(group, m - 1), count), m - 1)
-        return LoweredKernel(
-            b.finish(),
-            b.fingerprint,
-            (self.parameters.blob(), self.weights),
-            self.groups * self.blocks,
-            exec_type,
-        )
+                self._unit_of_points(unit, units // self.blocks)
+        constants = (self.parameters.blob(), self.weights)
+        return LoweredKernel(b.finish(), b.fingerprint, constants, units, exec_type)
 
-    def _group(self, block: Index, first: Index, m: int) -> None:
+    # --- units ------------------------------------------------------------------------------------
+
+    def _unit_of_points(self, unit: Index, groups: int) -> None:
+        """One group of tiles; groups or blocks go outside, whichever are dearer to read again."""
+        b = self.b
+        if self.points.layout.size * 2 > len(self.weights):
+            group, block = b.div(unit, self.blocks), b.rem(unit, self.blocks)
+        else:
+            block, group = b.div(unit, groups), b.rem(unit, groups)
+        (count, m), *shorter = self.groups
+        if not shorter:
+            self._multiply_points(block, b.mul(group, m), m)
+            return
+        with b.branch(b.compare("ult", group, count)) as blocks:
+            self._multiply_points(block, b.mul(group, m), m)
+        with b.otherwise(blocks):
+            self._multiply_points(block, b.add(b.mul(group, m - 1), count), m - 1)
+
+    def _multiply_points(self, block: Index, first: Index, m: int) -> None:
         """Tiles [first, first + m) × one block of channels."""
         b = self.b
-        weights = b.address(
-            self.weight_base, b.mul(block, POINTS * self.depth * self.tile.channels * 2)
-        )
-        inputs = b.address(self.points.base, b.mul(first, self.depth * 2))
+        weights = b.address(self.weight_base, b.mul(block, POINTS * self.panel_bytes))
         with b.loop(0, POINTS) as points:
-            self._products(points.variable, inputs, weights, m)
+            w = b.address(weights, b.mul(points.variable, self.panel_bytes))
+            self._products(points.variable, first, 0, w, m)
         with b.loop(0, m) as tiles:
-            self._finish(block, b.add(first, tiles.variable), tiles.variable, m)
+            self._finish(block, b.add(first, tiles.variable), tiles.variable)
+
+    def _unit_of_taps(self, block: Index) -> None:
+        """All tiles × one block of channels."""
+        b = self.b
+        taps = b.address(self.weight_base, b.mul(block, 9 * self.panel_bytes // 2))
+        for row in range(INPUTS):
+            self._transform_weights(taps, row)
+            start = 0
+            for count, m in self.groups:
+                with b.loop(0, count) as groups:
+                    first = b.add(b.mul(groups.variable, m), start)
+                    with b.loop(0, INPUTS) as columns:
+                        w = b.address(self.panels, b.mul(columns.variable, self.panel_bytes))
+                        point = b.add(columns.variable, row * INPUTS)
+                        self._products(point, first, first, w, m)
+                start += count * m
+        with b.loop(0, self.tiles) as tiles:
+            self._finish(block, tiles.variable, tiles.variable)
 
     # --- products ---------------------------------------------------------------------------------
 
-    def _products(self, point: SSAValue, inputs: SSAValue, weights: SSAValue, m: int) -> None:
-        """sums[point] of m tiles."""
+    def _transform_weights(self, taps: SSAValue, row: int) -> None:
+        """Weights of the six points of a row, to `panels`."""
+        b, v, tile = self.b, Lanes(self.b), self.tile
+        halves = 2 * tile.lanes
+        with b.loop(0, self.depth // 2) as pairs:
+            here = b.address(taps, b.mul(pairs.variable, 9 * tile.n * halves))
+            there = b.address(self.panels, b.mul(pairs.variable, tile.n * halves * 2))
+            for j in range(tile.n):
+
+                def tap(y: int, x: int, j: int = j) -> SSAValue:
+                    place = ((3 * y + x) * tile.n + j) * halves
+                    return b.convert("sext", b.load(here, place, vector_of(i8, halves)), i16)
+
+                results = weight_transform(v, weight_row(v, tap, row))
+                for column, result in enumerate(results):
+                    b.store(result, there, column * self.panel_bytes + j * halves * 2)
+
+    def _products(self, point: Index, first: Index, number: Index, w: SSAValue, m: int) -> None:
+        """sums[point] of tiles [first, first + m), which are `number` and so on in their unit."""
         b, tile = self.b, self.tile
-        x = b.address(inputs, b.mul(point, self.points.layout.row_stride * 2))
-        w = b.address(weights, b.mul(point, self.depth * tile.channels * 2))
+        places = self.points.layout
+        offset = b.add(b.mul(point, places.row_stride), b.mul(first, self.depth))
+        x = b.address(self.points.base, b.mul(offset, 2))
         zero = b.constant(0, i32, tile.lanes)
         # One pair a turn: LLVM would add up several products first, and run out of registers.
         with b.loop(0, self.depth // 2, carried=[zero] * (m * tile.n)) as k:
             here = b.address(x, b.mul(k.variable, 4))
-            panel = b.address(w, b.mul(k.variable, tile.channels * 4))
+            panel = b.address(w, b.mul(k.variable, self.pixel_bytes))
             k.next = self._pair(here, panel, m, k.carried)
-        place = b.address(self.sums, b.mul(point, m * tile.channels * 4))
+        offset = b.add(b.mul(point, self.tiles), number)
+        place = b.address(self.sums, b.mul(offset, self.pixel_bytes))
         for i, total in enumerate(k.results):
             b.store(total, place, i * tile.lanes * 4)
 
@@ -147,10 +191,10 @@ class WinogradGenerator:
 
     # --- from products to pixels ------------------------------------------------------------------
 
-    def _finish(self, block: Index, tile: Index, number: SSAValue, m: int) -> None:
-        """Pixels of tile `tile`, which is `number` in its group."""
+    def _finish(self, block: Index, tile: Index, number: SSAValue) -> None:
+        """Pixels of tile `tile`, which is `number` in its unit."""
         b, t = self.b, self.tiling
-        sums = b.address(self.sums, b.mul(number, self.tile.channels * 4))
+        sums = b.address(self.sums, b.mul(number, self.pixel_bytes))
         channel = b.mul(block, self.tile.channels)
         for j in range(self.tile.n):
             bias = b.load(
@@ -158,7 +202,7 @@ class WinogradGenerator:
                 b.add(b.mul(channel, 4), self.bias + j * self.tile.lanes * 4),
                 vector_of(i32, self.tile.lanes),
             )
-            self._transform(sums, j, bias, m)
+            self._transform(sums, j, bias)
         image, rest = (f(tile, t.tile_rows * t.tile_columns) for f in (b.div, b.rem))
         row, column = b.div(rest, t.tile_columns), b.rem(rest, t.tile_columns)
         rows: Index = OUTPUTS
@@ -166,14 +210,14 @@ class WinogradGenerator:
             rows = b.minimum(OUTPUTS, b.sub(t.rows, b.mul(row, OUTPUTS)))
         with b.loop(0, rows) as ys:
             y = b.add(b.mul(row, OUTPUTS), ys.variable)
-            pixels = b.address(self.pixels, b.mul(ys.variable, OUTPUTS * self.tile.channels * 4))
+            pixels = b.address(self.pixels, b.mul(ys.variable, OUTPUTS * self.pixel_bytes))
             self._row(pixels, image, y, column, channel)
 
-    def _transform(self, sums: SSAValue, j: int, bias: SSAValue, m: int) -> None:
+    def _transform(self, sums: SSAValue, j: int, bias: SSAValue) -> None:
         """4×4 pixels of vector `j`, to scratch."""
-        b, v, lanes = self.b, Halves(self.b), self.tile.lanes
+        b, v, lanes = self.b, Lanes(self.b), self.tile.lanes
         kind, vector = vector_of(i32, lanes), lanes * 4
-        step = m * self.tile.channels * 4
+        step = self.tiles * self.pixel_bytes
         columns = []
         for column in range(INPUTS):
             loaded = [
@@ -212,7 +256,7 @@ class WinogradGenerator:
         for i in range(count):
             pixel = pixel_at(b, image, y, b.add(x, i))
             for c in range(0, self.tile.channels, LANES):
-                total = b.load(pixels, (i * self.tile.channels + c) * 4, kind, align=16)
+                total = b.load(pixels, i * self.pixel_bytes + c * 4, kind, align=16)
                 at = Position(LANES, b.add(channel, c), pixel, {self.anchor: total}, None, cache)
                 positions.append(at)
         self.evaluator.store(self.output, self.kernel.yielded, positions)

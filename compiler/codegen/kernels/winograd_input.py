@@ -10,52 +10,16 @@ row, where they are known beforehand.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from xdsl.dialects import arith
 from xdsl.ir import SSAValue
 
 from ...contractions.winograd import INPUTS, OUTPUTS, Tiling
 from ...dialects import graph
 from ...dialects.graph import ints
-from ...dialects.loop import lanes_of, vector_of
+from ...dialects.loop import vector_of
 from ..builder import Index, KernelBuilder, i8, i16
 from ..targets import Target
 from .common import LoweredKernel, buffers_of
-
-
-class Halves:
-    """Arithmetic on vectors of s16 (or i32) lanes."""
-
-    def __init__(self, b: KernelBuilder):
-        self.b = b
-
-    def add(self, a: SSAValue, c: SSAValue) -> SSAValue:
-        return self.b.binary(arith.AddiOp, a, c)
-
-    def sub(self, a: SSAValue, c: SSAValue) -> SSAValue:
-        return self.b.binary(arith.SubiOp, a, c)
-
-    def shift(self, a: SSAValue, bits: int) -> SSAValue:
-        """a · 2^bits"""
-        element = a.type.get_element_type()  # type: ignore[attr-defined]
-        return self.b.binary(arith.ShLIOp, a, self.b.constant(bits, element, lanes_of(a)))
-
-
-def input_transform(v: Halves, d: Sequence[SSAValue]) -> list[SSAValue]:
-    """INPUT_TRANSFORM · d"""
-    d0, d1, d2, d3, d4, d5 = d
-    even, odd = v.sub(d4, v.shift(d2, 2)), v.sub(d3, v.shift(d1, 2))
-    low, step = v.sub(d4, d2), v.sub(d3, d1)
-    twice = v.shift(step, 1)
-    return [
-        v.add(v.shift(v.sub(d0, d2), 2), low),
-        v.add(even, odd),
-        v.sub(even, odd),
-        v.add(low, twice),
-        v.sub(low, twice),
-        v.sub(v.sub(d5, d3), v.shift(step, 2)),
-    ]
+from .winograd_transforms import Lanes, input_transform
 
 
 class WinogradInputGenerator:
@@ -124,7 +88,7 @@ class WinogradInputGenerator:
         self, rows: list[SSAValue], offsets: list[Index], place: SSAValue, channel: SSAValue
     ) -> None:
         """One vector of channels."""
-        b, v = self.b, Halves(self.b)
+        b, v = self.b, Lanes(self.b)
         columns = []
         for offset in offsets:
             codes = [b.load(row, b.add(channel, offset), vector_of(i8, self.lanes)) for row in rows]
