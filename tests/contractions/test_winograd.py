@@ -236,24 +236,35 @@ def test_packed_weights_come_back(seed: int, target: str, inputs: int, outputs: 
     weight = generator.integers(-128, 128, (outputs, inputs, 3, 3)).astype(np.int8)
     weight[generator.random(weight.shape) < 0.2] = -128
     tile = winograd.tile_for(by_name(target), outputs)
-    data = winograd.pack_winograd(weight, tile)
-    assert data.dtype == np.uint8
-    assert len(data) == 2 * POINTS * outputs * winograd.padded_inputs(inputs)
-    back = winograd.unpack_winograd(data, outputs, inputs, tile)
-    assert back.dtype == np.int8
-    np.testing.assert_array_equal(back, weight)
+    for pack, unpack, size in (
+        (winograd.pack_points, winograd.unpack_points, 2 * POINTS),
+        (winograd.pack_taps, winograd.unpack_taps, 9),
+    ):
+        data = pack(weight, tile)
+        assert data.dtype == np.uint8
+        assert data.shape == (size * outputs * winograd.padded_inputs(inputs),)
+        back = unpack(data, outputs, inputs, tile)
+        assert back.dtype == np.int8
+        np.testing.assert_array_equal(back, weight)
 
 
 def test_packed_weights_lie_as_the_kernel_reads_them() -> None:
-    """[block][point][input pair][vector][lane][2], and zeros for the channels that are padding."""
+    """Pairs of inputs innermost, and zeros for the channels that are padding."""
     tile = winograd.tile_for(by_name("avx2"), 32)
     weight = np.random.default_rng(0).integers(-128, 128, (32, 19, 3, 3)).astype(np.int8)
-    data = winograd.pack_winograd(weight, tile).view(np.int16)
-    data = data.reshape(32 // tile.channels, POINTS, LANES, tile.n, tile.lanes, 2)
+    o = tile.channels + tile.lanes + 3  # lane 3 of the second vector of the second block
+    panels = winograd.pack_points(weight, tile).view(np.int16)
+    panels = panels.reshape(32 // tile.channels, POINTS, LANES, tile.n, tile.lanes, 2)
     points = winograd.transform_weights(weight)
-    assert data[1, 35, 9, 1, 3, 0] == points[35, tile.channels + tile.lanes + 3, 18]
-    assert not data[:, :, 9, :, :, 1].any()
-    assert not data[:, :, 10:].any()
+    np.testing.assert_array_equal(panels[1, :, 8, 1, 3], points[:, o, 16:18])
+    np.testing.assert_array_equal(panels[1, :, 9, 1, 3, 0], points[:, o, 18])
+    assert not panels[:, :, 9, :, :, 1].any()
+    assert not panels[:, :, 10:].any()
+    taps = winograd.pack_taps(weight, tile).view(np.int8)
+    taps = taps.reshape(32 // tile.channels, LANES, 9, tile.n, tile.lanes, 2)
+    np.testing.assert_array_equal(taps[1, 8, 5, 1, 3], weight[o, 16:18, 1, 2])
+    assert not taps[:, 9, ..., 1].any()
+    assert not taps[:, 10:].any()
 
 
 # --- whether it pays ------------------------------------------------------------------------------
@@ -274,8 +285,16 @@ def test_few_tiles_do_not_pay_for_large_weights(target: Target) -> None:
 
 
 def test_more_images_make_large_weights_pay() -> None:
-    assert not winograd.worthwhile(Tiling(1, 7, 7), 512, 512, AVX2)
-    assert winograd.worthwhile(Tiling(16, 7, 7), 512, 512, AVX2)
+    assert not winograd.worthwhile(Tiling(1, 4, 4), 256, 256, AVX2)
+    assert winograd.worthwhile(Tiling(64, 4, 4), 256, 256, AVX2)
+
+
+@EACH_TARGET
+def test_weights_are_stored_as_taps_for_few_tiles(target: Target) -> None:
+    """Sums of all tiles of a block have to stay near; and bytes matter most where few use them."""
+    limit = winograd.MOST_TILES_OF_TAPS
+    assert not winograd.stores_taps(Tiling(1, 4, 4 * limit + 4), 256, 256, target)
+    assert winograd.stores_taps(Tiling(1, 7, 7), 256, 256, target) == (target.vector_bytes > 16)
 
 
 def test_tiles_that_are_mostly_padding_do_not_pay() -> None:
