@@ -37,16 +37,14 @@ POINTS = INPUTS * INPUTS
 INPUT_TRANSFORM = np.array(
     [
         [4, 0, -5, 0, 1, 0],
-        [0, -4, -4, 1, 1, 0],
-        [0, 4, -4, -1, 1, 0],
+        [0, 4, 4, -1, -1, 0],
+        [0, -4, 4, 1, -1, 0],
         [0, -2, -1, 2, 1, 0],
         [0, 2, -1, -2, 1, 0],
         [0, 4, 0, -5, 0, 1],
     ]
 )
-WEIGHT_TRANSFORM = np.array(
-    [[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 12]]
-)
+WEIGHT_TRANSFORM = np.array([[6, 0, 0], [4, 4, 4], [4, -4, 4], [1, 2, 4], [1, -2, 4], [0, 0, 12]])
 OUTPUT_TRANSFORM = np.array(
     [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 2]]
 )
@@ -55,7 +53,7 @@ ODD, SHIFT = 9, 6
 ODD_INVERSE = pow(ODD, -1, 2**32) - 2**32 * (pow(ODD, -1, 2**32) >= 2**31)
 
 #: 24 times the left inverse of WEIGHT_TRANSFORM.
-_WEIGHT_INVERSE = np.array([[4, 0, 0, 0, 0, 0], [0, -3, 3, 0, 0, 0], [0, 0, 0, 0, 0, 2]])
+_WEIGHT_INVERSE = np.array([[4, 0, 0, 0, 0, 0], [0, 3, -3, 0, 0, 0], [0, 0, 0, 0, 0, 2]])
 
 #: More tiles than this are not worth transforming weights for at run time: their sums would not fit
 #: into the first-level cache, and what is read of the weights matters less.
