@@ -38,8 +38,8 @@ from .winograd_transforms import (
     weight_transform,
 )
 
-#: Transformed weights that stay in the first-level cache beside inputs and sums.
-_TRANSFORMED_BYTES = 24576
+#: Transformed weights of a chunk: more chunks load and store sums more often, more stack is rude.
+_TRANSFORMED_BYTES = 49152
 
 
 class WinogradGenerator:
