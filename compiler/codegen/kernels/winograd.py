@@ -8,7 +8,7 @@ One unit is a few tiles × a block of n vectors of channels:
 
 Weights are stored as `points`, transformed, and a unit has as many tiles as registers have room
 for. Or, for few tiles, as `taps`: then a unit has all tiles, and transforms the weights of its
-block before it uses them, six points at a time.
+block before it uses them, two rows of points at a time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from xdsl.dialects import arith
 from xdsl.dialects.builtin import i32
 from xdsl.ir import SSAValue
 
-from ...contractions.tile import Tile, even_pieces
+from ...contractions.tile import LINE, Tile, even_pieces
 from ...contractions.winograd import INPUTS, ODD_INVERSE, OUTPUTS, POINTS, SHIFT, Tiling
 from ...dialects import graph
 from ...dialects.layout import LANES
@@ -30,7 +30,16 @@ from ..builder import Index, KernelBuilder, i8, i16
 from .common import LoweredKernel, Parameters, buffers_of, fill_halo
 from .elementwise import pixel_at
 from .evaluate import Evaluator, Position
-from .winograd_transforms import Lanes, output_transform, weight_row, weight_transform
+from .winograd_transforms import (
+    ROW_PAIRS,
+    Lanes,
+    output_transform,
+    weight_rows,
+    weight_transform,
+)
+
+#: Transformed weights of a chunk: more chunks load and store sums more often, more stack is rude.
+_TRANSFORMED_BYTES = 49152
 
 
 class WinogradGenerator:
@@ -67,8 +76,17 @@ class WinogradGenerator:
         )
         self.sums = self.b.scratch(POINTS * self.tiles * self.pixel_bytes)
         self.pixels = self.b.scratch(OUTPUTS * OUTPUTS * self.pixel_bytes)
+        pairs = self.depth // 2
+        #: Pairs of input channels whose weights are transformed at a time.
+        self.chunk = next(
+            size
+            for size in range(pairs, 0, -1)
+            if pairs % size == 0 and 2 * INPUTS * size * self.pixel_bytes <= _TRANSFORMED_BYTES
+        )
         if self.as_taps:
-            self.panels = self.b.scratch(INPUTS * self.panel_bytes)
+            # A line more than their size apart, since they are written in turn.
+            self.panel_stride = self.chunk * self.pixel_bytes + LINE
+            self.panels = self.b.scratch(2 * INPUTS * self.panel_stride)
 
     @property
     def pixel_bytes(self) -> int:
@@ -116,9 +134,12 @@ class WinogradGenerator:
         """Tiles [first, first + m) × one block of channels."""
         b = self.b
         weights = b.address(self.weight_base, b.mul(block, POINTS * self.panel_bytes))
+        zero = b.constant(0, i32, self.tile.lanes)
         with b.loop(0, POINTS) as points:
             w = b.address(weights, b.mul(points.variable, self.panel_bytes))
-            self._products(points.variable, first, 0, w, m)
+            x = self._points_of(points.variable, first)
+            sums = self._products(x, w, self.depth // 2, m, [zero] * (m * self.tile.n))
+            self._store_sums(sums, self._place(points.variable, 0))
         with b.loop(0, m) as tiles:
             self._finish(block, b.add(first, tiles.variable), tiles.variable)
 
@@ -126,28 +147,39 @@ class WinogradGenerator:
         """All tiles × one block of channels."""
         b = self.b
         taps = b.address(self.weight_base, b.mul(block, 9 * self.panel_bytes // 2))
-        for row in range(INPUTS):
-            self._transform_weights(taps, row)
-            start = 0
-            for count, m in self.groups:
-                with b.loop(0, count) as groups:
-                    first = b.add(b.mul(groups.variable, m), start)
-                    with b.loop(0, INPUTS) as columns:
-                        w = b.address(self.panels, b.mul(columns.variable, self.panel_bytes))
-                        point = b.add(columns.variable, row * INPUTS)
-                        self._products(point, first, first, w, m)
-                start += count * m
+        with b.loop(0, POINTS * self.tiles * self.pixel_bytes, self.tile.lanes * 4) as bytes_:
+            b.store(b.constant(0, i32, self.tile.lanes), self.sums, bytes_.variable)
+        with b.loop(0, self.depth // 2, self.chunk) as chunks:
+            for rows in ROW_PAIRS:
+                self._transform_weights(taps, chunks.variable, rows)
+                for number, row in enumerate(rows):
+                    self._multiply_row(chunks.variable, number, row)
         with b.loop(0, self.tiles) as tiles:
             self._finish(block, tiles.variable, tiles.variable)
 
+    def _multiply_row(self, pair: SSAValue, number: int, row: int) -> None:
+        """Adds the products of the chunk from `pair` on, for the points of a row, which is the
+        `number`th of those transformed, and all tiles."""
+        b, start = self.b, 0
+        for count, m in self.groups:
+            with b.loop(0, count) as groups:
+                first = b.add(b.mul(groups.variable, m), start)
+                with b.loop(0, INPUTS) as columns:
+                    panel = b.mul(b.add(columns.variable, number * INPUTS), self.panel_stride)
+                    point = b.add(columns.variable, row * INPUTS)
+                    w = b.address(self.panels, panel)
+                    self._add_products(point, first, pair, w, m)
+            start += count * m
+
     # --- products ---------------------------------------------------------------------------------
 
-    def _transform_weights(self, taps: SSAValue, row: int) -> None:
-        """Weights of the six points of a row, to `panels`."""
+    def _transform_weights(self, taps: SSAValue, first: SSAValue, rows: tuple[int, int]) -> None:
+        """Weights of two rows of points, of the chunk from pair `first` on, to `panels`."""
         b, v, tile = self.b, Lanes(self.b), self.tile
         halves = 2 * tile.lanes
-        with b.loop(0, self.depth // 2) as pairs:
-            here = b.address(taps, b.mul(pairs.variable, 9 * tile.n * halves))
+        with b.loop(0, self.chunk) as pairs:
+            pair = b.add(first, pairs.variable)
+            here = b.address(taps, b.mul(pair, 9 * tile.n * halves))
             there = b.address(self.panels, b.mul(pairs.variable, tile.n * halves * 2))
             for j in range(tile.n):
 
@@ -155,26 +187,46 @@ class WinogradGenerator:
                     place = ((3 * y + x) * tile.n + j) * halves
                     return b.convert("sext", b.load(here, place, vector_of(i8, halves)), i16)
 
-                results = weight_transform(v, weight_row(v, tap, row))
-                for column, result in enumerate(results):
-                    b.store(result, there, column * self.panel_bytes + j * halves * 2)
+                for row, weights in enumerate(weight_rows(v, tap, rows)):
+                    for column, result in enumerate(weight_transform(v, weights)):
+                        panel = (INPUTS * row + column) * self.panel_stride
+                        b.store(result, there, panel + j * halves * 2)
 
-    def _products(self, point: Index, first: Index, number: Index, w: SSAValue, m: int) -> None:
-        """sums[point] of tiles [first, first + m), which are `number` and so on in their unit."""
+    def _add_products(self, point: Index, first: Index, pair: Index, w: SSAValue, m: int) -> None:
+        """Adds a chunk's products to sums[point] of tiles [first, first + m) of all."""
         b, tile = self.b, self.tile
-        places = self.points.layout
-        offset = b.add(b.mul(point, places.row_stride), b.mul(first, self.depth))
-        x = b.address(self.points.base, b.mul(offset, 2))
-        zero = b.constant(0, i32, tile.lanes)
+        place = self._place(point, first)
+        kind, vector = vector_of(i32, tile.lanes), tile.lanes * 4
+        before = [b.load(place, i * vector, kind, align=16) for i in range(m * tile.n)]
+        x = b.address(self._points_of(point, first), b.mul(pair, 4))
+        self._store_sums(self._products(x, w, self.chunk, m, before), place)
+
+    def _place(self, point: Index, number: Index) -> SSAValue:
+        """Where sums[point] of the unit's tile `number` are."""
+        b = self.b
+        offset = b.add(b.mul(point, self.tiles), number)
+        return b.address(self.sums, b.mul(offset, self.pixel_bytes))
+
+    def _points_of(self, point: Index, tile: Index) -> SSAValue:
+        b = self.b
+        offset = b.add(b.mul(point, self.points.layout.row_stride), b.mul(tile, self.depth))
+        return b.address(self.points.base, b.mul(offset, 2))
+
+    def _store_sums(self, sums: Sequence[SSAValue], place: SSAValue) -> None:
+        for i, total in enumerate(sums):
+            self.b.store(total, place, i * self.tile.lanes * 4)
+
+    def _products(
+        self, x: SSAValue, w: SSAValue, pairs: int, m: int, sums: Sequence[SSAValue]
+    ) -> Sequence[SSAValue]:
+        """`sums` and the products of so many pairs of input channels of m tiles."""
+        b = self.b
         # One pair a turn: LLVM would add up several products first, and run out of registers.
-        with b.loop(0, self.depth // 2, carried=[zero] * (m * tile.n)) as k:
+        with b.loop(0, pairs, carried=sums) as k:
             here = b.address(x, b.mul(k.variable, 4))
             panel = b.address(w, b.mul(k.variable, self.pixel_bytes))
             k.next = self._pair(here, panel, m, k.carried)
-        offset = b.add(b.mul(point, self.tiles), number)
-        place = b.address(self.sums, b.mul(offset, self.pixel_bytes))
-        for i, total in enumerate(k.results):
-            b.store(total, place, i * tile.lanes * 4)
+        return k.results
 
     def _pair(self, x: SSAValue, w: SSAValue, m: int, sums: Sequence[SSAValue]) -> list[SSAValue]:
         """One pair of input channels of m tiles."""

@@ -39,7 +39,7 @@ class Lanes:
 def input_transform(v: Lanes, d: Sequence[SSAValue]) -> list[SSAValue]:
     """INPUT_TRANSFORM · d"""
     d0, d1, d2, d3, d4, d5 = d
-    even, odd = v.sub(d4, v.shift(d2, 2)), v.sub(d3, v.shift(d1, 2))
+    even, odd = v.sub(v.shift(d2, 2), d4), v.sub(v.shift(d1, 2), d3)
     low, step = v.sub(d4, d2), v.sub(d3, d1)
     twice = v.shift(step, 1)
     return [
@@ -58,28 +58,36 @@ def weight_transform(v: Lanes, w: Sequence[SSAValue]) -> list[SSAValue]:
     ends, quarters, twice = v.add(w0, w2), v.add(w0, v.shift(w2, 2)), v.shift(w1, 1)
     return [
         v.times(w0, 6),
-        v.times(v.add(ends, w1), -4),
-        v.times(v.sub(ends, w1), -4),
+        v.shift(v.add(ends, w1), 2),
+        v.shift(v.sub(ends, w1), 2),
         v.add(quarters, twice),
         v.sub(quarters, twice),
         v.times(w2, 12),
     ]
 
 
-def weight_row(v: Lanes, tap: Callable[[int, int], SSAValue], row: int) -> list[SSAValue]:
-    """Row `row` of WEIGHT_TRANSFORM · w, for the 3×3 taps w."""
-    results = []
+#: Rows of WEIGHT_TRANSFORM that have sums in common.
+ROW_PAIRS = ((0, 5), (1, 2), (3, 4))
+
+
+def weight_rows(
+    v: Lanes, tap: Callable[[int, int], SSAValue], rows: tuple[int, int]
+) -> tuple[list[SSAValue], list[SSAValue]]:
+    """Two rows, one of ROW_PAIRS, of WEIGHT_TRANSFORM · w, for the 3×3 taps w."""
+    first, second = [], []
     for x in range(3):
-        if row in (0, 5):
-            results.append(v.times(tap(0 if row == 0 else 2, x), 6 if row == 0 else 12))
+        if rows == (0, 5):
+            first.append(v.times(tap(0, x), 6))
+            second.append(v.times(tap(2, x), 12))
             continue
         w0, w1, w2 = (tap(y, x) for y in range(3))
-        combine = v.add if row in (1, 3) else v.sub
-        if row in (1, 2):
-            results.append(v.times(combine(v.add(w0, w2), w1), -4))
+        if rows == (1, 2):
+            ends, middle = v.shift(v.add(w0, w2), 2), v.shift(w1, 2)
         else:
-            results.append(combine(v.add(w0, v.shift(w2, 2)), v.shift(w1, 1)))
-    return results
+            ends, middle = v.add(w0, v.shift(w2, 2)), v.shift(w1, 1)
+        first.append(v.add(ends, middle))
+        second.append(v.sub(ends, middle))
+    return first, second
 
 
 def output_transform(v: Lanes, m: Sequence[SSAValue]) -> list[SSAValue]:
