@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from lpc.compiler.codegen.kernels.winograd_transforms import (
+    ROW_PAIRS,
     input_transform,
     output_transform,
-    weight_row,
+    weight_rows,
     weight_transform,
 )
 from lpc.compiler.codegen.targets import TARGETS, Target
@@ -281,10 +282,11 @@ def test_transforms_are_their_matrices() -> None:
 
 def test_rows_of_transformed_weights() -> None:
     w: Any = np.random.default_rng(8).integers(-128, 128, (3, 3, 50)).astype(np.int16)
-    for row in range(INPUTS):
-        found = weight_row(ARRAYS, lambda y, x: w[y, x], row)
-        expected = np.einsum("y,yxk->xk", WEIGHT_TRANSFORM[row], w)
-        np.testing.assert_array_equal(np.stack(cast(Any, found)), expected)
+    assert sorted(sum(ROW_PAIRS, ())) == list(range(INPUTS))
+    for pair in ROW_PAIRS:
+        for row, found in zip(pair, weight_rows(ARRAYS, lambda y, x: w[y, x], pair), strict=True):
+            expected = np.einsum("y,yxk->xk", WEIGHT_TRANSFORM[row], w)
+            np.testing.assert_array_equal(np.stack(cast(Any, found)), expected)
 
 
 @pytest.mark.parametrize("function", [input_transform, weight_transform])
