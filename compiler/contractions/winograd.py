@@ -8,7 +8,7 @@ The classical matrices (Lavin and Gray, "Fast Algorithms for Convolutional Neura
 have fractions; here each row of G is multiplied by what makes it integer, which multiplies the sums
 by 24 per dimension and makes the whole computation exact:
 
-- Bᵀ d B of u8 codes lies in [−17340, 17340], G w Gᵀ of s8 weights in [−18432, 18432]: both fit
+- Bᵀ d B of u8 codes lies in [−12750, 17340], G w Gᵀ of s8 weights in [−18432, 18352]: both fit
   16 bits, as `dot2` wants them;
 - sums over input channels are made modulo 2³². Since 576 = 9·64 and 9 has an inverse modulo 2³²,
   (sum · 9⁻¹) >> 6 is y, exactly, as long as 64·|y| < 2³¹ (`fits`).
