@@ -8,7 +8,6 @@ import numpy as np
 from xdsl.dialects.builtin import IntegerAttr, StringAttr
 from xdsl.ir import Operation
 
-from ..contractions.forms import DEPTHWISE_FORMS, WIDE
 from ..contractions.geometry import (
     Anchor,
     Contraction,
@@ -39,6 +38,7 @@ from .kernels.channel_gather import lower_channel_gather
 from .kernels.common import LoweredKernel
 from .kernels.depthwise import DepthwiseGenerator
 from .kernels.depthwise_float import FloatDepthwiseGenerator
+from .kernels.depthwise_halves import DepthwiseHalvesGenerator
 from .kernels.elementwise import lower_elementwise
 from .kernels.fold import FoldGenerator
 from .kernels.gemm import GemmGenerator
@@ -149,16 +149,12 @@ def _depthwise(
     c: Contraction,
     target: Target,
 ) -> LoweredKernel:
-    form = next((f for f in DEPTHWISE_FORMS if f.name == packed.form.data), WIDE)
     data, order = constants_of(packed)
     weight = as_oihw(anchor, unpack(packed, data, order))
     sums = weight.reshape(c.outputs, -1).sum(1, dtype=np.int64)
-    bias = folded_bias(anchor, sums, _bias(anchor))
-    if form.centred:
-        bias = bias + 128 * sums
-    generator = DepthwiseGenerator(
-        _NAME, kernel, anchor.result, c, data, wrap(bias), target, form, halo_value(kernel)
-    )
+    bias = wrap(folded_bias(anchor, sums, _bias(anchor)))
+    kind = DepthwiseHalvesGenerator if packed.form.data == "halves" else DepthwiseGenerator
+    generator = kind(_NAME, kernel, anchor.result, c, data, bias, target, halo_value(kernel))
     return generator.generate(exec_type("conv", target, True, "dw"))
 
 

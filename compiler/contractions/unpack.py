@@ -10,6 +10,7 @@ from ..dialects import graph
 from ..dialects.graph import ints
 from ..dialects.tensors import Array, shape_of, value_dtype
 from .depthwise import unpack_depthwise
+from .depthwise_halves import unpack_halves
 from .forms import StepOrder
 from .geometry import Contraction, Runs
 from .packing import PackedGemm, steps_per_run, unpack_gemm
@@ -56,6 +57,8 @@ def constants_of(op: graph.PackedWeightsOp) -> tuple[Array, list[Array]]:
 def unpack(op: graph.PackedWeightsOp, data: Array, order: Sequence[Array]) -> Array:
     c, runs = geometry_of(op)
     if op.scheme.data == "depthwise":
+        if op.form.data == "halves":
+            return unpack_halves(c, data)
         return unpack_depthwise(c, data, ints(op.tile)[2])
     if op.scheme.data == "winograd":
         unpack_own = unpack_taps if op.form.data == "taps" else unpack_points

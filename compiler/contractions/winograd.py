@@ -66,8 +66,8 @@ MOST_TILES_OF_TAPS = 24
 _INPUT_CYCLES, _OUTPUT_CYCLES, _DOTS_PER_CYCLE = 80.0, 80.0, 1.7
 _WEIGHT_CYCLES, _WEIGHT_BYTES_PER_CYCLE = 2.2, 12.0
 _DIRECT_RATES = {False: 36 / 32, True: 124 / 64}
-#: Of direct convolution's time, by whether weights are stored as taps: what is not clearly faster is
-#: not worth larger weights.
+#: Of direct convolution's time, by whether weights are stored as taps: what is not clearly faster
+#: is not worth larger weights.
 _GAINS = {True: 0.95, False: 0.85}
 
 

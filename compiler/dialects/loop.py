@@ -299,9 +299,9 @@ class DotChainOp(_PlainOp):
 
     The op states a proof (contractions/forms.py): no pair sum of products, and no 16-bit sum of
     byte pairs (0, 1) and (2, 3) over the whole chain, can leave [−32768, 32767], whatever the u8
-    bytes of the `inputs` are. With `centred` the products are (a − 128)·w, and |w| ≤ 127. With
-    `offset`, its s16 halves are added to the 16-bit sums (and to the result): the sums of the chain
-    may be anywhere as long as they are in range with it."""
+    bytes of the `inputs` are. With `offset`, its s16 halves
+    are added to the 16-bit sums (and to the result): the sums of the chain may be anywhere as long
+    as they are in range with it."""
 
     name = "loop.dot4_chain"
     T: ClassVar = VarConstraint("T", BaseAttr(VectorType))
@@ -310,7 +310,6 @@ class DotChainOp(_PlainOp):
     inputs = var_operand_def(T)
     weights = var_operand_def(T)
     offset = opt_operand_def(T)
-    centred = opt_prop_def(UnitAttr)
     result = result_def(T)
     traits = traits_def(Pure())
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
@@ -324,7 +323,6 @@ class DotChainOp(_PlainOp):
         accumulator: SSAValue,
         inputs: Sequence[SSAValue],
         weights: Sequence[SSAValue],
-        centred: bool = False,
         offset: SSAValue | None = None,
     ):
         sizes = {
@@ -334,7 +332,7 @@ class DotChainOp(_PlainOp):
         }
         super().__init__(
             operands=[accumulator, *inputs, *weights, *([] if offset is None else [offset])],
-            properties={"centred": _UNIT, **sizes} if centred else sizes,
+            properties=sizes,
             result_types=[accumulator.type],
         )
 

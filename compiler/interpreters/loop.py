@@ -241,9 +241,9 @@ def _convert(op: loop.ConvertOp, args: PythonValues) -> Any:
     return value.astype(dtype)
 
 
-def _products(a: Array, b: Array, offset: int = 0) -> Array:
-    """The four (u8 − offset)·s8 products of every i32 lane, [lanes, 4]."""
-    left = a.view(np.uint8).astype(np.int64) - offset
+def _products(a: Array, b: Array) -> Array:
+    """The four u8·s8 products of every i32 lane, [lanes, 4]."""
+    left = a.view(np.uint8).astype(np.int64)
     return (left * b.view(np.int8)).reshape(-1, 4)
 
 
@@ -259,10 +259,9 @@ def _dot4(op: loop.Dot4Op, args: PythonValues) -> Array:
 def _dot4_chain(op: loop.DotChainOp, args: PythonValues) -> Array:
     count = len(op.inputs)
     accumulator, inputs, weights = args[0], args[1 : 1 + count], args[1 + count : 1 + 2 * count]
-    centre = 128 if op.centred is not None else 0
     total: Any = 0 if op.offset is None else args[-1].view(np.int16).reshape(-1, 2)
     for a, w in zip(inputs, weights, strict=True):
-        pairs = _products(a, w, centre).reshape(-1, 2, 2).sum(2)
+        pairs = _products(a, w).reshape(-1, 2, 2).sum(2)
         _check_halves(pairs)
         total = total + pairs
     _check_halves(total)

@@ -26,7 +26,8 @@ from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
 from ..codegen.targets import Target, by_name
-from ..contractions.depthwise import depthwise_form, pack_depthwise
+from ..contractions.depthwise import bytes_fit, pack_depthwise
+from ..contractions.depthwise_halves import pack_halves
 from ..contractions.geometry import Anchor, as_oihw, contraction_of, grid_of, signed_terms
 from ..contractions.layer import Layer, pack_layer
 from ..contractions.ordered_tile import Choice
@@ -60,8 +61,11 @@ class _Packer:
         c, weight = self.contraction, self.terms[0]
         if not c.quantized:
             return
-        data = pack_depthwise(c, weight, self.target.lanes)
-        form = "" if self.target.dot4 else depthwise_form(c, weight).name
+        form = "" if self.target.dot4 else "bytes" if bytes_fit(c, weight) else "halves"
+        if form == "halves":
+            data = pack_halves(c, weight)
+        else:
+            data = pack_depthwise(c, weight, self.target.lanes)
         self._replace(data, [], 1, scheme="depthwise", tile=(1, 4, self.target.lanes), form=form)
 
     def layer(self) -> Layer:

@@ -24,8 +24,8 @@ from xdsl.dialects.builtin import ModuleOp, UnitAttr
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import VerifyException
 
-from ..contractions.depthwise import depthwise_form
-from ..contractions.forms import DEPTHWISE_FORMS, verify_order
+from ..contractions.depthwise import bytes_fit
+from ..contractions.forms import verify_order
 from ..contractions.geometry import input_zero_point
 from ..contractions.packing import panels_of
 from ..contractions.unpack import constants_of, geometry_of, packed_gemm, unpack
@@ -60,11 +60,7 @@ def sixteen_bits_suffice(op: graph.PackedWeightsOp) -> bool:
     if op.scheme.data == "winograd":
         return True  # both operands of its `dot2` do, whatever the weights are
     if op.scheme.data == "depthwise":
-        ranks = {form.name: rank for rank, form in enumerate(DEPTHWISE_FORMS)}
-        claimed = op.form.data
-        weight = unpack(op, data, order)
-        # A form further down the list needs less of the weights.
-        return not claimed or ranks[depthwise_form(c, weight).name] <= ranks[claimed]
+        return op.form.data != "bytes" or bytes_fit(c, unpack(op, data, order))
     packed = packed_gemm(op, data, order)
     if packed.orders is None:
         return True

@@ -7,8 +7,6 @@
 
 `dot4_chain` (the op states the proof that 16 bits suffice):
       acc + vpmaddwd(Σ vpmaddubsw(aᵢ, bᵢ) [+ offset], 1)
-  centred, with a' = a − 128 as sign and magnitude:
-      acc + vpmaddwd(Σ vpmaddubsw(|a'ᵢ|, sign(a'ᵢ)·bᵢ), 1)
 
 `dot2` (s16 halves) is vpdpwssd, or vpmaddwd plus an add. LLVM shares what the dot products of a
 tile have in common.
@@ -25,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
 from xdsl.context import Context
 from xdsl.dialects import arith, vector
@@ -50,9 +48,6 @@ from ..codegen import byte_tables
 from ..codegen.targets import Target, by_name
 from ..dialects import loop
 from ..dialects.loop import element_of, lanes_of, vector_of
-
-#: Per input vector: (a − 128, |a − 128|), emitted once per block.
-Magnitudes: TypeAlias = dict[SSAValue, tuple[SSAValue, SSAValue]]
 
 
 @cache
@@ -144,40 +139,16 @@ def dot4(op: loop.Dot4Op, target: Target) -> SSAValue:
     return widened(op, rows)
 
 
-def chain(op: loop.DotChainOp, magnitudes: Magnitudes) -> SSAValue:
+def chain(op: loop.DotChainOp) -> SSAValue:
     rows = _Rows(op)
     sums: SSAValue | None = None
     for a, w in zip(op.inputs, op.weights, strict=True):
-        if op.centred is not None:
-            if a not in magnitudes:
-                magnitudes[a] = magnitude(a, rows)
-            offset, a = magnitudes[a]
-            w = signed(w, offset, rows)
         pairs = rows.row("vpmaddubsw", a, w, halves=True)
         sums = pairs if sums is None else rows.add(sums, pairs)
     assert sums is not None
     if op.offset is not None:
         sums = rows.add(sums, rows.halves(op.offset))
     return rows.add(op.accumulator, rows.row("vpmaddwd", sums, rows.constant(1)))
-
-
-def magnitude(a: SSAValue, rows: _Rows) -> tuple[SSAValue, SSAValue]:
-    """a − 128 as s8 bytes (the top bit flipped), and its magnitude as u8 bytes."""
-    flipped = rows.binary(arith.XOrIOp, rows.bytes(a), rows.constant(-128, i8))
-    negated = rows.binary(arith.SubiOp, rows.constant(0, i8), flipped)
-    return flipped, rows.binary(arith.MaxSIOp, flipped, negated)
-
-
-def signed(w: SSAValue, offset: SSAValue, rows: _Rows) -> SSAValue:
-    """w with the sign of `offset`; where that is 0 the magnitude is too, so any value will do."""
-    if rows.lanes < 16:
-        return rows.row("vpsignb", w, offset)
-    # AVX-512 has no vpsignb: negate under a mask.
-    zero = rows.constant(0, i8)
-    negative = rows.insert(arith.CmpiOp(offset, zero, "slt"))
-    bytes_ = rows.bytes(w)
-    negated = rows.binary(arith.SubiOp, zero, bytes_)
-    return rows.insert(loop.SelectOp(negative, negated, bytes_))
 
 
 def widened(op: loop.Dot4Op, rows: _Rows) -> SSAValue:
@@ -269,13 +240,12 @@ class SelectInstructions(ModulePass):
 
     @staticmethod
     def _rewrite(block: Block, target: Target) -> None:
-        magnitudes: Magnitudes = {}
         for dot in list(block.ops):
             results: Sequence[SSAValue]
             if isinstance(dot, loop.Dot4Op):
                 results = [dot4(dot, target)]
             elif isinstance(dot, loop.DotChainOp):
-                results = [chain(dot, magnitudes)]
+                results = [chain(dot)]
             elif isinstance(dot, loop.Dot2Op):
                 results = [dot2(dot, target)]
             elif isinstance(dot, loop.NarrowOp):

@@ -287,7 +287,7 @@ def test_a_chain_without_its_proof_is_an_error() -> None:
     b = KernelBuilder("chain", 3)
     kind = vector_of(i32, 4)
     a, w = (b.load(buffer, 0, kind) for buffer in b.buffers[:2])
-    b.store(b.emit(DotChainOp(b.constant(0, i32, 4), [a], [w], False)), b.buffers[2], 0)
+    b.store(b.emit(DotChainOp(b.constant(0, i32, 4), [a], [w])), b.buffers[2], 0)
     kernel = b.finish()
     codes = Memory("codes", np.full(16, 255, np.uint8), False)
     out = Memory("sums", np.zeros(16, np.uint8), True)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from lpc.compiler.contractions.depthwise import pack_depthwise
-from lpc.compiler.contractions.forms import FORMS, OFFSET3, PAIRS, PAIRS2, PAIRS4
-from lpc.compiler.contractions.unpack import constants_of, geometry_of
+from lpc.compiler.contractions.forms import FORMS, OFFSET3, PAIRS2, PAIRS4
+from lpc.compiler.contractions.unpack import constants_of, geometry_of, unpack
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array
 from lpc.compiler.driver import TO_PACKED
@@ -110,14 +110,15 @@ def test_weights_moved_into_an_unproved_chain() -> None:
 def test_a_depthwise_form_that_the_weights_do_not_admit() -> None:
     module = packed(groups=8)
     op = weights_of(module)
-    assert op.form.data != PAIRS.name
-    op.properties["form"] = StringAttr(PAIRS.name)
+    assert op.form.data == "halves"
+    weight, block = unpack(op, *constants_of(op)), op.parent
+    assert block is not None
+    repacked = graph.ConstantOp(pack_depthwise(geometry_of(op)[0], weight, 8))
+    block.insert_op_before(repacked, op)
+    op.operands[0] = repacked.result
+    op.properties["form"] = StringAttr("bytes")
     with pytest.raises(VerifyException, match="16 bits"):
         prove(module)
-    c, _ = geometry_of(op)
-    data, _ = constants_of(op)
-    repacked = pack_depthwise(c, np.zeros((8, 1, 3, 3), np.int8), 8)
-    assert repacked.size == data.size  # the form alone is what was wrong
 
 
 def test_thirty_two_bits() -> None:
