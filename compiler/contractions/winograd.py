@@ -149,7 +149,9 @@ def tile_for(target: Target, outputs: int) -> Tile:
     n = max(1, LANES // target.lanes)
     if target.registers == 32 and outputs % (2 * target.lanes) == 0:
         n = 2
-    return Tile((target.registers - 4) // n, n, target.lanes)
+    # Besides the sums: inputs, products, and the weights, which LLVM loads before it needs them.
+    others = max(4, n + 2)
+    return Tile((target.registers - others) // n, n, target.lanes)
 
 
 def padded_inputs(inputs: int) -> int:

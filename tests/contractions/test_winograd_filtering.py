@@ -217,11 +217,11 @@ def test_a_pair_of_products_fits_32_bits() -> None:
 @EACH_TARGET
 @pytest.mark.parametrize("outputs", [16, 32, 48, 64, 80])
 def test_tiles_fit_the_registers(target: Target, outputs: int) -> None:
-    """The sums, one vector of inputs and one of products; whole groups of channels."""
+    """The sums, `n` vectors of weights, inputs and products; whole groups of channels."""
     tile = winograd.tile_for(target, outputs)
     assert tile.lanes == target.lanes
     assert tile.channels % LANES == outputs % tile.channels == 0
-    assert tile.m * tile.n + 2 <= target.registers
+    assert (tile.m + 1) * tile.n + 2 <= target.registers
 
 
 @settings(max_examples=30)
