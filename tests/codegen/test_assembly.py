@@ -104,7 +104,7 @@ def test_weights_without_proof_use_no_saturating_instruction(target: Target) -> 
 def test_proved_weights_use_the_fast_instruction(
     target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where convolution is direct; Winograd's, which 3×3 layers may prefer, has a test of its own."""
+    """Where convolution is direct; Winograd's, for layers of 3×3, has a test of its own."""
     monkeypatch.setattr(winograd, "pays", lambda op, target: False)
     for shape in SHAPES:
         text = assembly_of(target, random_weights(-30, 30, shape))

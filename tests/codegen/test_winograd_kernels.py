@@ -253,16 +253,16 @@ class Arrays:
     """`Lanes` on arrays, which wrap as vectors do."""
 
     def add(self, a: Array, c: Array) -> Array:
-        return np.add(a, c)
+        return a + c
 
     def sub(self, a: Array, c: Array) -> Array:
-        return np.subtract(a, c)
+        return a - c
 
     def shift(self, a: Array, bits: int) -> Array:
-        return np.left_shift(a, a.dtype.type(bits))
+        return np.asarray(a << a.dtype.type(bits))
 
     def times(self, a: Array, factor: int) -> Array:
-        return np.multiply(a, a.dtype.type(factor))
+        return np.asarray(a * a.dtype.type(factor))
 
 
 ARRAYS: Any = Arrays()
@@ -270,11 +270,12 @@ ARRAYS: Any = Arrays()
 
 def test_transforms_are_their_matrices() -> None:
     g = np.random.default_rng(7)
-    for function, matrix in (
+    transforms: tuple[tuple[Any, Array], ...] = (
         (input_transform, INPUT_TRANSFORM),
         (weight_transform, WEIGHT_TRANSFORM),
         (output_transform, OUTPUT_TRANSFORM),
-    ):
+    )
+    for function, matrix in transforms:
         values: Any = g.integers(-(2**31), 2**31, (matrix.shape[1], 50)).astype(np.int32)
         expected = (matrix @ values.astype(np.int64)).astype(np.int32)
         np.testing.assert_array_equal(np.stack(function(ARRAYS, list(values))), expected)

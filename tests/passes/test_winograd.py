@@ -16,7 +16,7 @@ from lpc.compiler.passes import winograd
 from nets import Net, codes, operations, outputs, run_passes, ui8
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, StringAttr
-from xdsl.ir import BlockArgument, SSAValue
+from xdsl.ir import BlockArgument, OpResult, SSAValue
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -149,7 +149,8 @@ def test_both_kernels_belong_to_the_layer() -> None:
     g = np.random.default_rng(2)
     net = Net(((1, 6, 6, 16), np.uint8))
     sums = convolution(net, net.inputs[0], weights(g, 16, 16))
-    sums.owner.attributes["layer"] = StringAttr("conv")
+    assert isinstance(sums, OpResult)
+    sums.op.attributes["layer"] = StringAttr("conv")
     _, after = split(net.module(requantized(net, sums)))
     assert [kernel.attributes["layer"] for kernel in kernels_of(after)] == [StringAttr("conv")] * 2
 
