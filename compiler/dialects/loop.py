@@ -176,6 +176,10 @@ class ScratchOp(LoopOp):
     def __init__(self, size: int):
         super().__init__(properties={"size": _i64(size)}, result_types=[buffer])
 
+    def verify_(self) -> None:
+        if self.size.value.data < 1:
+            raise VerifyException(f"scratch of {self.size.value.data} bytes")
+
 
 @irdl_op_definition
 class LoadOp(LoopOp):

@@ -61,14 +61,17 @@ class WinogradInputOp(GraphOp):
 
 
 def _output_size(shape: shapes.Shape, pads: Sequence[int]) -> tuple[int, int]:
+    if len(shape) != 4 or len(pads) != 4:
+        raise ValueError(f"images of rank 4 and four pads, not {shape} with pads {tuple(pads)}")
     top, left, bottom, right = pads
-    return shape[1] + top + bottom - 2, shape[2] + left + right - 2
+    rows, columns = shape[1] + top + bottom - 2, shape[2] + left + right - 2
+    if min(rows, columns) < 1:
+        raise ValueError(f"no 3x3 window fits into {shape} with pads {tuple(pads)}")
+    return rows, columns
 
 
 def _transformed(shape: shapes.Shape, pads: Sequence[int]) -> shapes.Shape:
     rows, columns = _output_size(shape, pads)
-    if len(shape) != 4 or min(rows, columns) < 1:
-        raise ValueError(f"no 3x3 window fits into {shape} with pads {tuple(pads)}")
     return POINTS, tiles_of(shape[0], rows, columns), shape[3]
 
 
@@ -101,6 +104,8 @@ class WinogradQConv2dOp(GraphOp):
 
     def infer_shape(self) -> None:
         points, weight = shape_of(self.input), shape_of(self.weight)
+        if len(points) != 3 or len(shape_of(self.result)) != 4:
+            raise ValueError(f"points {points} of rank 3 give images of rank 4")
         images, rows, columns, outputs = shape_of(self.result)
         if points[:2] != (POINTS, tiles_of(images, rows, columns)):
             raise ValueError(f"{points} are not the tiles of {shape_of(self.result)}")
