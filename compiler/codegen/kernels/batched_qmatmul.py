@@ -11,12 +11,13 @@ operands are widened once, to scratch, before they are multiplied many times:
         right = rows k and k + 1 of b interleaved, s16 [k / 2][column][2], minus zb
         for each few rows: sums = Σ dot2(broadcast left pair, right vectors); epilogue; store
 
-An odd last k is paired with a zero of the left side. Leading axes of length one broadcast.
+A long k is cut into parts, for which all this is done in turn; the sums wait in scratch. An odd
+last k is paired with a zero of the left side. Leading axes of length one broadcast.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,8 @@ from .evaluate import Evaluator, Position
 _LEFT_BYTES = 16384
 #: More rows at a time do not pay for the shorter rest.
 _MOST_ROWS = 12
+#: Steps of k that are widened at a time, since scratch is on the stack; few products have as many.
+_MOST_DEPTH = 2048
 
 
 class BatchedQMatMulGenerator:
@@ -56,10 +59,11 @@ class BatchedQMatMulGenerator:
         self.left, self.right = tensors[anchor.a], tensors[anchor.b]
         self.images, self.matrices, self.rows, self.columns = as_nhwc(shape_of(anchor.result))
         self.depth = shape_of(anchor.a)[-1]
+        self.part = min(self.depth, _MOST_DEPTH)
         self.lanes = min(target.lanes, LANES)
         self.vectors = LANES // self.lanes
         #: Elements of a widened row of a; the zeros behind it make up whole vectors.
-        self.stride = -(-self.depth // LANES) * LANES
+        self.stride = -(-self.part // LANES) * LANES
         # Sums, the vectors of b, a pair of a and a product are in registers.
         most = min(_MOST_ROWS, (target.registers - 2) // self.vectors - 1)
         chunk = max(most, _LEFT_BYTES // (2 * self.stride) // most * most)
@@ -71,7 +75,13 @@ class BatchedQMatMulGenerator:
         )
         self._prepare_zero_points(channels)
         self.widened = self.b.scratch(self.chunks[0][1] * self.stride * 2)
-        self.panel = self.b.scratch(-(-self.depth // 2) * LANES * 4)
+        self.panel = self.b.scratch(-(-self.part // 2) * LANES * 4)
+        if self.in_parts:
+            self.totals = self.b.scratch(self.chunks[0][1] * LANES * 4)
+
+    @property
+    def in_parts(self) -> bool:
+        return self.part < self.depth
 
     def _prepare_zero_points(self, channels: int) -> None:
         """zb twice per 32-bit lane, and za in every half of a vector."""
@@ -103,69 +113,115 @@ class BatchedQMatMulGenerator:
     def _chunk(self, image: Index, y: Index, first: Index, size: int) -> None:
         """Rows [first, first + size) of one matrix, all columns."""
         b = self.b
-        with b.loop(0, size) as rows:
-            self._widen_row(image, y, b.add(first, rows.variable), rows.variable)
+        if not self.in_parts:
+            self._widen_rows(image, y, first, size, 0, self.depth)
         whole = self.columns // LANES * LANES
         with b.loop(0, whole, LANES) as blocks:
             self._columns(image, y, first, size, blocks.variable, None)
         if whole < self.columns:
             self._columns(image, y, first, size, whole, self.columns - whole)
 
+    def _columns(
+        self, image: Index, y: Index, first: Index, size: int, column: Index, count: int | None
+    ) -> None:
+        """`size` rows × 16 columns, of which `count` exist."""
+        b = self.b
+        if self.in_parts:
+            self._add_parts(image, y, first, size, column, count)
+        else:
+            self._interleave(image, y, column, count, 0, self.depth)
+        for tile, rows in self._tiles(size):
+            if self.in_parts:
+                sums: Sequence[SSAValue] = self._totals(tile, rows)
+            else:
+                zeros = [b.constant(0, i32, self.lanes)] * (rows * self.vectors)
+                sums = self._products(tile, rows, self.depth, zeros)
+            self._finish(sums, image, y, b.add(first, tile), rows, column, count)
+
+    def _tiles(self, size: int) -> Iterator[tuple[Index, int]]:
+        """(first row in the chunk, rows) of the tiles, inside a loop over those of equal size."""
+        b, start = self.b, 0
+        for number, rows in even_pieces(size, self.most):
+            with b.loop(0, number) as tiles:
+                yield b.add(b.mul(tiles.variable, rows), start), rows
+            start += number * rows
+
+    # --- a long k ---------------------------------------------------------------------------------
+
+    def _add_parts(
+        self, image: Index, y: Index, first: Index, size: int, column: Index, count: int | None
+    ) -> None:
+        """Totals of `size` rows × 16 columns over all parts of k."""
+        b = self.b
+        with b.loop(0, size * LANES * 4, self.lanes * 4) as bytes_:
+            b.store(b.constant(0, i32, self.lanes), self.totals, bytes_.variable)
+
+        def add(k: Index, depth: int) -> None:
+            self._widen_rows(image, y, first, size, k, depth)
+            self._interleave(image, y, column, count, k, depth)
+            for tile, rows in self._tiles(size):
+                sums = self._products(tile, rows, depth, self._totals(tile, rows))
+                for i, total in enumerate(sums):
+                    b.store(total, self._place(tile), i * self.lanes * 4)
+
+        whole = self.depth // self.part * self.part
+        with b.loop(0, whole, self.part) as parts:
+            add(parts.variable, self.part)
+        if whole < self.depth:
+            add(whole, self.depth - whole)
+
+    def _place(self, tile: Index) -> SSAValue:
+        return self.b.address(self.totals, self.b.mul(tile, LANES * 4))
+
+    def _totals(self, tile: Index, rows: int) -> list[SSAValue]:
+        kind, size, place = vector_of(i32, self.lanes), self.lanes * 4, self._place(tile)
+        return [self.b.load(place, i * size, kind, align=16) for i in range(rows * self.vectors)]
+
     # --- operands ---------------------------------------------------------------------------------
 
-    def _widen_row(self, image: Index, y: Index, row: Index, number: SSAValue) -> None:
-        """A row of a as halves, with zeros behind it."""
+    def _widen_rows(
+        self, image: Index, y: Index, first: Index, size: int, k: Index, depth: int
+    ) -> None:
+        """Steps [k, k + depth) of rows of a as halves."""
         b = self.b
-        source = b.address(self.left.base, pixel_at(b, image, y, row)(self.left.layout))
-        target = b.address(self.widened, b.mul(number, self.stride * 2))
+        with b.loop(0, size) as rows:
+            pixel = pixel_at(b, image, y, b.add(first, rows.variable))(self.left.layout)
+            source = b.address(self.left.base, b.add(pixel, k))
+            target = b.address(self.widened, b.mul(rows.variable, self.stride * 2))
+            self._widen_row(source, target, depth)
+
+    def _widen_row(self, source: SSAValue, target: SSAValue, depth: int) -> None:
+        """Halves, and zeros behind them."""
+        b = self.b
         zeros = b.load(self.base, self.left_zeros, vector_of(i16, LANES))
-        whole = self.depth // LANES * LANES
+        whole = depth // LANES * LANES
         kind = "zext" if self.left.dtype == np.uint8 else "sext"
         with b.loop(0, whole, LANES) as k:
             codes = b.load(source, k.variable, vector_of(i8, LANES))
             halves = b.binary(arith.SubiOp, b.convert(kind, codes, i16), zeros)
             b.store(halves, target, b.mul(k.variable, 2))
-        if rest := self.depth - whole:
+        if rest := depth - whole:
             codes = b.load_part(source, whole, vector_of(i8, LANES), rest)
             halves = b.binary(arith.SubiOp, b.convert(kind, codes, i16), zeros)
             nothing = b.constant(0, i16, LANES)
             mask = [i if i < rest else LANES for i in range(LANES)]
             b.store(b.shuffle(halves, nothing, mask), target, whole * 2)
 
-    def _columns(
-        self, image: Index, y: Index, first: Index, size: int, column: Index, count: int | None
+    def _interleave(
+        self, image: Index, y: Index, column: Index, count: int | None, first: Index, depth: int
     ) -> None:
-        """`size` rows × 16 columns, of which `count` exist."""
-        b = self.b
-        self._interleave(image, y, column, count)
-        start = 0
-        for number, rows in even_pieces(size, self.most):
-            with b.loop(0, number) as tiles:
-                own = b.add(b.mul(tiles.variable, rows), start)
-                sums = self._products(own, rows)
-                cache: dict[object, SSAValue] = {}
-                positions = []
-                for i in range(rows):
-                    pixel = pixel_at(b, image, y, b.add(b.add(first, own), i))
-                    at = Position(LANES, column, pixel, count=count, cache=cache)
-                    part = sums[i * self.vectors : (i + 1) * self.vectors]
-                    at.known[self.anchor.result] = self._with_bias(part, at)
-                    positions.append(at)
-                self.evaluator.store(self.output, self.kernel.yielded, positions)
-            start += number * rows
-
-    def _interleave(self, image: Index, y: Index, column: Index, count: int | None) -> None:
-        """16 columns of b, two rows at a time, to `panel`."""
+        """16 columns of rows [first, first + depth) of b, two rows at a time, to `panel`."""
         b, layout = self.b, self.right.layout
-        matrix = b.address(self.right.base, b.add(pixel_at(b, image, y, 0)(layout), column))
+        stride, whole = layout.channel_stride, depth // 2 * 2
+        start = b.add(pixel_at(b, image, y, 0)(layout), b.mul(first, stride))
+        matrix = b.address(self.right.base, b.add(start, column))
         place = b.add(b.mul(column, 4), self.right_zeros)
         zeros = b.load(self.base, place, vector_of(i16, 2 * LANES))
-        stride, whole = layout.channel_stride, self.depth // 2 * 2
         with b.loop(0, whole, 2) as k:
             below = b.address(matrix, b.mul(k.variable, stride))
             pairs = self._pairs(below, stride, count, zeros)
             b.store(pairs, self.panel, b.mul(k.variable, LANES * 2))
-        if whole < self.depth:  # an odd last row pairs with itself; the left side has a zero there
+        if whole < depth:  # an odd last row pairs with itself; the left side has a zero there
             below = b.address(matrix, whole * stride)
             b.store(self._pairs(below, 0, count, zeros), self.panel, whole * LANES * 2)
 
@@ -181,12 +237,13 @@ class BatchedQMatMulGenerator:
 
     # --- Σ_k --------------------------------------------------------------------------------------
 
-    def _products(self, first: Index, rows: int) -> Sequence[SSAValue]:
-        """Sums of widened rows [first, first + rows) × the panel, without bias."""
+    def _products(
+        self, first: Index, rows: int, depth: int, sums: Sequence[SSAValue]
+    ) -> Sequence[SSAValue]:
+        """`sums` and the products of widened rows [first, first + rows) and the panel."""
         b = self.b
         left = b.address(self.widened, b.mul(first, self.stride * 2))
-        sums = [b.constant(0, i32, self.lanes)] * (rows * self.vectors)
-        with b.loop(0, -(-self.depth // 2), carried=sums) as k:
+        with b.loop(0, -(-depth // 2), carried=sums) as k:
             a = b.address(left, b.mul(k.variable, 4))
             panel = b.address(self.panel, b.mul(k.variable, LANES * 4))
             k.next = self._pair(a, panel, rows, k.carried)
@@ -204,6 +261,29 @@ class BatchedQMatMulGenerator:
             for j, vector in enumerate(vectors):
                 result.append(b.emit(Dot2Op(sums[i * self.vectors + j], pair, vector)))
         return result
+
+    # --- epilogue ---------------------------------------------------------------------------------
+
+    def _finish(
+        self,
+        sums: Sequence[SSAValue],
+        image: Index,
+        y: Index,
+        first: Index,
+        rows: int,
+        column: Index,
+        count: int | None,
+    ) -> None:
+        """Bias, epilogue and store of `rows` rows × 16 columns."""
+        b, cache = self.b, dict[object, SSAValue]()
+        positions = []
+        for i in range(rows):
+            pixel = pixel_at(b, image, y, b.add(first, i))
+            at = Position(LANES, column, pixel, count=count, cache=cache)
+            part = sums[i * self.vectors : (i + 1) * self.vectors]
+            at.known[self.anchor.result] = self._with_bias(part, at)
+            positions.append(at)
+        self.evaluator.store(self.output, self.kernel.yielded, positions)
 
     def _with_bias(self, sums: Sequence[SSAValue], at: Position) -> SSAValue:
         """The sums of 16 columns."""
