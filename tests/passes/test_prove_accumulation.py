@@ -6,12 +6,15 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from lpc.compiler.codegen.targets import by_name
 from lpc.compiler.contractions.depthwise import pack_depthwise
 from lpc.compiler.contractions.forms import FORMS, OFFSET3, PAIRS2, PAIRS4
 from lpc.compiler.contractions.unpack import constants_of, geometry_of, unpack
+from lpc.compiler.contractions.winograd import pack_points, pack_taps, tile_for
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array
-from lpc.compiler.driver import TO_PACKED
+from lpc.compiler.driver import TO_FUSED, TO_PACKED, TO_PLACED
+from lpc.compiler.passes import pack_weights, winograd
 from lpc.compiler.passes.pack_weights import PackWeights
 from lpc.compiler.passes.prove_accumulation import ProveAccumulation
 from nets import Net, codes, run_passes
@@ -124,3 +127,25 @@ def test_a_depthwise_form_that_the_weights_do_not_admit() -> None:
 def test_thirty_two_bits() -> None:
     with pytest.raises(VerifyException, match="32 bits"):
         prove(packed(bias=2**31 - 1))
+
+
+@pytest.mark.parametrize("form", ["points", "taps"])
+def test_sums_of_winograd_fit_with_their_factor(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Larger weights than those the pass accepted: their sums fit, 64 times them do not."""
+    monkeypatch.setattr(winograd, "pays", lambda op, target: True)
+    monkeypatch.setattr(pack_weights, "stores_taps", lambda *sizes: form == "taps")
+    net = Net(((1, 128, 6, 6), np.uint8))
+    small, large = (np.full((16, 128, 3, 3), value, np.int8) for value in (100, 127))
+    module = net.module(net(graph.QConv2dOp(net.inputs[0], net.constant(small))))
+    module = run_passes(module, *TO_FUSED, "winograd", *TO_PLACED)
+    PackWeights("avx2").apply(Context(), module)
+    assert weights_of(module).form.data == form
+    prove(module)
+    pack = pack_taps if form == "taps" else pack_points
+
+    def change(data: Array) -> None:
+        data[:] = pack(large, tile_for(by_name("avx2"), 16))
+
+    forge(module, 0, change)
+    with pytest.raises(VerifyException, match="32 bits"):
+        prove(module)

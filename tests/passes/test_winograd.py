@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lpc.compiler.codegen.targets import TARGETS, Target
+from lpc.compiler.contractions.unpack import constants_of, unpack
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array, shape_of
 from lpc.compiler.driver import TO_FUSED
-from lpc.compiler.passes import winograd
+from lpc.compiler.passes import pack_weights, winograd
 from nets import Net, codes, operations, outputs, run_passes, ui8
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, StringAttr
@@ -223,3 +225,22 @@ def test_weights_or_bias_computed_at_run_time_are_declined() -> None:
         assert not winograd.is_suitable(op)
         _, after = split(module)
         assert "winograd_qconv2d" not in operations(after)
+
+
+@pytest.mark.parametrize("form", ["points", "taps"])
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+def test_packed_weights_are_the_same(
+    target: Target, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pack_weights, "stores_taps", lambda *sizes: form == "taps")
+    g = np.random.default_rng(3)
+    array, weight = codes(g, (1, 7, 6, 19)), weights(g, 48, 19)
+    net = Net((array.shape, np.uint8))
+    module = net.module(convolution(net, net.inputs[0], weight, input_zero_point=3))
+    _, after = split(module)
+    pack_weights.PackWeights(target.name).apply(Context(), after)
+    after.verify()
+    (packed,) = (op for op in after.walk() if isinstance(op, graph.PackedWeightsOp))
+    assert (packed.scheme.data, packed.form.data) == ("winograd", form)
+    np.testing.assert_array_equal(unpack(packed, *constants_of(packed)), weight)
+    np.testing.assert_array_equal(outputs(after, array)[0], outputs(module, array)[0])
