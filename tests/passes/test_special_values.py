@@ -105,8 +105,8 @@ def test_passes_keep_special_values(seed: int, steps: list[Any]) -> None:
 @pytest.mark.parametrize("levels", [256, 255, 16])
 def test_fake_quantize_of_special_values(limits: tuple[float, float], levels: int) -> None:
     """NaN is the lowest level, as it is the lowest code; no ties, which splitting may move."""
-    net = Net((SPECIAL.shape, np.float32))
-    module = net.module(net(graph.FakeQuantizeOp(net.inputs[0], levels, *limits, *limits)))
+    net, ends = Net((SPECIAL.shape, np.float32)), np.asarray(limits, np.float32)
+    module = net.module(net(graph.FakeQuantizeOp(net.inputs[0], levels, *ends, *ends)))
     x = np.where(np.isin(SPECIAL, [0.25, -1.0]), np.float32(np.nan), SPECIAL)
     expected = outputs(module, x)[0]
     assert expected[0] == expected.min()

@@ -64,7 +64,7 @@ def _clip(op: Any) -> float:
     # A NaN would pass.
     if largest == inf or low is None or high is None:
         return largest
-    return min(largest, max(abs(low), abs(high)))
+    return float(min(largest, max(abs(low), abs(high))))
 
 
 def _max_pool(op: Any) -> float:
