@@ -21,7 +21,7 @@ import lpc.runtime as lpr
 import numpy as np
 import numpy.typing as npt
 import pytest
-from emulation import invoke_for, targets_tested, thread_counts
+from emulation import invoke_for, only_target, targets_tested, thread_counts
 from hostile import run
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -168,7 +168,8 @@ def levels_of(module: ModuleOp, target: Target) -> dict[str, driver.Level]:
     result = {}
     with collector_paused():
         for level in levels:
-            if isinstance(level.content, ModuleOp):
+            # A third of all time, and the same IR is verified where all targets are tested.
+            if isinstance(level.content, ModuleOp) and only_target() is None:
                 level.content.verify()
             result[level.name] = level
     return result
