@@ -2,11 +2,13 @@
 
     model = lpr.load(path, target="avx512", invoke=invoke_for("avx512"))
 
-The emulator (tests/emulator) executes AVX-512 and VNNI kernels of this very process, one thread at
-a time; the two older targets need no more than what every machine that runs these tests has.
+The emulator (tests/emulator) executes kernels of this very process, one thread at a time. It holds
+one CPU model: one that runs all of `EMULATED`, or, if a single target is tested, the oldest that
+has what the target requires, so that an instruction from beyond it faults.
 
-LPC_TEST_EMULATE=1    emulates the AVX-512 targets although this CPU has them
-REQUIRE_EMULATOR=1    a missing emulator is an error, not a skipped test
+LPC_TEST_EMULATE=1      emulates the AVX-512 targets although this CPU has them
+LPC_TEST_EMULATE=avx2   tests this target alone, emulated on its own CPU model (make test-emulated)
+REQUIRE_EMULATOR=1      a missing emulator is an error, not a skipped test
 """
 
 from __future__ import annotations
@@ -14,25 +16,46 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from lpc.compiler.codegen.host import runs_here
-from lpc.compiler.codegen.targets import by_name
+from lpc.compiler.codegen.targets import Target, by_name
 
 Invoke = Callable[..., int]
 
-EMULATED = ("avx512", "avx512_vnni")
-#: One model per process: it has VNNI, which the code for avx512 must not use; see test_emulation.
-CPU_MODEL = "tigerlake"
+#: Target → the oldest CPU model of tests/emulator/avx512emu.py that has all that it requires.
+#: Targets without a row are tested on silicon alone.
+CPU_MODELS = {
+    "sse42": "lynnfield",
+    "avx2": "haswell",
+    "avx512": "skylake_x",
+    "avx512_vnni": "icelake",
+}
+#: What runs in the emulator where this CPU does not run it; the older ones run everywhere.
+EMULATED = tuple(name for name in CPU_MODELS if name not in ("sse42", "avx2"))
+#: A model that has what all of `EMULATED` require.
+COMMON_MODEL = "sapphire_rapids"
+
+
+def only_target() -> str | None:
+    """The one target that is tested, emulated; None: all are, and most natively."""
+    name = os.environ.get("LPC_TEST_EMULATE", "")
+    return name if name in CPU_MODELS else None
+
+
+def targets_tested(targets: Sequence[Target]) -> tuple[Target, ...]:
+    """Those of `targets` that this process tests."""
+    only = only_target()
+    return tuple(target for target in targets if only in (None, target.name))
 
 
 def is_emulated(target: str) -> bool:
     """Whether code for the target does not run on this CPU, or is not to."""
-    if os.environ.get("LPC_TEST_EMULATE") and target in EMULATED:
+    if only_target() == target or (os.environ.get("LPC_TEST_EMULATE") and target in EMULATED):
         return True
     return not runs_here(by_name(target))
 
@@ -45,10 +68,13 @@ def thread_counts(target: str) -> tuple[int, ...]:
 def invoke_for(target: str) -> Invoke | None:
     """The `invoke` argument of `lpc.runtime.load` for the target; None: this CPU runs it.
 
-    Skips the calling test where neither this CPU nor an emulator can."""
+    Skips the calling test where neither this CPU nor an emulator can, or the target is not
+    tested."""
+    if not targets_tested([by_name(target)]):
+        pytest.skip(f"{only_target()} alone is tested")
     if not is_emulated(target):
         return None
-    if target not in EMULATED:
+    if target not in CPU_MODELS or (only_target() is None and target not in EMULATED):
         pytest.skip(f"this CPU does not run {target}, and it is not emulated")
     call: Invoke = emulator().call
     return call
@@ -64,15 +90,22 @@ def emulator() -> Any:
     return found
 
 
+def emulator_missing() -> str | None:
+    """Why there is no emulator, if so."""
+    found = _emulator()
+    return found if isinstance(found, str) else None
+
+
 @cache
 def _emulator() -> Any:
     """The emulator of this process, or why there is none."""
     folder = str(Path(__file__).parent / "emulator")
     if folder not in sys.path:
         sys.path.insert(0, folder)
+    only = only_target()
     try:
         from avx512emu import Emulator
 
-        return Emulator(CPU_MODEL)
+        return Emulator(COMMON_MODEL if only is None else CPU_MODELS[only])
     except (ImportError, OSError, subprocess.CalledProcessError) as error:
         return str(error)
