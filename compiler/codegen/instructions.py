@@ -21,7 +21,8 @@ Semantics = Callable[..., Array]
 
 @dataclass(frozen=True)
 class Instruction:
-    """`operands` and `result` are LLVM vector types such as "<64 x i8>"."""
+    """`operands` and `result` are LLVM vector types such as "<64 x i8>". `target`: the least one
+    that has the instruction; `also`: one that does not imply it, and has the instruction too."""
 
     name: str
     target: str
@@ -30,6 +31,7 @@ class Instruction:
     result: str
     semantics: Semantics
     exact_when: str
+    also: str | None = None
 
     def __post_init__(self) -> None:
         if not self.intrinsic.startswith("llvm.x86."):
@@ -141,19 +143,21 @@ def _byte_rows(target: str, bits: int, isa: str, shuffle: str) -> tuple[Instruct
 
 
 def _vnni_rows(name: str, semantics: Semantics, element: int) -> tuple[Instruction, ...]:
-    """The three vector widths of AVX-512 VNNI with VL."""
+    """The three vector widths of AVX-512 VNNI with VL; AVX-VNNI encodes two of them with VEX."""
     rows = []
     for bits in (128, 256, 512):
         words, operand = f"<{bits // 32} x i32>", f"<{bits // element} x i{element}>"
+        narrow = bits < 512
         rows.append(
             Instruction(
                 f"{name}.{bits}",
-                "avx512_vnni",
+                "avx_vnni" if narrow else "avx512_vnni",
                 f"llvm.x86.avx512.{name}.{bits}",
                 (words, operand, operand),
                 words,
                 semantics,
                 _ALWAYS,
+                also="avx512_vnni" if narrow else None,
             )
         )
     return tuple(rows)

@@ -17,7 +17,7 @@ from importlib.resources import files
 from typing import Any
 
 from ..errors import LpcError
-from .features import FEATURES, WORDS, feature_mask
+from .features import FEATURES, REGISTERS, WORDS, feature_mask
 from .objects import emit_object
 from .program import Argument, LibraryInfo, Step, TargetProgram, TensorInfo, as_array
 from .targets import TARGETS, by_name
@@ -183,8 +183,16 @@ def _feature_rows() -> list[str]:
         f"%feature {{ i32 {WORDS.index(feature.word)}, i32 {feature.bit}, i32 {feature.saved} }}"
         for feature in FEATURES
     ]
-    count = f"@feature_count = internal constant i64 {len(rows)}"
-    return [_array("features", "%feature", rows), count]
+    words = [
+        f"%word {{ i32 {word.leaf}, i32 {word.subleaf}, i32 {REGISTERS.index(word.register)} }}"
+        for word in WORDS
+    ]
+    return [
+        _array("features", "%feature", rows),
+        f"@feature_count = internal constant i64 {len(rows)}",
+        _array("words", "%word", words),
+        f"@word_count = internal constant i64 {len(words)}",
+    ]
 
 
 def _array(name: str, element: str, items: Sequence[str]) -> str:
