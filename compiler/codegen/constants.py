@@ -2,7 +2,7 @@
 
 A program's blob is cut where its kernels' arguments point into it: what lies between two such
 places is one constant, with its padding. Weights are the same for two targets that pack them alike
-(contractions/following.py); what an epilogue needs often is.
+(`leader_of` in contractions/layer.py); what an epilogue needs often is.
 """
 
 from __future__ import annotations
