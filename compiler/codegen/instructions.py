@@ -38,11 +38,14 @@ class Instruction:
             raise ValueError(f"{self.name}: '{self.intrinsic}' is not an x86 intrinsic")
 
 
-def _dpbusd(accumulator: Array, a: Array, b: Array) -> Array:
-    """accumulator + Σ of four u8×s8 products per lane, wrapping in 32 bits."""
-    products = a.view(np.uint8).astype(np.int64) * b.view(np.int8).astype(np.int64)
-    sums: Array = accumulator.astype(np.int64) + products.reshape(-1, 4).sum(1)
-    return sums.astype(np.int32)
+def _dot_of_bytes(a_type: type[np.generic], b_type: type[np.generic]) -> Semantics:
+    def semantics(accumulator: Array, a: Array, b: Array) -> Array:
+        """accumulator + Σ of four products of bytes per lane, wrapping in 32 bits."""
+        products = a.view(a_type).astype(np.int64) * b.view(b_type).astype(np.int64)
+        sums: Array = accumulator.astype(np.int64) + products.reshape(-1, 4).sum(1)
+        return sums.astype(np.int32)
+
+    return semantics
 
 
 def _dpwssd(accumulator: Array, a: Array, b: Array) -> Array:
@@ -163,6 +166,22 @@ def _vnni_rows(name: str, semantics: Semantics, element: int) -> tuple[Instructi
     return tuple(rows)
 
 
+def _int8_rows(name: str, semantics: Semantics) -> tuple[Instruction, ...]:
+    """AVX-VNNI-INT8: bytes of equal sign."""
+    return tuple(
+        Instruction(
+            f"{name}.{bits}",
+            "avx10",
+            f"llvm.x86.avx2.{name}.{bits}",
+            (f"<{bits // 32} x i32>", *(f"<{bits // 8} x i8>",) * 2),
+            f"<{bits // 32} x i32>",
+            semantics,
+            _ALWAYS,
+        )
+        for bits in (128, 256)
+    )
+
+
 INSTRUCTIONS: tuple[Instruction, ...] = (
     *_multiply_rows("sse42", 128, "llvm.x86.ssse3.pmadd.ub.sw.128", "llvm.x86.sse2.pmadd.wd"),
     *_multiply_rows("avx2", 256, "llvm.x86.avx2.pmadd.ub.sw", "llvm.x86.avx2.pmadd.wd"),
@@ -174,8 +193,10 @@ INSTRUCTIONS: tuple[Instruction, ...] = (
     *_byte_rows("sse42", 128, "sse2", "llvm.x86.ssse3.pshuf.b.128"),
     *_byte_rows("avx2", 256, "avx2", "llvm.x86.avx2.pshuf.b"),
     *_byte_rows("avx512", 512, "avx512", "llvm.x86.avx512.pshuf.b.512"),
-    *_vnni_rows("vpdpbusd", _dpbusd, 8),
+    *_vnni_rows("vpdpbusd", _dot_of_bytes(np.uint8, np.int8), 8),
     *_vnni_rows("vpdpwssd", _dpwssd, 16),
+    *_int8_rows("vpdpbssd", _dot_of_bytes(np.int8, np.int8)),
+    *_int8_rows("vpdpbuud", _dot_of_bytes(np.uint8, np.uint8)),
 )
 
 BY_NAME = {row.name: row for row in INSTRUCTIONS}

@@ -24,7 +24,8 @@ class Target:
     by their `/proc/cpuinfo` names, beside those of the row that it `implies`. `llvm_cpu`,
     `llvm_features`: what LLVM may emit, and schedule for; nothing that `requires` lacks. `dot4`:
     name of the instruction row that computes four exact u8×s8 products per i32 lane, if the target
-    has one; otherwise dot products are assembled from 16-bit multiplies."""
+    has one; otherwise dot products are assembled from 16-bit multiplies. `dot4_signs`: which signs
+    of the two operands (u8 or s8) such instructions exist for."""
 
     name: str
     title: str
@@ -36,6 +37,7 @@ class Target:
     llvm_features: str
     fma: bool
     dot4: str | None = None
+    dot4_signs: tuple[str, ...] = ("us",)
 
     def __post_init__(self) -> None:
         if self.vector_bytes not in (16, 32, 64):
@@ -93,6 +95,19 @@ TARGETS: tuple[Target, ...] = (
         llvm_features="+avxvnni",
         fma=True,
         dot4="vpdpbusd",
+    ),
+    Target(
+        name="avx10",
+        title="AVX-VNNI-INT8 (256 bits)",
+        implies="avx_vnni",
+        requires=("avx_vnni_int8",),
+        vector_bytes=32,
+        registers=16,
+        llvm_cpu="haswell",
+        llvm_features="+avxvnni,+avxvnniint8",
+        fma=True,
+        dot4="vpdpbusd",
+        dot4_signs=("us", "ss", "uu"),
     ),
     Target(
         name="avx512_vnni",
