@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -162,7 +163,9 @@ class Model:
         else:
             index = int(self._functions["lpc_select"](None if target is None else target.encode()))
         if index < 0:
-            asked = "" if target is None else f"target '{target}': "
+            named = os.environ.get("LPC_TARGET")
+            asked = f"LPC_TARGET={named}: " if named else ""
+            asked = asked if target is None else f"target '{target}': "
             reason = self._message(index)
             raise LpcRuntimeError(
                 f"{self._source}: {asked}{reason}; it was compiled for {', '.join(names)}"

@@ -33,12 +33,14 @@ CPU_MODELS = {
     "sse42": "lynnfield",
     "avx2": "haswell",
     "avx512": "skylake_x",
+    "avx_vnni": "arrow_lake",
+    "avx10": "arrow_lake",
     "avx512_vnni": "icelake",
 }
 #: What runs in the emulator where this CPU does not run it; the older ones run everywhere.
 EMULATED = tuple(name for name in CPU_MODELS if name not in ("sse42", "avx2"))
-#: A model that has what all of `EMULATED` require.
-COMMON_MODEL = "sapphire_rapids"
+#: Models that together have what all of `EMULATED` require.
+COMMON_MODEL, COMMON_ADDITION = "sapphire_rapids", "arrow_lake"
 
 
 def only_target() -> str | None:
@@ -106,6 +108,8 @@ def _emulator() -> Any:
     try:
         from avx512emu import Emulator
 
-        return Emulator(COMMON_MODEL if only is None else CPU_MODELS[only])
+        if only is not None:
+            return Emulator(CPU_MODELS[only])
+        return Emulator(COMMON_MODEL, COMMON_ADDITION)
     except (ImportError, OSError, subprocess.CalledProcessError) as error:
         return str(error)

@@ -7,13 +7,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from ..errors import LpcError
 from .targets import Target, required_features
 
-# cpuid leaf and register, in the order in which @read_words of cpu.ll stores them
-WORDS = ("leaf 1 ecx", "leaf 7 ebx", "leaf 7 ecx", "leaf 0x80000001 ecx")
+Register = Literal["eax", "ebx", "ecx", "edx"]
+#: In the order in which cpu.ll stores them.
+REGISTERS: tuple[Register, ...] = get_args(Register)
+
+
+@dataclass(frozen=True)
+class Word:
+    """32 bits that cpuid reports. Only leaf 7 says how many subleaves it has."""
+
+    leaf: int
+    register: Register
+    subleaf: int = 0
+
+    def __post_init__(self) -> None:
+        if self.subleaf and self.leaf != 7:
+            raise ValueError(f"leaf {self.leaf} does not say whether it has subleaf {self.subleaf}")
+
+
+LEAF_1_ECX = Word(1, "ecx")
+LEAF_7_EBX = Word(7, "ebx")
+LEAF_7_ECX = Word(7, "ecx")
+LEAF_7_1_EAX = Word(7, "eax", subleaf=1)
+LEAF_7_1_EDX = Word(7, "edx", subleaf=1)
+EXTENDED_1_ECX = Word(0x80000001, "ecx")
 
 # bits of XCR0: registers that the operating system saves when it switches threads
 YMM_STATE = 0x06
@@ -23,31 +45,35 @@ ZMM_STATE = 0xE6
 @dataclass(frozen=True)
 class Feature:
     name: str
-    word: Literal["leaf 1 ecx", "leaf 7 ebx", "leaf 7 ecx", "leaf 0x80000001 ecx"]
+    word: Word
     bit: int
     saved: int = 0
 
 
 FEATURES: tuple[Feature, ...] = (
-    Feature("ssse3", "leaf 1 ecx", 9),
-    Feature("sse4_1", "leaf 1 ecx", 19),
-    Feature("sse4_2", "leaf 1 ecx", 20),
-    Feature("movbe", "leaf 1 ecx", 22),
-    Feature("popcnt", "leaf 1 ecx", 23),
-    Feature("abm", "leaf 0x80000001 ecx", 5),
-    Feature("bmi1", "leaf 7 ebx", 3),
-    Feature("bmi2", "leaf 7 ebx", 8),
-    Feature("avx", "leaf 1 ecx", 28, YMM_STATE),
-    Feature("fma", "leaf 1 ecx", 12, YMM_STATE),
-    Feature("f16c", "leaf 1 ecx", 29, YMM_STATE),
-    Feature("avx2", "leaf 7 ebx", 5, YMM_STATE),
-    Feature("avx512f", "leaf 7 ebx", 16, ZMM_STATE),
-    Feature("avx512dq", "leaf 7 ebx", 17, ZMM_STATE),
-    Feature("avx512cd", "leaf 7 ebx", 28, ZMM_STATE),
-    Feature("avx512bw", "leaf 7 ebx", 30, ZMM_STATE),
-    Feature("avx512vl", "leaf 7 ebx", 31, ZMM_STATE),
-    Feature("avx512_vnni", "leaf 7 ecx", 11, ZMM_STATE),
+    Feature("ssse3", LEAF_1_ECX, 9),
+    Feature("sse4_1", LEAF_1_ECX, 19),
+    Feature("sse4_2", LEAF_1_ECX, 20),
+    Feature("movbe", LEAF_1_ECX, 22),
+    Feature("popcnt", LEAF_1_ECX, 23),
+    Feature("abm", EXTENDED_1_ECX, 5),
+    Feature("bmi1", LEAF_7_EBX, 3),
+    Feature("bmi2", LEAF_7_EBX, 8),
+    Feature("avx", LEAF_1_ECX, 28, YMM_STATE),
+    Feature("fma", LEAF_1_ECX, 12, YMM_STATE),
+    Feature("f16c", LEAF_1_ECX, 29, YMM_STATE),
+    Feature("avx2", LEAF_7_EBX, 5, YMM_STATE),
+    Feature("avx_vnni", LEAF_7_1_EAX, 4, YMM_STATE),
+    Feature("avx_vnni_int8", LEAF_7_1_EDX, 4, YMM_STATE),
+    Feature("avx512f", LEAF_7_EBX, 16, ZMM_STATE),
+    Feature("avx512dq", LEAF_7_EBX, 17, ZMM_STATE),
+    Feature("avx512cd", LEAF_7_EBX, 28, ZMM_STATE),
+    Feature("avx512bw", LEAF_7_EBX, 30, ZMM_STATE),
+    Feature("avx512vl", LEAF_7_EBX, 31, ZMM_STATE),
+    Feature("avx512_vnni", LEAF_7_ECX, 11, ZMM_STATE),
 )
+
+WORDS: tuple[Word, ...] = tuple(dict.fromkeys(feature.word for feature in FEATURES))
 
 
 def feature_mask(target: Target) -> int:

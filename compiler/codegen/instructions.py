@@ -21,7 +21,8 @@ Semantics = Callable[..., Array]
 
 @dataclass(frozen=True)
 class Instruction:
-    """`operands` and `result` are LLVM vector types such as "<64 x i8>"."""
+    """`operands` and `result` are LLVM vector types such as "<64 x i8>". `target`: the least one
+    that has the instruction; `also`: one that does not imply it, and has the instruction too."""
 
     name: str
     target: str
@@ -30,17 +31,21 @@ class Instruction:
     result: str
     semantics: Semantics
     exact_when: str
+    also: str | None = None
 
     def __post_init__(self) -> None:
         if not self.intrinsic.startswith("llvm.x86."):
             raise ValueError(f"{self.name}: '{self.intrinsic}' is not an x86 intrinsic")
 
 
-def _dpbusd(accumulator: Array, a: Array, b: Array) -> Array:
-    """accumulator + Σ of four u8×s8 products per lane, wrapping in 32 bits."""
-    products = a.view(np.uint8).astype(np.int64) * b.view(np.int8).astype(np.int64)
-    sums: Array = accumulator.astype(np.int64) + products.reshape(-1, 4).sum(1)
-    return sums.astype(np.int32)
+def _dot_of_bytes(a_type: type[np.generic], b_type: type[np.generic]) -> Semantics:
+    def semantics(accumulator: Array, a: Array, b: Array) -> Array:
+        """accumulator + Σ of four products of bytes per lane, wrapping in 32 bits."""
+        products = a.view(a_type).astype(np.int64) * b.view(b_type).astype(np.int64)
+        sums: Array = accumulator.astype(np.int64) + products.reshape(-1, 4).sum(1)
+        return sums.astype(np.int32)
+
+    return semantics
 
 
 def _dpwssd(accumulator: Array, a: Array, b: Array) -> Array:
@@ -127,22 +132,40 @@ def _byte_rows(target: str, bits: int, isa: str, shuffle: str) -> tuple[Instruct
 
 
 def _vnni_rows(name: str, semantics: Semantics, element: int) -> tuple[Instruction, ...]:
-    """The three vector widths of AVX-512 VNNI with VL."""
+    """The three vector widths of AVX-512 VNNI with VL; AVX-VNNI encodes two of them with VEX."""
     rows = []
     for bits in (128, 256, 512):
         words, operand = f"<{bits // 32} x i32>", f"<{bits // element} x i{element}>"
+        narrow = bits < 512
         rows.append(
             Instruction(
                 f"{name}.{bits}",
-                "avx512_vnni",
+                "avx_vnni" if narrow else "avx512_vnni",
                 f"llvm.x86.avx512.{name}.{bits}",
                 (words, operand, operand),
                 words,
                 semantics,
                 _ALWAYS,
+                also="avx512_vnni" if narrow else None,
             )
         )
     return tuple(rows)
+
+
+def _int8_rows(name: str, semantics: Semantics) -> tuple[Instruction, ...]:
+    """AVX-VNNI-INT8: bytes of equal sign."""
+    return tuple(
+        Instruction(
+            f"{name}.{bits}",
+            "avx10",
+            f"llvm.x86.avx2.{name}.{bits}",
+            (f"<{bits // 32} x i32>", *(f"<{bits // 8} x i8>",) * 2),
+            f"<{bits // 32} x i32>",
+            semantics,
+            _ALWAYS,
+        )
+        for bits in (128, 256)
+    )
 
 
 INSTRUCTIONS: tuple[Instruction, ...] = (
@@ -154,8 +177,10 @@ INSTRUCTIONS: tuple[Instruction, ...] = (
     *_byte_rows("sse42", 128, "sse2", "llvm.x86.ssse3.pshuf.b.128"),
     *_byte_rows("avx2", 256, "avx2", "llvm.x86.avx2.pshuf.b"),
     *_byte_rows("avx512", 512, "avx512", "llvm.x86.avx512.pshuf.b.512"),
-    *_vnni_rows("vpdpbusd", _dpbusd, 8),
+    *_vnni_rows("vpdpbusd", _dot_of_bytes(np.uint8, np.int8), 8),
     *_vnni_rows("vpdpwssd", _dpwssd, 16),
+    *_int8_rows("vpdpbssd", _dot_of_bytes(np.int8, np.int8)),
+    *_int8_rows("vpdpbuud", _dot_of_bytes(np.uint8, np.uint8)),
 )
 
 BY_NAME = {row.name: row for row in INSTRUCTIONS}

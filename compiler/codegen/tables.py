@@ -17,7 +17,7 @@ from importlib.resources import files
 from typing import Any
 
 from ..errors import LpcError
-from .features import FEATURES, WORDS, feature_mask
+from .features import FEATURES, REGISTERS, WORDS, feature_mask
 from .objects import emit_object
 from .program import Argument, LibraryInfo, Step, TargetProgram, TensorInfo, as_array
 from .targets import TARGETS, by_name
@@ -42,7 +42,9 @@ _KINDS = {"input": 0, "output": 1, "workspace": 2, "weights": 3}
 @cache
 def support_object() -> bytes:
     """Executor, thread pool, CPU check and ABI: the same for every model."""
-    return emit_object("\n".join([*map(_support, (TYPES, *CODE)), *_feature_rows()]))
+    return emit_object(
+        "\n".join([*map(_support, (TYPES, *CODE)), *_feature_rows(), *_target_names()])
+    )
 
 
 def _support(name: str) -> str:
@@ -50,7 +52,7 @@ def _support(name: str) -> str:
 
 
 def sorted_programs(programs: Sequence[TargetProgram]) -> list[TargetProgram]:
-    """Weakest target first; checks what the tables rely on."""
+    """Preferred target last; checks what the tables rely on."""
     if not programs:
         raise ValueError("a library needs at least one program")
     order = {target.name: index for index, target in enumerate(TARGETS)}
@@ -183,8 +185,25 @@ def _feature_rows() -> list[str]:
         f"%feature {{ i32 {WORDS.index(feature.word)}, i32 {feature.bit}, i32 {feature.saved} }}"
         for feature in FEATURES
     ]
-    count = f"@feature_count = internal constant i64 {len(rows)}"
-    return [_array("features", "%feature", rows), count]
+    words = [
+        f"%word {{ i32 {word.leaf}, i32 {word.subleaf}, i32 {REGISTERS.index(word.register)} }}"
+        for word in WORDS
+    ]
+    return [
+        _array("features", "%feature", rows),
+        f"@feature_count = internal constant i64 {len(rows)}",
+        _array("words", "%word", words),
+        f"@word_count = internal constant i64 {len(words)}",
+    ]
+
+
+def _target_names() -> list[str]:
+    names = [f"target_name.{index}" for index in range(len(TARGETS))]
+    return [
+        *(_string(name, target.name) for name, target in zip(names, TARGETS, strict=True)),
+        _array("target_names", "ptr", [f"ptr @{name}" for name in names]),
+        f"@target_name_count = internal constant i32 {len(names)}",
+    ]
 
 
 def _array(name: str, element: str, items: Sequence[str]) -> str:

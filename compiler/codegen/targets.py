@@ -1,4 +1,9 @@
-"""The targets as rows, oldest first: what a CPU must have, and what the generators may assume.
+"""The targets as rows: what a CPU must have, and what the generators may assume.
+
+`implies` makes them a partial order, in which AVX-512 and AVX-VNNI are neighbours: CPUs have the
+one, the other, or both. The order of the rows extends it to a total one, which is the order of
+preference: a library runs the last of its targets that the CPU has. A row thus stands after those
+that it implies, and after those that are slower on CPUs that have both.
 
 Adding an instruction set means adding a row here and its instructions in `instructions.py`;
 see docs/add-an-isa.md.
@@ -16,10 +21,12 @@ class Target:
     """One instruction-set target.
 
     `vector_bytes`: width of one register; `registers`: how many there are. `requires`: CPU features
-    by their `/proc/cpuinfo` names. `llvm_cpu`, `llvm_features`: what LLVM may emit and schedule
-    for. `dot4`: name of the instruction row that computes four exact u8×s8 products per i32 lane,
-    if the target has one; otherwise dot products are assembled from 16-bit multiplies. `dot2`: the
-    row that adds two s16 products to an i32 lane, if it is one instruction."""
+    by their `/proc/cpuinfo` names, beside those of the row that it `implies`. `llvm_cpu`,
+    `llvm_features`: what LLVM may emit, and schedule for; nothing that `requires` lacks. `dot4`:
+    name of the instruction row that computes four exact u8×s8 products per i32 lane, if the target
+    has one; otherwise dot products are assembled from 16-bit multiplies. `dot4_signs`: which signs
+    of the two operands (u8 or s8) such instructions exist for. `dot2`: the row that adds two s16
+    products to an i32 lane, if it is one instruction."""
 
     name: str
     title: str
@@ -32,6 +39,7 @@ class Target:
     fma: bool
     dot4: str | None = None
     dot2: str | None = None
+    dot4_signs: tuple[str, ...] = ("us",)
 
     def __post_init__(self) -> None:
         if self.vector_bytes not in (16, 32, 64):
@@ -79,6 +87,33 @@ TARGETS: tuple[Target, ...] = (
         fma=True,
     ),
     Target(
+        name="avx_vnni",
+        title="AVX-VNNI (256 bits)",
+        implies="avx2",
+        requires=("avx_vnni",),
+        vector_bytes=32,
+        registers=16,
+        llvm_cpu="haswell",
+        llvm_features="+avxvnni",
+        fma=True,
+        dot4="vpdpbusd",
+        dot2="vpdpwssd",
+    ),
+    Target(
+        name="avx10",
+        title="AVX-VNNI-INT8 (256 bits)",
+        implies="avx_vnni",
+        requires=("avx_vnni_int8",),
+        vector_bytes=32,
+        registers=16,
+        llvm_cpu="haswell",
+        llvm_features="+avxvnni,+avxvnniint8",
+        fma=True,
+        dot4="vpdpbusd",
+        dot4_signs=("us", "ss", "uu"),
+        dot2="vpdpwssd",
+    ),
+    Target(
         name="avx512_vnni",
         title="AVX-512 VNNI",
         implies="avx512",
@@ -92,6 +127,16 @@ TARGETS: tuple[Target, ...] = (
         dot2="vpdpwssd",
     ),
 )
+
+
+def _check_order() -> None:
+    """Every row stands after the one that it implies."""
+    for number, target in enumerate(TARGETS):
+        if target.implies not in (None, *(earlier.name for earlier in TARGETS[:number])):
+            raise ValueError(f"{target.name} implies {target.implies}, which does not precede it")
+
+
+_check_order()
 
 
 def by_name(name: str) -> Target:

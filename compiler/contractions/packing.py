@@ -1,6 +1,6 @@
 """Weights in the order in which the microkernels read them, and back.
 
-GEMM: one panel per block of `tile.n` vectors of output channels,
+GEMM: one panel per `tile.n` vectors of output channels,
 
     [block][step][vector][lane][k_step]
 
@@ -26,7 +26,9 @@ from .tile import Tile
 
 @dataclass(frozen=True)
 class PackedGemm:
-    """`data`: the panels, bytes. `orders`: per block, None where steps are in natural order.
+    """`data`: the panels, bytes. `orders`: per panel, None where steps are in natural order.
+    `tile.n` vectors of channels make a panel; `share` blocks, which are what a kernel computes at a
+    time, lie in it side by side.
 
     The natural order has `runs` · `steps` steps, the runs of all terms one after another."""
 
@@ -36,6 +38,12 @@ class PackedGemm:
     steps: int
     terms: int
     orders: tuple[StepOrder, ...] | None
+    share: int = 1
+
+    @property
+    def block(self) -> Tile:
+        """What a kernel computes at a time."""
+        return Tile(self.tile.m, self.tile.n // self.share, self.tile.lanes)
 
     @property
     def natural_steps(self) -> int:

@@ -56,7 +56,7 @@ class _Recipe:
 def _recipe(target: Target, quantized: bool) -> _Recipe:
     if quantized:
         assert target.dot4, "without a four-way dot product tiles depend on the weights"
-        return _Recipe(1.0, 2.0 if target.vector_bytes == 64 else 3.0, 4.0, 0)
+        return _Recipe(1.0, 2.0, 4.0, 0)
     return _Recipe(1.0, 2.0, 4.0, 0) if target.fma else _Recipe(2.0, 2.0, 4.0, 1)
 
 
@@ -88,14 +88,16 @@ def rank_tiles(
     channels: int,
     steps: int,
     pixel_bytes: int = 0,
+    panel: int = 0,
 ) -> tuple[Tile, ...]:
     """The tiles with the least estimated times for rows × columns pixels and `steps` per tile.
 
-    `pixel_bytes`: how far apart the inputs of neighbouring pixels lie."""
+    `pixel_bytes`: how far apart the inputs of neighbouring pixels lie; `panel`: a number that the
+    vectors of the tile must divide, if any."""
     recipe, lanes = _recipe(target, quantized), target.lanes
     vectors = -(-channels // lanes)
     estimates: dict[Hashable, tuple[float, Tile]] = {}
-    for n in range(1, min(vectors, 6) + 1):
+    for n in (n for n in range(1, min(vectors, 6) + 1) if panel % n == 0):
         for m in range(1, min(columns, 28) + 1):
             # The sums, the vectors of weights, one input.
             if m * n + n + 1 + recipe.scratch > target.registers:

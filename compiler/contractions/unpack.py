@@ -43,7 +43,8 @@ def packed_gemm(op: graph.PackedWeightsOp, data: Array, order: Sequence[Array]) 
             for row, count in zip(steps, counts, strict=True)
         )
     per_run = steps_per_run(c, runs, tile)
-    return PackedGemm(data, tile, len(runs.offsets), per_run, op.terms.value.data, orders)
+    share = 1 if op.share is None else op.share.value.data
+    return PackedGemm(data, tile, len(runs.offsets), per_run, op.terms.value.data, orders, share)
 
 
 def constants_of(op: graph.PackedWeightsOp) -> tuple[Array, list[Array]]:

@@ -291,10 +291,27 @@ class _Dot(LoopOp, ABC):
 
 @irdl_op_definition
 class Dot4Op(_Dot):
-    """Four products per i32 lane: bytes of `a` are u8, bytes of `b` are s8. Always exact."""
+    """Four products per i32 lane: bytes of `a` are u8, bytes of `b` are s8, or as `signs` says
+    ("us", "su", "ss", "uu"). Always exact."""
 
     name = "loop.dot4"
+    signs = opt_prop_def(StringAttr)
+    irdl_options = (ParsePropInAttrDict(),)
     assembly_format: ClassVar[str] = "$accumulator `,` $a `,` $b attr-dict `:` type($result)"
+
+    def __init__(self, accumulator: SSAValue, a: SSAValue, b: SSAValue, signs: str = "us"):
+        super().__init__(accumulator, a, b)
+        if signs != "us":
+            self.properties["signs"] = StringAttr(signs)
+
+    @property
+    def sign_of_each(self) -> str:
+        return "us" if self.signs is None else self.signs.data
+
+    def verify_(self) -> None:
+        super().verify_()
+        if self.sign_of_each not in ("us", "su", "ss", "uu"):
+            raise VerifyException(f"unknown signs '{self.sign_of_each}'")
 
 
 @irdl_op_definition

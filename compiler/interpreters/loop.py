@@ -253,7 +253,9 @@ def _wrap(sums: Array) -> Array:
 
 def _dot4(op: loop.Dot4Op, args: PythonValues) -> Array:
     accumulator, a, b = args
-    return _wrap(accumulator + _products(a, b).sum(1))
+    kinds = [np.uint8 if sign == "u" else np.int8 for sign in op.sign_of_each]
+    wide = [v.view(kind).astype(np.int64) for v, kind in zip((a, b), kinds, strict=True)]
+    return _wrap(accumulator + (wide[0] * wide[1]).reshape(-1, 4).sum(1))
 
 
 def _dot4_chain(op: loop.DotChainOp, args: PythonValues) -> Array:

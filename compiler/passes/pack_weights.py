@@ -14,7 +14,7 @@ weights stay plain constants.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -29,7 +29,7 @@ from ..codegen.targets import Target, by_name
 from ..contractions.depthwise import bytes_fit, pack_depthwise
 from ..contractions.depthwise_halves import pack_halves
 from ..contractions.geometry import Anchor, as_oihw, contraction_of, grid_of, signed_terms
-from ..contractions.layer import Layer, pack_layer
+from ..contractions.layer import Layer, leader_of, pack_layer
 from ..contractions.ordered_tile import Choice
 from ..contractions.packing import PackedGemm
 from ..contractions.winograd import Tiling, pack_points, pack_taps, stores_taps, tile_for
@@ -47,6 +47,7 @@ class _Packer:
     anchor: Anchor
     weight: Array
     target: Target
+    library: Sequence[Target] = ()
 
     def __post_init__(self) -> None:
         self.contraction = contraction_of(self.anchor)
@@ -72,7 +73,8 @@ class _Packer:
         values = (*self.kernel.inputs, self.kernel.outputs[0])
         layouts = [Layout.of_type(type_of(value)) for value in values]
         c = self.contraction
-        return Layer(c, layouts[0], grid_of(c, layouts), self.terms, self.target)
+        leader = leader_of(self.target, self.library, c.quantized)
+        return Layer(c, layouts[0], grid_of(c, layouts), self.terms, self.target, leader)
 
     def use(self, packed: PackedGemm, merged: bool) -> None:
         order: list[Array] = []
@@ -88,6 +90,7 @@ class _Packer:
             len(self.terms),
             scheme="gemm",
             tile=(tile.m, tile.n, tile.lanes),
+            share=packed.share,
             merged=merged,
         )
 
@@ -134,12 +137,17 @@ class PackWeights(ModulePass):
         pack_weights(op, by_name(self.target), {})
 
 
-def pack_weights(module: ModuleOp, target: Target, choices: Mapping[str, Choice]) -> None:
-    """`choices`: tiles by `Layer.key`."""
+def pack_weights(
+    module: ModuleOp,
+    target: Target,
+    choices: Mapping[str, Choice],
+    library: Sequence[Target] = (),
+) -> None:
+    """`choices`: tiles by `Layer.key`; `library`: targets to share packed weights with."""
     for op in list(module.walk()):
         if isinstance(op, graph.WinogradQConv2dOp):
             _pack_winograd(op, target)
-    packers = list(_packers(module, target))
+    packers = list(_packers(module, target, library))
     gemms = []
     with Parallel(pack_layer) as work:
         for packer in packers:
@@ -184,7 +192,7 @@ def layers_of(module: ModuleOp, target: Target) -> Iterator[tuple[graph.KernelOp
             yield packer.kernel, packer.layer()
 
 
-def _packers(module: ModuleOp, target: Target) -> Iterator[_Packer]:
+def _packers(module: ModuleOp, target: Target, library: Sequence[Target] = ()) -> Iterator[_Packer]:
     for kernel in module.walk():
         if not isinstance(kernel, graph.KernelOp):
             continue
@@ -192,4 +200,4 @@ def _packers(module: ModuleOp, target: Target) -> Iterator[_Packer]:
             if has_constant_weight(anchor):
                 weight = constant_of(anchor.operands[1])
                 if weight is not None and shape_of(anchor.operands[1]):
-                    yield _Packer(kernel, anchor, weight, target)
+                    yield _Packer(kernel, anchor, weight, target, library)

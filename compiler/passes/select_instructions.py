@@ -1,7 +1,7 @@
 """select-instructions: abstract dot products and byte ops become instruction rows of the target.
 
 `dot4` (u8 × s8, exact for all operands):
-- a target with an exact four-way dot (VNNI): that instruction;
+- a target with an exact four-way dot (VNNI): that instruction, or its sisters for other signs;
 - otherwise the bytes are widened, even and odd ones apart:
       acc + vpmaddwd(a & 0x00ff, b << 8 >> 8) + vpmaddwd(a >> 8, b >> 8)
 
@@ -133,10 +133,15 @@ class _Rows(_Inserter):
 
 
 def dot4(op: loop.Dot4Op, target: Target) -> SSAValue:
-    rows = _Rows(op)
-    if target.dot4 is not None:
-        return rows.row(target.dot4, op.accumulator, op.a, op.b)
-    return widened(op, rows)
+    rows, signs = _Rows(op), op.sign_of_each
+    if target.dot4 is None:
+        assert signs == "us", "only targets with a four-way dot product have other signs"
+        return widened(op, rows)
+    if signs in ("us", "su"):
+        operands = (op.a, op.b) if signs == "us" else (op.b, op.a)
+        return rows.row(target.dot4, op.accumulator, *operands)
+    assert signs in target.dot4_signs, f"{target.name} has no dot product of signs {signs}"
+    return rows.row(f"vpdpb{signs}d", op.accumulator, op.a, op.b)
 
 
 def chain(op: loop.DotChainOp) -> SSAValue:

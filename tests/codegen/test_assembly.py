@@ -41,7 +41,7 @@ class Block:
 
 def inner_loops(assembly: str) -> list[Block]:
     loops, label, lines = [], "", list[str]()
-    for line in assembly.splitlines():
+    for line in assembly.replace("\t{vex}", "").splitlines():
         if found := _LABEL.match(line):
             label, lines = found[1], []
         elif line.startswith("\t") and not line.startswith("\t."):

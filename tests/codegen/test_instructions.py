@@ -77,9 +77,13 @@ def operand(g: np.random.Generator, text: str) -> Array:
     return np.ascontiguousarray(values.astype(info.dtype))
 
 
-@pytest.mark.parametrize("row", INSTRUCTIONS, ids=lambda row: row.name)
-def test_row(row: Instruction) -> None:
-    g, target = np.random.default_rng(11), by_name(row.target)
+#: Encodings differ between targets, so a row runs on each that introduces it.
+CASES = [(row, name) for row in INSTRUCTIONS for name in (row.target, row.also) if name]
+
+
+@pytest.mark.parametrize(("row", "name"), CASES, ids=lambda v: getattr(v, "name", v))
+def test_row(row: Instruction, name: str) -> None:
+    g, target = np.random.default_rng(11), by_name(name)
     operands = [operand(g, text) for text in row.operands]
     lanes, bits = vector_type(row.result)
     result = np.zeros((COUNT, lanes), f"i{bits // 8}")
@@ -99,7 +103,8 @@ def test_multiply_add_saturates_where_its_precondition_fails() -> None:
 def test_every_target_finds_its_rows() -> None:
     names = {row.name for row in INSTRUCTIONS}
     for target in TARGETS:
-        widths = (f"{target.dot4}.{bits}" for bits in (128, 256, 512))
+        sizes = [bits for bits in (128, 256, 512) if bits <= 8 * target.vector_bytes]
+        widths = (f"{target.dot4}.{bits}" for bits in sizes)
         assert target.dot4 is None or names.issuperset(widths)
         assert f"vpmaddwd.{8 * target.vector_bytes}" in names
         assert f"vpmaddubsw.{8 * target.vector_bytes}" in names
