@@ -4,7 +4,9 @@
 
 The emulator (tests/emulator) executes kernels of this very process, one thread at a time. It holds
 one CPU model: one that runs all of `EMULATED`, or, if a single target is tested, the oldest that
-has what the target requires, so that an instruction from beyond it faults.
+has what the target requires, so that an instruction from beyond it faults. None of them has tile
+registers: a CPU with VNNI runs the code for amx_int8, and what it lacks, the tile unit, is software
+(tile_unit.py).
 
 LPC_TEST_EMULATE=1      emulates the AVX-512 targets although this CPU has them
 LPC_TEST_EMULATE=avx2   tests this target alone, emulated on its own CPU model (make test-emulated)
@@ -22,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tile_unit
 from lpc.compiler.codegen.host import runs_here
 from lpc.compiler.codegen.targets import Target, by_name
 
@@ -40,6 +43,7 @@ CPU_MODELS = {
 EMULATED = tuple(name for name in CPU_MODELS if name not in ("sse42", "avx2"))
 #: A model that has what all of `EMULATED` require.
 COMMON_MODEL = "sapphire_rapids"
+TILES = "amx_int8"
 
 
 def only_target() -> str | None:
@@ -75,10 +79,24 @@ def invoke_for(target: str) -> Invoke | None:
         pytest.skip(f"{only_target()} alone is tested")
     if not is_emulated(target):
         return None
+    if target == TILES:
+        return _tile_call()
     if target not in CPU_MODELS or (only_target() is None and target not in EMULATED):
         pytest.skip(f"this CPU does not run {target}, and it is not emulated")
     call: Invoke = emulator().call
     return call
+
+
+def _tile_call() -> Invoke:
+    missing = tile_unit.available()
+    if missing:
+        if os.environ.get("REQUIRE_EMULATOR"):
+            raise RuntimeError(f"no tile unit, but REQUIRE_EMULATOR is set: {missing}")
+        pytest.skip(f"no tile unit in software: {missing}")
+    implied = by_name(TILES).implies
+    if implied is None or not runs_here(by_name(implied)):
+        pytest.skip(f"this CPU does not run {implied}, on which {TILES} builds")
+    return tile_unit.call
 
 
 def emulator() -> Any:

@@ -24,7 +24,8 @@ class Target:
     by their `/proc/cpuinfo` names, beside those of the row that it `implies`. `llvm_cpu`,
     `llvm_features`: what LLVM may emit, and schedule for; nothing that `requires` lacks. `dot4`:
     name of the instruction row that computes four exact u8×s8 products per i32 lane, if the target
-    has one; otherwise dot products are assembled from 16-bit multiplies."""
+    has one; otherwise dot products are assembled from 16-bit multiplies. `tile_dot4`: the same for
+    tile registers, where there are some (tile_registers.py)."""
 
     name: str
     title: str
@@ -36,10 +37,13 @@ class Target:
     llvm_features: str
     fma: bool
     dot4: str | None = None
+    tile_dot4: str | None = None
 
     def __post_init__(self) -> None:
         if self.vector_bytes not in (16, 32, 64):
             raise ValueError(f"{self.name}: registers of {self.vector_bytes} bytes")
+        if self.tile_dot4 and not (self.dot4 and self.vector_bytes == 64):
+            raise ValueError(f"{self.name}: rows of tile registers are vectors of 64 bytes")
 
     @property
     def lanes(self) -> int:
@@ -105,6 +109,19 @@ TARGETS: tuple[Target, ...] = (
         llvm_features="-prefer-256-bit",
         fma=True,
         dot4="vpdpbusd",
+    ),
+    Target(
+        name="amx_int8",
+        title="AMX-INT8 (tile registers)",
+        implies="avx512_vnni",
+        requires=("amx_tile", "amx_int8"),
+        vector_bytes=64,
+        registers=32,
+        llvm_cpu="cascadelake",
+        llvm_features="-prefer-256-bit,+amx-tile,+amx-int8",
+        fma=True,
+        dot4="vpdpbusd",
+        tile_dot4="tdpbusd",
     ),
 )
 
