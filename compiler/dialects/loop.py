@@ -164,6 +164,21 @@ class AddressOp(LoopOp):
 
 
 @irdl_op_definition
+class ScratchOp(LoopOp):
+    """`size` bytes of the kernel's own, 64-byte aligned, with anything in them; at the kernel's top
+    level only."""
+
+    name = "loop.scratch"
+    size = prop_def(IntegerAttr)
+    result = result_def(BufferType)
+    traits = traits_def(MemoryWriteEffect())  # no two are the same
+    assembly_format: ClassVar[str] = "$size attr-dict"
+
+    def __init__(self, size: int):
+        super().__init__(properties={"size": _i64(size)}, result_types=[buffer])
+
+
+@irdl_op_definition
 class LoadOp(LoopOp):
     """A scalar or vector from `base + offset` bytes, aligned to `align` bytes (1 if absent)."""
 
@@ -489,7 +504,7 @@ Loop = Dialect(
     "loop",
     [
         # memory
-        AddressOp, LoadOp, StoreOp, LoadPartOp, StorePartOp, PrefetchOp,
+        AddressOp, ScratchOp, LoadOp, StoreOp, LoadPartOp, StorePartOp, PrefetchOp,
         # arithmetic
         Dot4Op, DotChainOp, Dot2Op, ConvertOp, SelectOp, NarrowOp, LookupOp,
         # isa level
