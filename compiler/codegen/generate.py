@@ -44,6 +44,7 @@ from .kernels.gemm import GemmGenerator
 from .kernels.movement import lower_movement
 from .kernels.pool import PoolGenerator
 from .kernels.rows import RowGenerator
+from .kernels.tile_gemm import TileGemmGenerator
 from .targets import Target
 
 _NAME = "kernel"
@@ -128,10 +129,11 @@ def _contraction(kernel: graph.KernelOp, anchor: Anchor, target: Target) -> Lowe
         bias = wrap(bias + bias_correction(c, packed))
     else:
         bias = plain_bias(_bias(anchor), c.outputs)
-    generator_ = GemmGenerator(
+    generator_ = (TileGemmGenerator if packed.chunk else GemmGenerator)(
         _NAME, kernel, anchor.result, c, packed, bias, target, halo_value(kernel)
     )
-    return generator_.generate(exec_type("gemm", target, c.quantized, form))
+    kind = "tile_gemm" if packed.chunk else "gemm"
+    return generator_.generate(exec_type(kind, target, c.quantized, form))
 
 
 def _depthwise(

@@ -33,8 +33,16 @@ Sampler = Callable[[int, int], list[Array]]
 
 @dataclass(frozen=True)
 class Choice:
+    """`in_registers`: the tile is one of tile registers (matrix_tile.py)."""
+
     tile: Tile
     menu: Menu
+    in_registers: bool = False
+
+    @property
+    def numbers(self) -> list[int]:
+        """Tells it from the other choices of its layer."""
+        return [self.tile.m, self.tile.n, *([1] if self.in_registers else [])]
 
 
 def rank_ordered_tiles(

@@ -9,7 +9,7 @@ tiles of two sizes at most, one pixel apart, so that none is tiny. Int8 without 
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import gcd
@@ -79,7 +79,6 @@ def _pixels_per_set(m: int, pixel_bytes: int) -> int:
     return -(-m // sets)
 
 
-@lru_cache(maxsize=4096)
 def rank_tiles(
     target: Target,
     quantized: bool,
@@ -92,9 +91,23 @@ def rank_tiles(
     """The tiles with the least estimated times for rows × columns pixels and `steps` per tile.
 
     `pixel_bytes`: how far apart the inputs of neighbouring pixels lie."""
+    return ranked(estimates(target, quantized, rows, columns, channels, steps, pixel_bytes))
+
+
+@lru_cache(maxsize=4096)
+def estimates(
+    target: Target,
+    quantized: bool,
+    rows: int,
+    columns: int,
+    channels: int,
+    steps: int,
+    pixel_bytes: int,
+) -> tuple[tuple[float, Tile], ...]:
+    """(cycles, tile) of every tile that fits the registers."""
     recipe, lanes = _recipe(target, quantized), target.lanes
     vectors = -(-channels // lanes)
-    estimates: dict[Hashable, tuple[float, Tile]] = {}
+    found: dict[Hashable, tuple[float, Tile]] = {}
     for n in range(1, min(vectors, 6) + 1):
         for m in range(1, min(columns, 28) + 1):
             # The sums, the vectors of weights, one input.
@@ -108,11 +121,11 @@ def rank_tiles(
                     step = _step_cycles(tile, recipe, pixel_bytes)
                     one = steps * step + epilogue + TILE_OVERHEAD
                     cost += rows * m_count * n_count * one
-            estimates.setdefault((n, *rows_of_sums), (cost, Tile(m, n, lanes)))
-    return ranked(list(estimates.values()))
+            found.setdefault((n, *rows_of_sums), (cost, Tile(m, n, lanes)))
+    return tuple(found.values())
 
 
-def ranked(estimates: list[tuple[float, Candidate]]) -> tuple[Candidate, ...]:
+def ranked(estimates: Sequence[tuple[float, Candidate]]) -> tuple[Candidate, ...]:
     """The choices with the least costs, best first. Of equals the earlier one."""
     best, first = estimates[0]
     for cost, choice in estimates:

@@ -12,7 +12,8 @@ from ..dialects.tensors import Array, shape_of, value_dtype
 from .depthwise import unpack_depthwise
 from .forms import StepOrder
 from .geometry import Contraction, Runs
-from .packing import PackedGemm, steps_per_run, unpack_gemm
+from .matrix_tile import chunk_of
+from .packing import PackedGemm, chunked_steps, steps_per_run, unpack_gemm
 from .tile import Tile
 
 
@@ -40,8 +41,10 @@ def packed_gemm(op: graph.PackedWeightsOp, data: Array, order: Sequence[Array]) 
             StepOrder(row, tuple(int(v) for v in count))
             for row, count in zip(steps, counts, strict=True)
         )
-    per_run = steps_per_run(c, runs, tile)
-    return PackedGemm(data, tile, len(runs.offsets), per_run, op.terms.value.data, orders)
+    per_run, chunk = steps_per_run(c, runs, tile), 0
+    if op.scheme.data == "chunks":
+        per_run, chunk = chunked_steps(per_run), chunk_of(per_run)
+    return PackedGemm(data, tile, len(runs.offsets), per_run, op.terms.value.data, orders, chunk)
 
 
 def constants_of(op: graph.PackedWeightsOp) -> tuple[Array, list[Array]]:

@@ -6,10 +6,11 @@
     %w = graph.packed_weights %d {scheme = "gemm", tile = array<i64: 14, 2, 16>, …}
 
 Layers are packed in parallel, by contractions/layer.py, which also chooses the tiles, unless they
-are given. Weights that kernels multiply as s8 have their zero point subtracted here, as several s8
-terms where one does not reach; the op's zero point becomes 0. On targets without VNNI every block
-of channels also gets the order of its steps by proved form (contractions/forms.py). fp32 depthwise
-weights stay plain constants.
+are given, and on a target with tile registers which layers use them (attribute `path` of the op).
+Weights that kernels multiply as s8 have their zero point subtracted here, as several s8 terms where
+one does not reach; the op's zero point becomes 0. On targets without VNNI every block of channels
+also gets the order of its steps by proved form (contractions/forms.py). fp32 depthwise weights stay
+plain constants.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, TensorType, f32, i32
+from xdsl.dialects.builtin import ModuleOp, StringAttr, TensorType, f32, i32
 from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
@@ -28,7 +29,7 @@ from xdsl.rewriter import Rewriter
 from ..codegen.targets import Target, by_name
 from ..contractions.depthwise import depthwise_form, pack_depthwise
 from ..contractions.geometry import Anchor, as_oihw, contraction_of, grid_of, signed_terms
-from ..contractions.layer import Layer, pack_layer
+from ..contractions.layer import Layer, pack_layer, path_of
 from ..contractions.ordered_tile import Choice
 from ..contractions.packing import PackedGemm
 from ..dialects import graph
@@ -61,7 +62,9 @@ class _Packer:
             return
         data = pack_depthwise(c, weight, self.target.lanes)
         form = "" if self.target.dot4 else depthwise_form(c, weight).name
-        self._replace(data, [], 1, scheme="depthwise", tile=(1, 4, self.target.lanes), form=form)
+        path = "vectors: depthwise" if self.target.tile_dot4 else ""
+        tile = (1, 4, self.target.lanes)
+        self._replace(data, [], 1, path, scheme="depthwise", tile=tile, form=form)
 
     def layer(self) -> Layer:
         values = (*self.kernel.inputs, self.kernel.outputs[0])
@@ -69,7 +72,7 @@ class _Packer:
         c = self.contraction
         return Layer(c, layouts[0], grid_of(c, layouts), self.terms, self.target)
 
-    def use(self, packed: PackedGemm, merged: bool) -> None:
+    def use(self, packed: PackedGemm, merged: bool, path: str) -> None:
         order: list[Array] = []
         if packed.orders is not None:
             order = [
@@ -81,12 +84,13 @@ class _Packer:
             packed.data,
             order,
             len(self.terms),
-            scheme="gemm",
+            path,
+            scheme="chunks" if packed.chunk else "gemm",
             tile=(tile.m, tile.n, tile.lanes),
             merged=merged,
         )
 
-    def _replace(self, data: Array, order: list[Array], terms: int, **form: Any) -> None:
+    def _replace(self, data: Array, order: list[Array], terms: int, path: str, **form: Any) -> None:
         op = self.anchor
         index = 1
         old = type_of(op.operands[index])
@@ -101,6 +105,8 @@ class _Packer:
             terms=terms,
             **form,
         )
+        if path:
+            packed.attributes["path"] = StringAttr(path)
         block = op.parent
         assert block is not None
         for new in (*constants, packed):
@@ -142,7 +148,7 @@ def pack_weights(module: ModuleOp, target: Target, choices: Mapping[str, Choice]
             work.add(layer.seconds, layer, choices.get(layer.key) if choices else None)
             gemms.append((packer, layer))
         for (packer, layer), packed in zip(gemms, work.results(), strict=True):
-            packer.use(packed, layer.runs.merged)
+            packer.use(packed, layer.runs.merged, path_of(layer, packed.chunk > 0))
 
 
 def layers_of(module: ModuleOp, target: Target) -> Iterator[tuple[graph.KernelOp, Layer]]:
