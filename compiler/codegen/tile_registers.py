@@ -17,7 +17,7 @@ entered and released when it is left.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -55,13 +55,16 @@ def assign_registers(func: FuncOp, target: Target) -> None:
         return
     if target.tile_dot4 is None:
         raise LpcError(f"target {target.name} has no tile registers")
-    assigner = _Assigner(target.tile_dot4)
+    least = _Assigner(target.tile_dot4, None)
+    least.block(func.body.block)
+    assigner = _Assigner(target.tile_dot4, Counter(least.shapes))
     assigner.block(func.body.block)
     assigner.erase()
+    unused = [(0, 0)] * (tile.REGISTERS - len(assigner.shapes))
     body = func.body.block
     assert body.first_op is not None
     assert isinstance(body.last_op, ReturnOp)
-    body.insert_op_before(tile.ConfigureOp(assigner.shapes), body.first_op)
+    body.insert_op_before(tile.ConfigureOp([*assigner.shapes, *unused]), body.first_op)
     body.insert_op_before(tile.InstructionOp("tilerelease", []), body.last_op)
 
 
@@ -75,10 +78,13 @@ def _results(func: FuncOp) -> list[SSAValue]:
 
 
 class _Assigner:
-    def __init__(self, dot4: str):
-        self._dot4 = dot4
-        #: Of registers that have one yet; those of a shape that are free, the longest unused first.
-        self.shapes: list[tile.Shape] = [(0, 0)] * tile.REGISTERS
+    """`needed`: how many registers of each shape there must be, which a first run finds out that
+    changes nothing; what is left of the eight goes to whoever comes first."""
+
+    def __init__(self, dot4: str, needed: Counter[tile.Shape] | None):
+        self._dot4, self._needed = dot4, needed
+        self.shapes: list[tile.Shape] = []
+        #: Of each shape, the longest unused first.
         self._free: dict[tile.Shape, deque[int]] = {}
         self._registers: dict[SSAValue, int] = {}
         self._readers: dict[SSAValue, int] = {}
@@ -139,7 +145,8 @@ class _Assigner:
                 number = self._move(value)
                 _demand(number == self._registers[argument], "a loop exchanges two sums")
                 self._hold(result, number)
-        self._without_tiles(op, tiles)
+        if self._needed is not None:
+            self._without_tiles(op, tiles)
 
     def _without_tiles(self, op: scf.ForOp, tiles: list[bool]) -> None:
         body, block = op.body.block, op.parent
@@ -166,6 +173,8 @@ class _Assigner:
     def _emit(
         self, op: Operation, row: str, registers: Sequence[int], memory: Sequence[SSAValue]
     ) -> None:
+        if self._needed is None:
+            return
         block = op.parent
         assert block is not None
         block.insert_op_before(tile.InstructionOp(row, registers, memory), op)
@@ -174,15 +183,24 @@ class _Assigner:
     # --- registers --------------------------------------------------------------------------------
 
     def _take(self, value: SSAValue) -> int:
-        """One of the value's shape: unused ones first, so that loads need not wait for readers."""
+        """One of the value's shape; where there are some to spare, none that was just read."""
         shape = tile.shape_of(value)
         free = self._free.setdefault(shape, deque())
-        if (0, 0) in self.shapes:
-            number = self.shapes.index((0, 0))
-            self.shapes[number] = shape
-            return number
-        _demand(bool(free), f"there are {tile.REGISTERS} tile registers, and more are needed")
-        return free.popleft()
+        if free and not self._may_add(shape):
+            return free.popleft()
+        _demand(
+            len(self.shapes) < tile.REGISTERS,
+            f"there are {tile.REGISTERS} tile registers, and more are needed",
+        )
+        self.shapes.append(shape)
+        return len(self.shapes) - 1
+
+    def _may_add(self, shape: tile.Shape) -> bool:
+        if self._needed is None:
+            return False
+        used = Counter(self.shapes)
+        promised = used | self._needed
+        return used[shape] < self._needed[shape] or promised.total() < tile.REGISTERS
 
     def _hold(self, value: SSAValue, number: int) -> None:
         self._registers[value] = number

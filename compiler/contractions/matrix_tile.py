@@ -20,7 +20,15 @@ from dataclasses import dataclass
 
 from ..dialects.layout import NO_HALO, Layout
 from .geometry import Contraction
-from .tile import TILE_OVERHEAD, Candidate, Tile, even_pieces, pieces, ranked
+from .tile import (
+    STREAM_BYTES_PER_CYCLE,
+    TILE_OVERHEAD,
+    Candidate,
+    Tile,
+    even_pieces,
+    pieces,
+    ranked,
+)
 
 ROWS, REGISTERS = 16, 8
 #: Steps of one multiplication.
@@ -28,7 +36,9 @@ DEPTH = 16
 #: Cycles between two multiplications, from one to the next on the same sums, for the rows of a load
 #: and of a store, and to fill and empty the pipeline.
 _MULTIPLY, _LATENCY, _LOAD, _STORE, _LEAD = 16.0, 52.0, 8.0, 16.0, 120.0
-_STREAM_BYTES_PER_CYCLE = 48.0
+#: A block's weights stay in the first-level cache from one tile to the next up to this size, and
+#: if there are some tiles that share them.
+_RESIDENT_BYTES, _SHARING = 32 << 10, 4
 #: Two instructions a cycle finish a vector of sums: as in tile.py, and one load more.
 _EPILOGUE = 4.5
 #: What the estimate for tile registers may be, in parts of that for vectors.
@@ -104,7 +114,7 @@ def estimates(
         tiles, items = sum(count for count, _ in pieces_of_line), pieces_of_line[0][1]
         m, pixels = walk.rows(items), items * walk.width
         cycles = sum(
-            count * _tile_cycles(m, pixels, size, chunks, chunk_of(steps))
+            count * _tile_cycles(m, pixels, size, chunks, chunk_of(steps), walk.lines * tiles)
             for count, size in pieces(vectors, n)
         )
         found.setdefault((m, n), (walk.lines * tiles * cycles, Tile(m, n, lanes)))
@@ -124,17 +134,14 @@ def _sizes(walks: list[Walk], vectors: int) -> Iterator[tuple[Walk, int, int]]:
                 yield walk, walk.rows(items), n
 
 
-def _tile_cycles(m: int, pixels: int, n: int, chunks: int, chunk: int) -> float:
-    """One tile of `m` rows, of which `pixels` are wanted."""
-    blocks = len(row_pieces(m))
-    busy = max(
-        blocks * n * _MULTIPLY,
-        (blocks + n) * _LOAD,
-        _LATENCY,
-        4 * chunk * (m + n * 16) / _STREAM_BYTES_PER_CYCLE,
-    )
+def _tile_cycles(m: int, pixels: int, n: int, chunks: int, chunk: int, sharing: int) -> float:
+    """One tile of `m` rows, of which `pixels` are wanted; so many tiles share their weights."""
+    blocks, weights = len(row_pieces(m)), 64 * chunk * n
+    resident = chunks * weights <= _RESIDENT_BYTES and sharing >= _SHARING
+    stream = 0.0 if resident else weights / STREAM_BYTES_PER_CYCLE
+    busy = max(blocks * n * _MULTIPLY, (blocks + n) * _LOAD, _LATENCY, stream)
     end = blocks * n * _STORE + pixels * n * _EPILOGUE
-    return chunks * busy + end + _LEAD + TILE_OVERHEAD
+    return chunks * (busy + 0.25 * stream) + end + _LEAD + TILE_OVERHEAD
 
 
 def unsuitable(c: Contraction) -> str:

@@ -18,7 +18,7 @@ from typing import TypeVar
 from ..codegen.targets import Target
 
 _LOADS_PER_CYCLE = 1.75  # of two at best
-_STREAM_BYTES_PER_CYCLE = 24.0
+STREAM_BYTES_PER_CYCLE = 24.0
 TILE_OVERHEAD = 30.0  # cycles to set up addresses and start the pipeline
 # The first-level cache of all x86 cores at hand: lines 4096 bytes apart compete for 8 or 12 places.
 _WAY_BYTES, _WAYS, LINE = 4096, 8, 64
@@ -65,10 +65,10 @@ def _step_cycles(tile: Tile, recipe: _Recipe, pixel_bytes: int) -> float:
     arithmetic = m * n * recipe.per_dot
     loads = m + n
     # A block's weights exceed the first-level cache as a rule, and are read once per tile.
-    stream = n * tile.lanes * 4 / _STREAM_BYTES_PER_CYCLE
+    stream = n * tile.lanes * 4 / STREAM_BYTES_PER_CYCLE
     if _pixels_per_set(m, pixel_bytes) > _WAYS:
         # Pixels evict each other's lines between two steps.
-        stream += m * LINE / _STREAM_BYTES_PER_CYCLE
+        stream += m * LINE / STREAM_BYTES_PER_CYCLE
     busy = max(arithmetic / recipe.ports, loads / _LOADS_PER_CYCLE, stream, recipe.latency)
     return busy + 0.25 * stream
 
