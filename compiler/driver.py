@@ -179,7 +179,9 @@ def levels(
             tuning = tuner(own, target)
             choices = tuning.choices
             yield Level("tune", target.name, None, partial(str, tuning.report))
-        yield from target_levels(own, target, context, progress, choices)
+        # Measured tiles are each target's own; otherwise targets choose so as to share weights.
+        library = targets if tuner is None else ()
+        yield from target_levels(own, target, context, progress, choices, library)
 
 
 def target_levels(
@@ -188,10 +190,12 @@ def target_levels(
     context: Context,
     progress: Progress,
     choices: Mapping[str, Choice] = _NO_CHOICES,
+    library: Sequence[Target] = (),
 ) -> Generator[Level, None, None]:
-    """What every target repeats, from the fused and placed graph on; `choices` as in `Tuning`."""
+    """What every target repeats, from the fused and placed graph on; `choices` as in `Tuning`;
+    `library`: the targets to share packed weights with."""
     progress("packed", target.name)
-    pack_weights(module, target, choices)
+    pack_weights(module, target, choices, library)
     # The proofs are made on the weights as packed: what the instructions will multiply.
     ProveAccumulation().apply(context, module)
     yield Level("packed", target.name, module)

@@ -6,7 +6,7 @@
     weights ─────────────┘
 
 Weights become an object file without passing through LLVM (`elf.py`): 64-byte aligned, in read-only
-data.  Programs with equal weights share one copy.
+data.  Each constant is stored once, whichever programs have it (`constants.py`).
 """
 
 from __future__ import annotations
@@ -18,14 +18,12 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from .. import files
+from .constants import merged
 from .elf import write_blob_object
 from .linker import find_linker, link_library
 from .objects import emit_object
-from .program import LibraryInfo, ReadableBytes, TargetProgram, TensorInfo, as_array
+from .program import LibraryInfo, TargetProgram, TensorInfo
 from .tables import (
     EXPORTS,
     sorted_programs,
@@ -36,6 +34,7 @@ from .tables import (
 )
 
 WEIGHTS_ALIGNMENT = 64
+_WEIGHTS = "lpc.weights"
 
 _C_TYPES = {
     "bool": "uint8_t", "int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t",
@@ -53,12 +52,14 @@ def write_library(path: Path, programs: Sequence[TargetProgram], info: LibraryIn
     chosen = sorted_programs(programs)
     with files.replacing(path) as beside, tempfile.TemporaryDirectory(prefix="lpc-") as scratch:
         folder = Path(scratch)
-        names, objects = _write_weights([program.weights for program in chosen], folder)
-        external = [f"@{name} = external hidden constant i8" for name in dict.fromkeys(names)]
-        tables = tables_text(chosen, info, lpc_version(), [f"@{name}" for name in names])
+        blob, chosen = merged(chosen)
+        objects = [folder / "weights.o"]
+        write_blob_object(objects[0], _WEIGHTS, blob, WEIGHTS_ALIGNMENT)
+        external = f"@{_WEIGHTS} = external hidden constant i8"
+        tables = tables_text(chosen, info, lpc_version(), [f"@{_WEIGHTS}"] * len(chosen))
         code = {
             "support": support_object(),
-            "tables": emit_object("\n".join([tables, *external])),
+            "tables": emit_object("\n".join([tables, external])),
             **{
                 f"kernels_{program.target}_{number}": content
                 for program in chosen
@@ -78,21 +79,6 @@ def lpc_version() -> str:
         return package_version("lpc")
     except PackageNotFoundError:
         return "0"
-
-
-def _write_weights(blobs: Sequence[ReadableBytes], folder: Path) -> tuple[list[str], list[Path]]:
-    """Writes an object file per distinct blob; returns the symbol of each blob, and the files."""
-    distinct: dict[str, npt.NDArray[np.uint8]] = {}
-    symbols, paths = [], []
-    for blob in map(as_array, blobs):
-        known = (name for name, other in distinct.items() if np.array_equal(blob, other))
-        symbol = next(known, f"lpc.weights.{len(distinct)}")
-        if symbol not in distinct:
-            distinct[symbol] = blob
-            paths.append(folder / f"{symbol}.o")
-            write_blob_object(paths[-1], symbol, blob, WEIGHTS_ALIGNMENT)
-        symbols.append(symbol)
-    return symbols, paths
 
 
 def write_header(path: Path, programs: Sequence[TargetProgram], info: LibraryInfo) -> None:

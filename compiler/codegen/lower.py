@@ -64,7 +64,9 @@ class LoweredProgram:
     def compiled(self, objects: tuple[bytes, ...]) -> TargetProgram:
         """The program with the object code of its kernels."""
         steps = tuple(self.steps)
-        return TargetProgram(self.target.name, steps, self.workspace_size, self.weights, objects)
+        return TargetProgram(
+            self.target.name, steps, self.workspace_size, self.weights, objects, slack=ALIGNMENT
+        )
 
 
 @dataclass

@@ -65,6 +65,9 @@ class Step:
 class TargetProgram:
     """All that one target needs; `workspace_size` and every offset are in bytes.
 
+    The last `slack` bytes of `weights` belong to no constant: vectors that are read from the end of
+    one may reach there.
+
     `objects` are x86-64 ELF relocatable objects in position-independent code that together define
     all `Step.symbol`s.  Global symbols must be unique among the targets of one library (kernel
     names end in the name of their instruction set); helpers should have internal linkage.
@@ -75,6 +78,7 @@ class TargetProgram:
     workspace_size: int
     weights: ReadableBytes
     objects: tuple[bytes, ...]
+    slack: int = 0
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ Depends on nothing but what a `Layer` holds, so that layers can be packed in par
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 import numpy as np
@@ -16,20 +17,34 @@ from ..dialects.tensors import Array
 from . import matrix_tile
 from .chains import FULL_MENU
 from .geometry import Contraction, Grid, Runs, runs_of
-from .ordered_tile import Choice, rank_ordered_tiles
-from .packing import PackedGemm, k_width, pack_gemm, sample_blocks, unpack_gemm
-from .tile import Tile, estimates
+from .ordered_tile import Choice, estimate_ordered_tiles, estimate_shared_panels
+from .packing import (
+    PackedGemm,
+    chunked_steps,
+    k_width,
+    pack_gemm,
+    sample_blocks,
+    unpack_gemm,
+)
+from .tile import Tile, estimates, ranked
+
+#: Blocks that an estimate is made from.
+_SAMPLE = 3
+#: How much more a layer may cost with another target's packing than with its own.
+_DEAREST = 1.15
 
 
 @dataclass(frozen=True)
 class Layer:
-    """`terms`: the weights [O, I/groups, kh, kw] as s8 summands, or one f32 array."""
+    """`terms`: the weights [O, I/groups, kh, kw] as s8 summands, or one f32 array. `leader`: the
+    target whose packing is preferred, in a library that holds both (following.py)."""
 
     contraction: Contraction
     layout: Layout
     grid: Grid
     terms: list[Array]
     target: Target
+    leader: Target | None = None
 
     @property
     def runs(self) -> Runs:
@@ -55,11 +70,28 @@ class Layer:
         return sum(term.size for term in self.terms) * (1e-7 if self.in_forms else 3e-9)
 
 
+def leader_of(target: Target, library: Sequence[Target], quantized: bool) -> Target | None:
+    """Which of a library's targets chooses how weights are packed; None: `target` itself.
+
+    The one with the widest registers: its panels suit narrower ones. Steps in forms do not: wider
+    blocks need more of them, which only SSE is asked to bear, for AVX2."""
+    in_forms = quantized and target.dot4 is None
+    alike = [other for other in library if (quantized and other.dot4 is None) == in_forms]
+    # Panels for tile registers suit vectors only by chance; tile registers take those for vectors.
+    alike = [other for other in alike if other.tile_dot4 is None]
+    if in_forms:
+        alike = [other for other in alike if other.vector_bytes <= 32]
+    widest = max((other.vector_bytes for other in alike), default=0)
+    leader = next((other for other in reversed(alike) if other.vector_bytes == widest), target)
+    return None if leader == target or widest < target.vector_bytes else leader
+
+
 def pack_layer(layer: Layer, choice: Choice | None = None) -> PackedGemm:
     """`choice`: None for the first one that `rank_choices` gives."""
     c, runs, terms = layer.contraction, layer.runs, layer.terms
-    choice = choice or rank_choices(layer)[0]
+    choice = choice or shared_choice(layer) or rank_choices(layer)[0]
     packed = pack_gemm(c, runs, terms, choice.tile, layer.target, choice.menu, choice.in_registers)
+    packed = replace(packed, share=choice.share)
     weight = terms[0] if len(terms) == 1 else np.sum(terms, axis=0, dtype=np.int32)
     assert np.array_equal(unpack_gemm(c, runs, packed), weight)
     return packed
@@ -67,35 +99,23 @@ def pack_layer(layer: Layer, choice: Choice | None = None) -> PackedGemm:
 
 def rank_choices(layer: Layer) -> tuple[Choice, ...]:
     """The few with the least estimated times, best first."""
-    c, runs, grid, target = layer.contraction, layer.runs, layer.grid, layer.target
     if layer.in_forms:
-
-        def sampler(n: int, most: int) -> list[Array]:
-            return sample_blocks(c, runs, layer.terms, Tile(1, n, target.lanes), most)
-
-        count = len(runs.offsets) * len(layer.terms)
-        return rank_ordered_tiles(target, grid, c.outputs, sampler, count)
+        return ranked(_ordered_estimates(layer))
     return matrix_tile.preferred(choices_in_registers(layer), _in_vectors(layer))
 
 
 def _in_vectors(layer: Layer) -> list[tuple[float, Choice]]:
-    c, grid, target = layer.contraction, layer.grid, layer.target
-    width = k_width(c, layer.runs, Tile(1, 1, target.lanes))
-    steps = len(layer.runs.offsets) * -(-width // c.k_step)
-    pixel_bytes = layer.layout.channel_stride * c.strides[1] * (1 if c.quantized else 4)
-    sizes = (grid.rows, grid.columns, c.outputs, steps, pixel_bytes)
-    found = estimates(target, c.quantized, *sizes)
-    return [(cost, Choice(tile, FULL_MENU)) for cost, tile in found]
+    return [(cost, Choice(tile, FULL_MENU)) for cost, tile in _natural_estimates(layer, 0)]
 
 
 def choices_in_registers(layer: Layer) -> list[tuple[float, Choice]]:
-    """Nothing for a layer, or a target, that tile registers do not suit."""
+    """(cycles, choice); nothing for a layer, or a target, that tile registers do not suit."""
     c, runs = layer.contraction, layer.runs
     if layer.target.tile_dot4 is None or matrix_tile.unsuitable(c):
         return []
-    count, steps = len(runs.offsets) * len(layer.terms), -(-runs.length // c.k_step)
-    walks = matrix_tile.walks_of(c, layer.layout)
-    found = matrix_tile.estimates(walks, c.outputs, layer.target.lanes, count, steps)
+    walks, steps = matrix_tile.walks_of(c, layer.layout), -(-runs.length // c.k_step)
+    sizes = (c.outputs, layer.target.lanes, _run_count(layer), steps)
+    found = matrix_tile.estimates(walks, *sizes)
     return [(cost, Choice(tile, FULL_MENU, in_registers=True)) for cost, tile in found]
 
 
@@ -111,3 +131,66 @@ def path_of(layer: Layer, in_registers: bool) -> str:
     depth = f"{chunks} chunks of {4 * matrix_tile.chunk_of(steps)} inputs"
     kind = "tile registers" if in_registers else "vectors"
     return f"{kind}: {depth}, estimated {tiles / vectors:.2f} of the time in vectors"
+
+
+def shared_choice(layer: Layer) -> Choice | None:
+    """A choice whose packed weights are those of the leader; None if it would cost too much."""
+    if layer.leader is None or layer.contraction.groups > 1:
+        return None
+    led = rank_choices(replace(layer, target=layer.leader, leader=None))[0]
+    target, outputs = layer.target, layer.contraction.outputs
+    panel, rest = divmod(led.tile.channels, target.lanes)
+    whole = [-(-outputs // lanes) * lanes for lanes in (target.lanes, led.tile.lanes)]
+    if rest or whole[0] != whole[1] or whole[0] % led.tile.channels:
+        return None  # the last panels would differ
+    if rank_choices(layer)[0].in_registers:
+        return _shared_in_registers(layer, panel)
+    if not layer.in_forms:
+        tile = ranked(_natural_estimates(layer, panel))[0]
+        return Choice(replace(tile, n=panel), FULL_MENU, panel // tile.n)
+    sample = _sample(layer, replace(led.tile, m=1), _SAMPLE)
+    shared = estimate_shared_panels(
+        target, layer.grid, outputs, sample, _run_count(layer), led.menu
+    )
+    cost, choice = min(shared, key=lambda estimate: estimate[0])
+    own = min(cost for cost, _ in _ordered_estimates(layer))
+    return choice if cost <= _DEAREST * own else None
+
+
+def _shared_in_registers(layer: Layer, panel: int) -> Choice | None:
+    """A tile of tile registers for panels of so many vectors, in which no chunks overlap."""
+    steps, found = -(-layer.runs.length // 4), choices_in_registers(layer)
+    fitting = [(cost, choice) for cost, choice in found if panel % choice.tile.n == 0]
+    own = matrix_tile.least(found)
+    if chunked_steps(steps) != steps or matrix_tile.least(fitting) > _DEAREST * own:
+        return None
+    choice = ranked(fitting)[0]
+    tile = replace(choice.tile, n=panel)
+    return replace(choice, tile=tile, share=panel // choice.tile.n)
+
+
+def _natural_estimates(layer: Layer, panel: int) -> Sequence[tuple[float, Tile]]:
+    c, runs, grid, target = layer.contraction, layer.runs, layer.grid, layer.target
+    width = k_width(c, runs, Tile(1, 1, target.lanes))
+    steps = len(runs.offsets) * -(-width // c.k_step)
+    pixel_bytes = layer.layout.channel_stride * c.strides[1] * (1 if c.quantized else 4)
+    shape = (grid.rows, grid.columns, c.outputs, steps, pixel_bytes)
+    return estimates(target, c.quantized, *shape, panel)
+
+
+def _ordered_estimates(layer: Layer) -> list[tuple[float, Choice]]:
+    lanes = layer.target.lanes
+
+    def sampler(n: int, most: int) -> list[Array]:
+        return _sample(layer, Tile(1, n, lanes), most)
+
+    outputs, runs = layer.contraction.outputs, _run_count(layer)
+    return estimate_ordered_tiles(layer.target, layer.grid, outputs, sampler, runs)
+
+
+def _sample(layer: Layer, tile: Tile, most: int) -> list[Array]:
+    return sample_blocks(layer.contraction, layer.runs, layer.terms, tile, most)
+
+
+def _run_count(layer: Layer) -> int:
+    return len(layer.runs.offsets) * len(layer.terms)

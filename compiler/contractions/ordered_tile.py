@@ -7,7 +7,7 @@ those are worth a loop, and what that costs for every number of pixels (cost.py)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from .chains import OFFSET, PLAIN, Menu, shares, sort_blocks
 from .cost import free_registers, ports_of, steps_cycles
 from .forms import Form
 from .geometry import Grid
-from .tile import TILE_OVERHEAD, Tile, even_pieces, pieces, ranked
+from .tile import TILE_OVERHEAD, Tile, even_pieces, pieces
 
 _SAMPLE = 3
 _WIDEST = 3
@@ -33,10 +33,12 @@ Sampler = Callable[[int, int], list[Array]]
 
 @dataclass(frozen=True)
 class Choice:
-    """`in_registers`: the tile is one of tile registers (matrix_tile.py)."""
+    """`tile`: the vectors of a panel, which `share` blocks lie in (packing.py). `in_registers`: it
+    is a tile of tile registers (matrix_tile.py)."""
 
     tile: Tile
     menu: Menu
+    share: int = 1
     in_registers: bool = False
 
     @property
@@ -45,10 +47,10 @@ class Choice:
         return [self.tile.m, self.tile.n, *([1] if self.in_registers else [])]
 
 
-def rank_ordered_tiles(
+def estimate_ordered_tiles(
     target: Target, grid: Grid, channels: int, sampler: Sampler, runs: int
-) -> tuple[Choice, ...]:
-    """The choices with the least estimated times for the layer; a block reads so many runs."""
+) -> list[tuple[float, Choice]]:
+    """Choices, and the cycles that the layer then takes; a block reads so many runs."""
     vectors = -(-channels // target.lanes)
     estimates: dict[Hashable, tuple[float, Choice]] = {}
     for n in range(1, min(vectors, _WIDEST) + 1):
@@ -56,14 +58,37 @@ def rank_ordered_tiles(
         run_steps = sample.shape[2] // runs
         menu = menu_for(shares(sort_blocks(sample, run_steps)))
         steps = shares(sort_blocks(sample, run_steps, menu))
-        for m in range(1, min(grid.columns, target.registers) + 1):
-            # Spilled weights would be stored as well as loaded; an offset can stay in memory.
-            if m > 1 and free_registers(m, n, target) < n * max(menu.longest, menu.longest_offset):
-                break
-            cost = _layer_cycles(steps, m, n, target, grid, vectors)
+        for m, cost in _pixels(steps, n, menu, target, grid, vectors):
             choice = Choice(Tile(m, n, target.lanes), menu)
             estimates.setdefault((n, *even_pieces(grid.columns, m)), (cost, choice))
-    return ranked(list(estimates.values()))
+    return list(estimates.values())
+
+
+def estimate_shared_panels(
+    target: Target, grid: Grid, channels: int, sample: list[Array], runs: int, menu: Menu
+) -> list[tuple[float, Choice]]:
+    """As `estimate_ordered_tiles`, for panels of as many channels as the blocks of the sample have,
+    sorted with this menu. Any number of vectors that divides a panel makes a block."""
+    vectors = -(-channels // target.lanes)
+    panel = sample[0].shape[0] // target.lanes
+    steps = shares(sort_blocks(np.stack(sample), sample[0].shape[1] // runs, menu))
+    estimates = []
+    for n in (n for n in range(1, panel + 1) if panel % n == 0):
+        for m, cost in _pixels(steps, n, menu, target, grid, vectors):
+            choice = Choice(Tile(m, panel, target.lanes), menu, panel // n)
+            estimates.append((cost, choice))
+    return estimates
+
+
+def _pixels(
+    steps: dict[Form, float], n: int, menu: Menu, target: Target, grid: Grid, vectors: int
+) -> Iterator[tuple[int, float]]:
+    """How many pixels a tile of n vectors can have, and what the layer then costs."""
+    for m in range(1, min(grid.columns, target.registers) + 1):
+        # Spilled weights would be stored as well as loaded; an offset can stay in memory.
+        if m > 1 and free_registers(m, n, target) < n * max(menu.longest, menu.longest_offset):
+            return
+        yield m, _layer_cycles(steps, m, n, target, grid, vectors)
 
 
 def _layer_cycles(

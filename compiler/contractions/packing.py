@@ -1,6 +1,6 @@
 """Weights in the order in which the microkernels read them, and back.
 
-GEMM: one panel per block of `tile.n` vectors of output channels,
+GEMM: one panel per `tile.n` vectors of output channels,
 
     [block][step][vector][lane][k_step]
 
@@ -30,7 +30,9 @@ from .tile import Tile
 
 @dataclass(frozen=True)
 class PackedGemm:
-    """`data`: the panels, bytes. `orders`: per block, None where steps are in natural order.
+    """`data`: the panels, bytes. `orders`: per panel, None where steps are in natural order.
+    `tile.n` vectors of channels make a panel; `share` blocks, which are what a kernel computes at a
+    time, lie in it side by side.
 
     The natural order has `runs` · `steps` steps, the runs of all terms one after another. With a
     `chunk`, `steps` are those of its chunks."""
@@ -41,7 +43,13 @@ class PackedGemm:
     steps: int
     terms: int
     orders: tuple[StepOrder, ...] | None
+    share: int = 1
     chunk: int = 0
+
+    @property
+    def block(self) -> Tile:
+        """What a kernel computes at a time."""
+        return Tile(self.tile.m, self.tile.n // self.share, self.tile.lanes)
 
     @property
     def natural_steps(self) -> int:
@@ -145,7 +153,7 @@ def pack_gemm(
         chunked_steps(steps) if in_registers else steps,
         len(terms),
         orders,
-        chunk_of(steps) if in_registers else 0,
+        chunk=chunk_of(steps) if in_registers else 0,
     )
 
 

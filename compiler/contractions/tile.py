@@ -87,11 +87,14 @@ def rank_tiles(
     channels: int,
     steps: int,
     pixel_bytes: int = 0,
+    panel: int = 0,
 ) -> tuple[Tile, ...]:
     """The tiles with the least estimated times for rows × columns pixels and `steps` per tile.
 
-    `pixel_bytes`: how far apart the inputs of neighbouring pixels lie."""
-    return ranked(estimates(target, quantized, rows, columns, channels, steps, pixel_bytes))
+    `pixel_bytes`: how far apart the inputs of neighbouring pixels lie; `panel`: a number that the
+    vectors of the tile must divide, if any."""
+    shape = (rows, columns, channels, steps, pixel_bytes, panel)
+    return ranked(estimates(target, quantized, *shape))
 
 
 @lru_cache(maxsize=4096)
@@ -103,12 +106,13 @@ def estimates(
     channels: int,
     steps: int,
     pixel_bytes: int,
+    panel: int,
 ) -> tuple[tuple[float, Tile], ...]:
-    """(cycles, tile) of every tile that fits the registers."""
+    """(cycles, tile) of every tile that fits the registers; arguments as above."""
     recipe, lanes = _recipe(target, quantized), target.lanes
     vectors = -(-channels // lanes)
     found: dict[Hashable, tuple[float, Tile]] = {}
-    for n in range(1, min(vectors, 6) + 1):
+    for n in (n for n in range(1, min(vectors, 6) + 1) if panel % n == 0):
         for m in range(1, min(columns, 28) + 1):
             # The sums, the vectors of weights, one input.
             if m * n + n + 1 + recipe.scratch > target.registers:

@@ -44,7 +44,9 @@ def packed_gemm(op: graph.PackedWeightsOp, data: Array, order: Sequence[Array]) 
     per_run, chunk = steps_per_run(c, runs, tile), 0
     if op.scheme.data == "chunks":
         per_run, chunk = chunked_steps(per_run), chunk_of(per_run)
-    return PackedGemm(data, tile, len(runs.offsets), per_run, op.terms.value.data, orders, chunk)
+    share = 1 if op.share is None else op.share.value.data
+    terms = op.terms.value.data
+    return PackedGemm(data, tile, len(runs.offsets), per_run, terms, orders, share, chunk)
 
 
 def constants_of(op: graph.PackedWeightsOp) -> tuple[Array, list[Array]]:

@@ -7,15 +7,15 @@
 
 Layers are packed in parallel, by contractions/layer.py, which also chooses the tiles, unless they
 are given, and on a target with tile registers which layers use them (attribute `path` of the op).
-Weights that kernels multiply as s8 have their zero point subtracted here, as several s8 terms where
-one does not reach; the op's zero point becomes 0. On targets without VNNI every block of channels
-also gets the order of its steps by proved form (contractions/forms.py). fp32 depthwise weights stay
-plain constants.
+Weights that kernels multiply as s8 have their zero point subtracted here, as several s8
+terms where one does not reach; the op's zero point becomes 0. On targets without VNNI every block
+of channels also gets the order of its steps by proved form (contractions/forms.py). fp32 depthwise
+weights stay plain constants.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -29,7 +29,7 @@ from xdsl.rewriter import Rewriter
 from ..codegen.targets import Target, by_name
 from ..contractions.depthwise import depthwise_form, pack_depthwise
 from ..contractions.geometry import Anchor, as_oihw, contraction_of, grid_of, signed_terms
-from ..contractions.layer import Layer, pack_layer, path_of
+from ..contractions.layer import Layer, leader_of, pack_layer, path_of
 from ..contractions.ordered_tile import Choice
 from ..contractions.packing import PackedGemm
 from ..dialects import graph
@@ -46,6 +46,7 @@ class _Packer:
     anchor: Anchor
     weight: Array
     target: Target
+    library: Sequence[Target] = ()
 
     def __post_init__(self) -> None:
         self.contraction = contraction_of(self.anchor)
@@ -70,7 +71,8 @@ class _Packer:
         values = (*self.kernel.inputs, self.kernel.outputs[0])
         layouts = [Layout.of_type(type_of(value)) for value in values]
         c = self.contraction
-        return Layer(c, layouts[0], grid_of(c, layouts), self.terms, self.target)
+        leader = leader_of(self.target, self.library, c.quantized)
+        return Layer(c, layouts[0], grid_of(c, layouts), self.terms, self.target, leader)
 
     def use(self, packed: PackedGemm, merged: bool, path: str) -> None:
         order: list[Array] = []
@@ -87,6 +89,7 @@ class _Packer:
             path,
             scheme="chunks" if packed.chunk else "gemm",
             tile=(tile.m, tile.n, tile.lanes),
+            share=packed.share,
             merged=merged,
         )
 
@@ -135,9 +138,14 @@ class PackWeights(ModulePass):
         pack_weights(op, by_name(self.target), {})
 
 
-def pack_weights(module: ModuleOp, target: Target, choices: Mapping[str, Choice]) -> None:
-    """`choices`: tiles by `Layer.key`."""
-    packers = list(_packers(module, target))
+def pack_weights(
+    module: ModuleOp,
+    target: Target,
+    choices: Mapping[str, Choice],
+    library: Sequence[Target] = (),
+) -> None:
+    """`choices`: tiles by `Layer.key`; `library`: targets to share packed weights with."""
+    packers = list(_packers(module, target, library))
     gemms = []
     with Parallel(pack_layer) as work:
         for packer in packers:
@@ -158,7 +166,7 @@ def layers_of(module: ModuleOp, target: Target) -> Iterator[tuple[graph.KernelOp
             yield packer.kernel, packer.layer()
 
 
-def _packers(module: ModuleOp, target: Target) -> Iterator[_Packer]:
+def _packers(module: ModuleOp, target: Target, library: Sequence[Target] = ()) -> Iterator[_Packer]:
     for kernel in module.walk():
         if not isinstance(kernel, graph.KernelOp):
             continue
@@ -166,4 +174,4 @@ def _packers(module: ModuleOp, target: Target) -> Iterator[_Packer]:
             if has_constant_weight(anchor):
                 weight = constant_of(anchor.operands[1])
                 if weight is not None and shape_of(anchor.operands[1]):
-                    yield _Packer(kernel, anchor, weight, target)
+                    yield _Packer(kernel, anchor, weight, target, library)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lpc.compiler.codegen.targets import TARGETS, Target, by_name
 from lpc.compiler.contractions.geometry import Grid
-from lpc.compiler.contractions.ordered_tile import Choice, rank_ordered_tiles
+from lpc.compiler.contractions.ordered_tile import Choice, estimate_ordered_tiles
 from lpc.compiler.contractions.tile import Tile, rank_tiles, ranked
 from lpc.compiler.dialects.tensors import Array
 
@@ -61,7 +61,8 @@ def choices(
         shape = (most, n * target.lanes, steps, 4)
         return list(np.clip(np.rint(generator.normal(0, spread, shape)), -127, 127).astype(np.int8))
 
-    return rank_ordered_tiles(target, Grid(1, columns, True), channels, sampler, 1)
+    grid = Grid(1, columns, True)
+    return ranked(estimate_ordered_tiles(target, grid, channels, sampler, 1))
 
 
 @settings(max_examples=40)

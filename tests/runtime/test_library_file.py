@@ -12,7 +12,7 @@ import lpc.runtime as lpr
 import numpy as np
 import pytest
 from lpc.compiler.codegen.library import write_header, write_library
-from lpc.compiler.codegen.program import TargetProgram
+from lpc.compiler.codegen.program import Argument, TargetProgram
 from lpc.compiler.codegen.tables import EXPORTS
 from lpc.compiler.errors import LpcError
 from tiny_models import BIAS, INFO, LENGTH, expected, program, weights, x
@@ -37,6 +37,33 @@ def test_equal_weights_are_stored_once(tmp_path: Path) -> None:
     assert size((first, blob)) < 1.1 * blob.nbytes
     assert size((first, blob), (second, blob.copy())) < 1.1 * blob.nbytes
     assert size((first, blob), (second, other)) > 2 * blob.nbytes
+
+
+def test_equal_constants_of_different_programs_are_stored_once(tmp_path: Path) -> None:
+    """Two programs share 1 MiB, at different offsets; each also has one of its own."""
+    g, size = np.random.default_rng(0), 1 << 20
+    first, second, shared = (g.integers(0, 256, size, np.uint8) for _ in range(3))
+    values = np.zeros(640, np.uint8)
+    values[: 4 * LENGTH] = weights().view(np.uint8)
+
+    def with_constants(target: str, *blobs: np.ndarray) -> TargetProgram:
+        plain = program(target, BIAS[target])
+        scale, rest = plain.steps[0], plain.steps[1:]
+        starts = np.cumsum([len(values), *map(len, blobs)])[:-1].tolist()
+        arguments = (*scale.arguments[:2], Argument("weights", 0, 0))
+        arguments += tuple(Argument("weights", 0, start) for start in starts)
+        blob = np.concatenate([values, *blobs, np.zeros(64, np.uint8)])
+        steps = (replace(scale, arguments=arguments), *rest)
+        return replace(plain, steps=steps, weights=blob, slack=64)
+
+    programs = with_constants("sse42", first, shared), with_constants("avx2", shared, second)
+    path = tmp_path / "model.so"
+    write_library(path, programs, INFO)
+    assert 3 * size < path.stat().st_size < 3.2 * size
+    for target in ("sse42", "avx2"):
+        model = lpr.load(path, target=target)
+        np.testing.assert_array_equal(model(x()), expected(x(), BIAS[target]))
+        assert model.metadata["targets"][0]["weights_size"] == 2 * size + 640 + 64
 
 
 def test_the_same_input_gives_the_same_file(tmp_path: Path) -> None:

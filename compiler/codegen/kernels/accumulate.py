@@ -41,14 +41,18 @@ class Ahead:
 
 @dataclass(frozen=True)
 class Work:
-    """`m` pixels × `n` vectors of block number `block`: the address of the first pixel's window,
-    that of the block's panel, and what to prefetch meanwhile."""
+    """`m` pixels × `n` vectors of a block in panel number `panel`: the address of the first pixel's
+    window, that of the block's weights, and what to prefetch meanwhile.
+
+    `stride`: bytes of a step in the panel; `within`: where among them the block's begin."""
 
     x: SSAValue
     w: SSAValue
-    block: Index
+    panel: Index
     m: int
     n: int
+    stride: int
+    within: Index = 0
     ahead: Ahead | None = None
 
 
@@ -104,7 +108,7 @@ class NaturalAccumulator(Accumulator):
         with b.loop(0, len(self.run_offsets), carried=sums) as runs:
             entry = b.add(b.mul(runs.variable, 4), self.table)
             jump = b.to_index(b.load(self.parameter_base, entry, i32))
-            w_run = b.address(work.w, b.mul(runs.variable, steps * work.n * self.lanes * 4))
+            w_run = b.address(work.w, b.mul(runs.variable, steps * work.stride))
             ahead = work.ahead
             if ahead is not None:
                 skipped = b.mul(runs.variable, steps * ahead.bytes)
@@ -116,7 +120,7 @@ class NaturalAccumulator(Accumulator):
     def _steps(self, work: Work, sums: list[SSAValue]) -> list[SSAValue]:
         """One run: contiguous inputs, four bytes a step."""
         b, steps, m, n = self.b, self.packed.steps, work.m, work.n
-        step_bytes, unroll = n * self.lanes * 4, self._unroll(steps, m, n)
+        step_bytes, unroll = work.stride, self._unroll(steps, m, n)
         if steps == unroll:
             for u in range(unroll):
                 sums = self._step(work.x, work.w, 4 * u, step_bytes * u, sums, m, n)
@@ -185,12 +189,12 @@ class OrderedAccumulator(Accumulator):
         self.fixed = [int(c[0]) if (c == c[0]).all() else None for c in counts.T]
 
     def run(self, work: Work, sums: list[SSAValue]) -> list[SSAValue]:
-        b, step_bytes, block = self.b, work.n * self.lanes * 4, work.block
+        b, step_bytes, panel = self.b, work.stride, work.panel
         # Addresses of what the next chain reads: step offsets, weights, starts.
-        jumps = b.address(self.parameter_base, b.add(b.mul(block, self.total * 4), self.offsets))
-        starts = self._starts(block)
+        jumps = b.address(self.parameter_base, b.add(b.mul(panel, self.total * 4), self.offsets))
+        starts = self._starts(work)
         for number, form in enumerate(FORMS):
-            count = self._entry(block, number)
+            count = self._entry(panel, number)
             if count == 0:
                 continue
             sums = self._chains(form, count, jumps, starts, work, sums)
@@ -201,18 +205,19 @@ class OrderedAccumulator(Accumulator):
                 starts = b.address(starts, b.mul(count, step_bytes))
         return sums
 
-    def _starts(self, block: Index) -> SSAValue:
+    def _starts(self, work: Work) -> SSAValue:
         """Where the block's chains with an offset find what they start from."""
         if all(c == 0 for c, form in zip(self.fixed, FORMS, strict=True) if form.offset):
             return self.parameter_base
-        return self.b.address(self.parameter_base, self._entry(block, len(FORMS)))
+        place = self.b.add(self._entry(work.panel, len(FORMS)), work.within)
+        return self.b.address(self.parameter_base, place)
 
-    def _entry(self, block: Index, column: int) -> Index:
+    def _entry(self, panel: Index, column: int) -> Index:
         """Of the table: the number of chains of each form, and where their starts are."""
         if column < len(FORMS) and (fixed := self.fixed[column]) is not None:
             return fixed
         b = self.b
-        entry = b.add(b.mul(block, 4 * (len(FORMS) + 1)), self.counts + 4 * column)
+        entry = b.add(b.mul(panel, 4 * (len(FORMS) + 1)), self.counts + 4 * column)
         return b.to_index(b.load(self.parameter_base, entry, i32))
 
     def _chains(
@@ -226,7 +231,7 @@ class OrderedAccumulator(Accumulator):
     ) -> list[SSAValue]:
         """All chains of one form."""
         b, n = self.b, work.n
-        step_bytes = n * self.lanes * 4
+        step_bytes = work.stride
         with b.loop(0, count, carried=sums) as chains:
             first = b.mul(chains.variable, form.chain)
             entry, w_chain = b.mul(first, 4), b.address(work.w, b.mul(first, step_bytes))

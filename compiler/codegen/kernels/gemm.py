@@ -46,7 +46,7 @@ class GemmGenerator:
         halo_value: int,
     ):
         self.kernel, self.anchor, self.c = kernel, anchor, contraction
-        self.packed, self.tile = packed, packed.tile
+        self.packed, self.tile = packed, packed.block
         self.b = KernelBuilder(name, len(kernel.inputs) + 3)
         self.inputs, self.output = buffers_of(kernel, self.b)
         self.parameter_base, self.weight_base = self.b.buffers[-2:]
@@ -191,28 +191,36 @@ class GemmGenerator:
             entry = b.load(self.parameter_base, b.add(b.mul(block, 4), table), i32)
             offset = b.add(offset, b.to_index(entry))
         x = b.address(self.x.base, offset)
-        w = b.address(self.weight_base, b.mul(block, self._block_bytes))
-        work = Work(x, w, block, m, n, self._ahead(w, row, first))
+        share, step = self.packed.share, n * lanes * 4
+        panel, part = b.div(block, share), b.rem(block, share)
+        base = b.address(self.weight_base, b.mul(panel, self._panel_bytes))
+        within = b.mul(part, step)
+        w = b.address(base, within)
+        ahead = self._ahead(base, part, row, first)
+        work = Work(x, w, panel, m, n, share * step, within, ahead)
         sums = self.accumulator.run(work, start * m)
         return [sums[i * n : (i + 1) * n] for i in range(m)]
 
     @property
-    def _block_bytes(self) -> int:
-        """Size of a whole block's panel (the last one may be smaller)."""
-        _, n = blocks_of(self.c, self.tile)[0]
+    def _panel_bytes(self) -> int:
+        """Size of a whole panel (the last one may be smaller, if blocks do not share it)."""
+        _, n = blocks_of(self.c, self.packed.tile)[0]
         return self.packed.panel_steps * n * self.tile.lanes * 4
 
-    def _ahead(self, w: SSAValue, row: Index, first: Index) -> Ahead | None:
-        """The tile's share of the panel after `w`, in proportion to its pixels.
+    def _ahead(self, w: SSAValue, part: Index, row: Index, first: Index) -> Ahead | None:
+        """The tile's share of the panel after `w`, in proportion to its pixels: of a part of it as
+        large as a block, where several blocks lie in a panel.
 
         Behind the last panel lies, as a rule, what the next kernel reads."""
         b, pixels = self.b, self.grid.rows * self.grid.columns
         per_step = -(-self.tile.channels * 4 * self.tile.m // pixels)
         if not _LEAST_AHEAD <= per_step <= LINE:
             return None
-        per_pixel = -(-self._block_bytes // pixels)
+        block_bytes = self._panel_bytes // self.packed.share
+        per_pixel = -(-block_bytes // pixels)
         pixel = b.add(b.mul(row, self.grid.columns), first)
-        start = b.add(b.mul(pixel, per_pixel), self._block_bytes)
+        start = b.add(b.mul(pixel, per_pixel), b.mul(part, block_bytes))
+        start = b.add(start, self._panel_bytes)
         return Ahead(b.address(w, start), per_step)
 
     # --- epilogue ---------------------------------------------------------------------------------

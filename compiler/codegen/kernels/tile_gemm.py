@@ -88,32 +88,33 @@ class TileGemmGenerator(GemmGenerator):
 
     def _accumulate_tile(self, block: Index, row: Index, start: Index, n: int) -> None:
         """Products of all items from `start` on × n vectors, to the scratch."""
-        b, width = self.b, n * _VECTOR
+        b, width, share = self.b, n * _VECTOR, self.packed.share
         x = b.address(
             self.x.base, b.mul(self._input_offset(self.x.layout, row, start), self.x.item)
         )
-        w = b.address(self.weight_base, b.mul(block, self._block_bytes))
-        sums = [
-            b.emit(tile.ZeroOp(tile.register(rows, _VECTOR)))
-            for rows in self.blocks_of_rows
-            for _ in range(n)
-        ]
-        offsets, run_bytes = self.accumulator.run_offsets, self.packed.steps * width
-        if len(offsets) == 1:
-            sums = self._run(b.address(x, offsets[0]), w, sums, n)
-        else:
-            with b.loop(0, len(offsets), carried=sums) as runs:
-                entry = b.add(b.mul(runs.variable, 4), self.table)
-                jump = b.to_index(b.load(self.parameter_base, entry, i32))
-                w_run = b.address(w, b.mul(runs.variable, run_bytes))
-                runs.next = self._run(b.address(x, jump), w_run, list(runs.carried), n)
-            sums = list(runs.results)
+        panel = b.mul(b.div(block, share), self._panel_bytes)
+        w = b.address(self.weight_base, b.add(panel, b.mul(b.rem(block, share), width)))
+        kinds = [tile.register(rows, _VECTOR) for rows in self.blocks_of_rows]
+        sums = [b.emit(tile.ZeroOp(kind)) for kind in kinds for _ in range(n)]
+        sums = self._runs(x, w, sums, n)
         stride, pixel = b.index(width), 0
         for i, rows in enumerate(self.blocks_of_rows):
             for j, total in enumerate(sums[i * n : (i + 1) * n]):
                 offset = b.index(pixel * width + j * _VECTOR)
                 b.emit(tile.StoreOp(total, self.scratch, offset, stride))
             pixel += rows
+
+    def _runs(self, x: SSAValue, w: SSAValue, sums: list[SSAValue], n: int) -> list[SSAValue]:
+        b, offsets = self.b, self.accumulator.run_offsets
+        if len(offsets) == 1:
+            return self._run(b.address(x, offsets[0]), w, sums, n)
+        run_bytes = self.packed.steps * self._step_bytes(n)
+        with b.loop(0, len(offsets), carried=sums) as runs:
+            entry = b.add(b.mul(runs.variable, 4), self.table)
+            jump = b.to_index(b.load(self.parameter_base, entry, i32))
+            w_run = b.address(w, b.mul(runs.variable, run_bytes))
+            runs.next = self._run(b.address(x, jump), w_run, list(runs.carried), n)
+        return list(runs.results)
 
     def _run(self, x: SSAValue, w: SSAValue, sums: list[SSAValue], n: int) -> list[SSAValue]:
         """All chunks of one run."""
@@ -124,15 +125,19 @@ class TileGemmGenerator(GemmGenerator):
             start = b.mul(chunks.variable, chunk * 4)
             if self.starts[-1] % chunk:
                 start = b.minimum(start, self.starts[-1] * 4)
-            w_chunk = b.address(w, b.mul(chunks.variable, chunk * n * _VECTOR))
+            w_chunk = b.address(w, b.mul(chunks.variable, chunk * self._step_bytes(n)))
             chunks.next = self._chunk(b.address(x, start), w_chunk, list(chunks.carried), n)
         return list(chunks.results)
+
+    def _step_bytes(self, n: int) -> int:
+        """Of a whole panel, in blocks of n vectors."""
+        return self.packed.share * n * _VECTOR
 
     def _chunk(self, x: SSAValue, w: SSAValue, sums: list[SSAValue], n: int) -> list[SSAValue]:
         """Codes are loaded once, weights next to the multiplications that want them."""
         b, result, codes = self.b, list(sums), list[SSAValue]()
         depth, pixel_bytes = self.packed.chunk, self.accumulator.pixel_bytes
-        w_stride, x_stride = b.index(n * _VECTOR), b.index(pixel_bytes)
+        w_stride, x_stride = b.index(self._step_bytes(n)), b.index(pixel_bytes)
         for j in range(n):
             kind = tile.register(depth, _VECTOR)
             weights = b.emit(tile.LoadOp(w, b.index(j * _VECTOR), w_stride, kind))

@@ -10,13 +10,14 @@ from xdsl.ir import SSAValue
 from xdsl.irdl import (
     irdl_op_definition,
     operand_def,
+    opt_prop_def,
     prop_def,
     result_def,
     var_operand_def,
 )
 
 from ..tensors import i64_array, type_of, ui8
-from .base import GraphOp, Tensor
+from .base import GraphOp, Tensor, ints
 
 SCHEMES = ("gemm", "chunks", "depthwise")
 
@@ -27,8 +28,9 @@ class PackedWeightsOp(GraphOp):
 
     The value is the plain weight (of a convolution [O, I/groups, kh, kw], of a matmul [K, N]), zero
     point already subtracted, so the ops that use it mean what they meant; the code generator reads
-    `data`. Scheme "chunks" is "gemm" for tile registers. `order`: for targets without VNNI where
-    the steps of every block start, and how many chains of every form there are, two i32 constants.
+    `data`. Scheme "chunks" is "gemm" for tile registers. `share`: how many blocks lie side by side
+    in a panel of `tile`, where not one. `order`: for targets without VNNI where the steps of every
+    block start, and how many chains of every form there are, two i32 constants.
 
         %w = graph.packed_weights %bytes {scheme = "gemm", tile = array<i64: 14, 2, 16>,
                groups = 1 : i64, terms = 1 : i64, merged = 0 : i64, form = ""}
@@ -43,6 +45,7 @@ class PackedWeightsOp(GraphOp):
     terms = prop_def(IntegerAttr)
     merged = prop_def(IntegerAttr)
     form = prop_def(StringAttr)
+    share = opt_prop_def(IntegerAttr)
     result = result_def(Tensor)
 
     def __init__(
@@ -57,6 +60,7 @@ class PackedWeightsOp(GraphOp):
         terms: int = 1,
         merged: bool = False,
         form: str = "",
+        share: int = 1,
     ):
         super().__init__(
             operands=[data, list(order)],
@@ -67,6 +71,7 @@ class PackedWeightsOp(GraphOp):
                 "terms": IntegerAttr(terms, i64),
                 "merged": IntegerAttr(int(merged), i64),
                 "form": StringAttr(form),
+                **({"share": IntegerAttr(share, i64)} if share > 1 else {}),
             },
             result_types=[result_type],
         )
@@ -80,3 +85,5 @@ class PackedWeightsOp(GraphOp):
             raise ValueError("order has two tensors: starts and counts")
         if len(self.tile) != 3:
             raise ValueError("a tile has three sizes: pixels, vectors, lanes")
+        if self.share is not None and ints(self.tile)[1] % self.share.value.data:
+            raise ValueError("the vectors of a panel are not shared equally by its blocks")
