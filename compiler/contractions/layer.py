@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from typing import TypeAlias
 
 import numpy as np
 
@@ -26,7 +27,9 @@ from .packing import (
     sample_blocks,
     unpack_gemm,
 )
-from .tile import Tile, estimates, ranked
+from .tile import Tile, estimates, rank_tiles, ranked
+
+_Sizes: TypeAlias = tuple[Target, bool, int, int, int, int, int, int]
 
 #: Blocks that an estimate is made from.
 _SAMPLE = 3
@@ -105,7 +108,7 @@ def rank_choices(layer: Layer) -> tuple[Choice, ...]:
 
 
 def _in_vectors(layer: Layer) -> list[tuple[float, Choice]]:
-    return [(cost, Choice(tile, FULL_MENU)) for cost, tile in _natural_estimates(layer, 0)]
+    return [(cost, Choice(tile, FULL_MENU)) for cost, tile in estimates(*_natural(layer, 0))]
 
 
 def choices_in_registers(layer: Layer) -> list[tuple[float, Choice]]:
@@ -146,7 +149,7 @@ def shared_choice(layer: Layer) -> Choice | None:
     if rank_choices(layer)[0].in_registers:
         return _shared_in_registers(layer, panel)
     if not layer.in_forms:
-        tile = ranked(_natural_estimates(layer, panel))[0]
+        tile = rank_tiles(*_natural(layer, panel))[0]
         return Choice(replace(tile, n=panel), FULL_MENU, panel // tile.n)
     sample = _sample(layer, replace(led.tile, m=1), _SAMPLE)
     shared = estimate_shared_panels(
@@ -169,13 +172,14 @@ def _shared_in_registers(layer: Layer, panel: int) -> Choice | None:
     return replace(choice, tile=tile, share=panel // choice.tile.n)
 
 
-def _natural_estimates(layer: Layer, panel: int) -> Sequence[tuple[float, Tile]]:
+def _natural(layer: Layer, panel: int) -> _Sizes:
+    """What tiles of vectors depend on, for steps in natural order."""
     c, runs, grid, target = layer.contraction, layer.runs, layer.grid, layer.target
     width = k_width(c, runs, Tile(1, 1, target.lanes))
     steps = len(runs.offsets) * -(-width // c.k_step)
     pixel_bytes = layer.layout.channel_stride * c.strides[1] * (1 if c.quantized else 4)
     shape = (grid.rows, grid.columns, c.outputs, steps, pixel_bytes)
-    return estimates(target, c.quantized, *shape, panel)
+    return target, c.quantized, *shape, panel
 
 
 def _ordered_estimates(layer: Layer) -> list[tuple[float, Choice]]:
