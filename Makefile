@@ -8,15 +8,15 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 EMULATOR := tests/emulator/requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types lit pytest bench clean
+.PHONY: help demo test test-emulated lint types lit pytest emulated bench clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed  ## compile the bundled int8 network, run it, check its accuracy, profile it
 	@$(BIN)/lpc demo
 
-test: lint types lit pytest  ## everything that must pass: ruff, mypy, lit, pytest
+test: lint types lit pytest emulated  ## everything that must pass: ruff, mypy, lit, pytest, emulated
 
 lint: $(VENV)/.installed-dev  ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -30,6 +30,13 @@ lit: $(VENV)/.installed-dev  ## dialects and passes on textual IR
 
 pytest: $(VENV)/.installed-dev  ## everything else
 	$(BIN)/pytest -n $(JOBS) --dist=worksteal --quiet tests
+
+emulated: $(VENV)/.installed-dev  ## kernels of every target on the oldest CPU that has it, emulated
+	$(BIN)/python tests/emulated.py --jobs $(JOBS)
+
+CASES ?= 20000
+test-emulated: $(VENV)/.installed-dev  ## the same with CASES=20000 generated cases, and whole networks
+	$(BIN)/python tests/emulated.py --jobs $(JOBS) --cases $(CASES) --networks
 
 bench: $(VENV)/.installed-bench  ## speed, compile time and memory beside onnxruntime and openvino
 	$(BIN)/python -m benchmarks.run

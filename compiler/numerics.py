@@ -129,7 +129,7 @@ def fake_quantize(
     output_low: Array,
     output_high: Array,
 ) -> Array:
-    """FakeQuantize-1 (specification §1.1) in float32, each operation rounded:
+    """FakeQuantize-1 (specification §1.1) in float32, each operation rounded; NaN is taken for −∞:
 
     x ≤ min(il, ih) → ol;  x > max(il, ih) → oh;
     else rint((x − il) / (ih − il) · (levels − 1)) / (levels − 1) · (oh − ol) + ol."""
@@ -137,7 +137,7 @@ def fake_quantize(
     with np.errstate(all="ignore"):
         level = np.rint((x - input_low) / (input_high - input_low) * steps)
         inside = level / steps * (output_high - output_low) + output_low
-    below = x <= np.minimum(input_low, input_high)
+    below = ~(x > np.minimum(input_low, input_high))
     above = x > np.maximum(input_low, input_high)
     return np.where(below, output_low, np.where(above, output_high, inside))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from watched import RECORD
 
 # The same examples in every run: a change is tested, not luck. LPC_TEST_RANDOM=1 looks for others.
 settings.register_profile("lpc", derandomize=not os.environ.get("LPC_TEST_RANDOM"), deadline=None)
@@ -28,3 +29,8 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of this test run, one for all processes of pytest-xdist."""
     own = tmp_path_factory.getbasetemp()
     return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+def pytest_sessionfinish() -> None:
+    """Also in each process of pytest-xdist."""
+    RECORD.write()

@@ -52,7 +52,7 @@ def only_target() -> str | None:
     return name if name in CPU_MODELS else None
 
 
-def tested_targets(targets: Sequence[Target]) -> tuple[Target, ...]:
+def targets_tested(targets: Sequence[Target]) -> tuple[Target, ...]:
     """Those of `targets` that this process tests."""
     only = only_target()
     return tuple(target for target in targets if only in (None, target.name))
@@ -75,7 +75,7 @@ def invoke_for(target: str) -> Invoke | None:
 
     Skips the calling test where neither this CPU nor an emulator can, or the target is not
     tested."""
-    if not tested_targets([by_name(target)]):
+    if not targets_tested([by_name(target)]):
         pytest.skip(f"{only_target()} alone is tested")
     if not is_emulated(target):
         return None
@@ -107,6 +107,12 @@ def emulator() -> Any:
             raise RuntimeError(f"no emulator, but REQUIRE_EMULATOR is set: {found}")
         pytest.skip(f"no emulator: {found}")
     return found
+
+
+def emulator_missing() -> str | None:
+    """Why there is no emulator, if so."""
+    found = _emulator()
+    return found if isinstance(found, str) else None
 
 
 @cache

@@ -19,7 +19,8 @@ import lpc.runtime as lpr
 import numpy as np
 import numpy.typing as npt
 import pytest
-from emulation import invoke_for, is_emulated, thread_counts
+from emulation import invoke_for, is_emulated, targets_tested, thread_counts
+from hostile import run
 from lpc.compiler import demo
 from lpc.compiler.codegen.targets import TARGETS
 from lpc.compiler.compilation import graph_at
@@ -27,7 +28,8 @@ from lpc.compiler.interpreters.graph import run_graph
 from xdsl.dialects.builtin import ModuleOp
 
 Array = npt.NDArray[Any]
-ALL = ",".join(target.name for target in TARGETS)
+TESTED = targets_tested(TARGETS)
+ALL = ",".join(target.name for target in TESTED)
 NATIVE_INPUTS, EMULATED_INPUTS = 12, 3
 
 
@@ -112,14 +114,14 @@ def int8(request: pytest.FixtureRequest, models_dir: Path, shared_folder: Path) 
     return compiled(INT8[request.param], models_dir, shared_folder, ALL)
 
 
-@pytest.mark.parametrize("target", [target.name for target in TARGETS])
+@pytest.mark.parametrize("target", [target.name for target in TESTED])
 @pytest.mark.parametrize("int8", list(INT8), indirect=True)
 def test_library_is_the_interpreter_bit_for_bit(int8: Compiled, target: str) -> None:
     count = EMULATED_INPUTS if is_emulated(target) else NATIVE_INPUTS
     for threads in thread_counts(target):
         model = int8.load(target, threads)
         for x, expected in zip(int8.inputs[:count], int8.expected[:count], strict=True):
-            np.testing.assert_array_equal(model(x[None]), expected, strict=True)
+            np.testing.assert_array_equal(run(model, [x[None]], threads)[0], expected, strict=True)
 
 
 @pytest.mark.parametrize("int8", ["kws", "vww", "sww"], indirect=True)
@@ -166,13 +168,14 @@ def test_bundled_model(tmp_path: Path) -> None:
         lpcc.compile(path, library, target=ALL, input_shapes=shapes)
         reference = graph_at("int8", path, shapes)
         digits, labels = (np.load(data)[key] for key in ("test_x", "test_y"))
-    answers = lpr.load(library)
-    found = [np.argmax(answers(x)) for x in digits[:, None]]
-    assert np.mean(np.array(found) == labels) >= 0.985
-    for target in (target.name for target in TARGETS):
+    if len(TESTED) == len(TARGETS):
+        answers = lpr.load(library)
+        found = [np.argmax(answers(x)) for x in digits[:, None]]
+        assert np.mean(np.array(found) == labels) >= 0.985
+    for target in (target.name for target in TESTED):
         inputs = digits[: EMULATED_INPUTS if is_emulated(target) else 50, None]
         expected = [run_graph(reference, [x])[0] for x in inputs]
         for threads in thread_counts(target):
             model = lpr.load(library, target=target, num_threads=threads, invoke=invoke_for(target))
             for x, y in zip(inputs, expected, strict=True):
-                np.testing.assert_array_equal(model(x), y, strict=True)
+                np.testing.assert_array_equal(run(model, [x], threads)[0], y, strict=True)

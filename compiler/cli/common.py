@@ -67,7 +67,7 @@ class InputShape(click.ParamType[tuple[str, tuple[int, ...]]]):
         except ValueError:
             shape = ()
         if not colon or not name or not shape or min(shape) < 1:
-            self.fail(f"'{value}' is not of the form NAME:1,3,224,224", param, ctx)
+            self.fail(f"'{value}' is not of the form NAME:1,3,224,224, sizes from 1", param, ctx)
         return name, shape
 
 

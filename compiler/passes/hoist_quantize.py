@@ -8,12 +8,13 @@ computes x. Holds exactly when the grid is per-tensor and M is
     reshape, transpose, slice, broadcast, gather, resize_nearest
     concat         every operand gets its own quantize
     pad            the padding value becomes its code
-    max_pool       scale > 0, and every window sees an element
+    max_pool       scale > 0, every window sees an element, and none is NaN
 
     quantize(clamp(x, a, b); qmin, qmax) = quantize(x; quantize(a), quantize(b))
 
 because quantize never decreases (scale > 0). A clamp is relu, clip, or maximum or minimum with a
-scalar constant.
+scalar constant. A NaN, which becomes the lowest code of the range, is the exception: where x may be
+one, the clamp stays unless that code is what the NaN would have become before.
 
 A mover with a user that is no `quantize` stays where it is: its float result is needed anyway. A
 clamp may have other users, which keep it.
@@ -22,6 +23,7 @@ clamp may have other users, which keep it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Any, cast
 
 import numpy as np
@@ -32,6 +34,7 @@ from xdsl.passes import ModulePass
 from xdsl.pattern_rewriter import PatternRewriter, RewritePattern, op_type_rewrite_pattern
 
 from .. import numerics
+from ..codegen.kernels.bounds import FINITE, magnitude
 from ..dialects import graph
 from ..dialects.tensors import Array, shape_of, type_of, value_dtype
 from .clamps import clamp_of
@@ -71,13 +74,20 @@ def codes_of(op: graph.QuantizeOp, reals: Array) -> Array:
     )
 
 
+def may_be_nan(value: SSAValue) -> bool:
+    """Whether reals are not provably finite; those that are computed from codes are."""
+    return magnitude(value) > FINITE
+
+
 def _is_movable(mover: Operation, grid: Grid) -> bool:
     if not isinstance(mover, _MOVING) or not grid.is_per_tensor:
         return False
     if not all(isinstance(use.operation, graph.QuantizeOp) for use in mover.results[0].uses):
         return False
     if isinstance(mover, graph.MaxPoolOp):
-        return grid.is_increasing and every_window_sees_input(mover)
+        # Of floats, a NaN in a window gives what comes after it; of codes, it is the lowest.
+        sees = every_window_sees_input(mover) and not may_be_nan(mover.input)
+        return grid.is_increasing and sees
     return True
 
 
@@ -119,6 +129,9 @@ class AbsorbClamp(RewritePattern):
         if np.any(codes != codes[0]):  # channels with different ends: one range cannot say it
             return
         low, high = (int(code) for code in codes[0])
+        nan = op.qmin.value.data if clamp.passes_equals else low if clamp.low > -inf else high
+        if nan != low and may_be_nan(clamp.value):
+            return
         element_type = type_of(op.result).element_type
         narrowed = graph.QuantizeOp(
             clamp.value, op.scales, op.zero_points, element_type, op.axis_index, low, high

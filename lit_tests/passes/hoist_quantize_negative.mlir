@@ -68,3 +68,40 @@ func.func @decreasing(%x: tensor<2xf32>) -> tensor<2xui8> {
 // CHECK-LABEL: func.func @decreasing
 // CHECK:         graph.unary
 // CHECK-NEXT:    graph.quantize
+
+// -----
+
+// A NaN gives the code 0 here, and would give 9.
+func.func @relu_of_what_may_be_nan(%x: tensor<2xf32>) -> tensor<2xui8> {
+  %z = graph.unary %x {kind = "relu"} : (tensor<2xf32>) -> tensor<2xf32>
+  %q = graph.quantize %z {scale = array<f32: 0.5>, zero_point = array<i32: 9>, axis = 0 : i64, qmin = 0 : i64, qmax = 255 : i64} : (tensor<2xf32>) -> tensor<2xui8>
+  func.return %q : tensor<2xui8>
+}
+// CHECK-LABEL: func.func @relu_of_what_may_be_nan
+// CHECK:         graph.unary
+// CHECK-NEXT:    graph.quantize
+
+// -----
+
+// minimum(NaN, 6) is 6.
+func.func @minimum_that_replaces_nan(%x: tensor<2xf32>) -> tensor<2xui8> {
+  %six = graph.constant {value = dense<6.0> : tensor<1xf32>} : tensor<1xf32>
+  %z = graph.minimum %x, %six : (tensor<2xf32>, tensor<1xf32>) -> tensor<2xf32>
+  %q = graph.quantize %z {scale = array<f32: 0.5>, zero_point = array<i32: 0>, axis = 0 : i64, qmin = 0 : i64, qmax = 255 : i64} : (tensor<2xf32>) -> tensor<2xui8>
+  func.return %q : tensor<2xui8>
+}
+// CHECK-LABEL: func.func @minimum_that_replaces_nan
+// CHECK:         graph.minimum
+// CHECK-NEXT:    graph.quantize
+
+// -----
+
+// The maximum of 5, NaN and 3 is 3 of floats, and 5 of codes.
+func.func @max_pool_of_what_may_be_nan(%x: tensor<1x1x4x4xf32>) -> tensor<1x1x3x3xui8> {
+  %m = graph.max_pool %x {kernel = array<i64: 2, 2>, strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, layout = "nchw"} : (tensor<1x1x4x4xf32>) -> tensor<1x1x3x3xf32>
+  %q = graph.quantize %m {scale = array<f32: 0.5>, zero_point = array<i32: 0>, axis = 1 : i64, qmin = 0 : i64, qmax = 255 : i64} : (tensor<1x1x3x3xf32>) -> tensor<1x1x3x3xui8>
+  func.return %q : tensor<1x1x3x3xui8>
+}
+// CHECK-LABEL: func.func @max_pool_of_what_may_be_nan
+// CHECK:         graph.max_pool
+// CHECK-NEXT:    graph.quantize

@@ -2,13 +2,15 @@
 
 Starting LLVM per case would make these tests slow, so a `Bench` collects cases, each with inputs
 and outputs of its own, and compiles them together. Memory is hostile: inputs, outputs and the
-workspace end (or start) at unmapped pages, and the workspace is full of garbage.
+workspace end (or start) at unmapped pages, and the workspace is full of garbage. Emulated runs are
+watched (tests/watched.py) for accesses that such pages do not stop, and for what they execute.
+
+LPC_TEST_CASES=N   N times as many generated cases (10, or 0.5)
 """
 
 from __future__ import annotations
 
-import ctypes
-import mmap
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +20,10 @@ from typing import Any
 import lpc.runtime as lpr
 import numpy as np
 import numpy.typing as npt
-from emulation import invoke_for, thread_counts
-from hypothesis import Phase, settings
+import pytest
+from emulation import invoke_for, targets_tested, thread_counts
+from hostile import run
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from lpc.compiler import driver
 from lpc.compiler.codegen.library import write_library
@@ -31,39 +35,20 @@ from lpc.compiler.dialects.tensors import Array, tensor_type
 from lpc.compiler.interpreters.graph import run_graph
 from lpc.compiler.signature import library_info
 from lpc.runtime import Model
+from watched import RECORD
 from xdsl.dialects.builtin import ArrayAttr, FunctionType, ModuleOp, StringAttr
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Operation, Region, SSAValue
 
 #: Without shrinking: an example is a whole module of cases, and the message names the case.
 EXAMPLES = settings(
-    max_examples=2, phases=(Phase.explicit, Phase.generate), deadline=None, database=None
+    max_examples=max(1, round(2 * float(os.environ.get("LPC_TEST_CASES", "1")))),
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=list(HealthCheck),
+    deadline=None,
+    database=None,
 )
 SEEDS = st.integers(0, 2**32 - 1)
-PAGE = mmap.PAGESIZE
-_LIBC = ctypes.CDLL(None, use_errno=True)
-_KEPT: list[mmap.mmap] = []  # numpy arrays of mapped memory do not keep protected pages alive
-
-
-def guarded(shape: Sequence[int], dtype: Any, at_end: bool = True) -> Array:
-    """An array that ends (or starts) at an unmapped page."""
-    dtype = np.dtype(dtype)
-    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-    room = -(-size // PAGE) * PAGE
-    memory = mmap.mmap(-1, room + 2 * PAGE)
-    _KEPT.append(memory)
-    whole = np.frombuffer(memory, np.uint8)
-    for start in (0, PAGE + room):
-        status = _LIBC.mprotect(ctypes.c_void_p(whole.ctypes.data + start), PAGE, 0)
-        assert status == 0
-    start = PAGE + (room - size if at_end else 0)
-    return np.asarray(whole[start : start + size].view(dtype).reshape(tuple(shape)))
-
-
-def guarded_copy(array: Array, at_end: bool = True) -> Array:
-    result = guarded(array.shape, array.dtype, at_end)
-    result[...] = array
-    return result
 
 
 def pick(generator: np.random.Generator, choices: Sequence[Any]) -> Any:
@@ -156,6 +141,9 @@ class Bench:
 
     def check(self, targets: Sequence[Target] = TARGETS) -> None:
         """Compiles for every target; every output of every run equals the interpreter's."""
+        targets = targets_tested(targets)
+        if not targets:
+            pytest.skip("another target is tested")
         module = self.module()
         expected = run_graph(module, self.arrays)
         for check, wanted in zip(self.checks, expected, strict=True):
@@ -165,9 +153,11 @@ class Bench:
             own = module.clone()
             model = load(own, target)
             for threads in thread_counts(target.name):
-                actual = run(model, self.arrays, threads)
+                # The side of the unmapped pages alternates.
+                actual = run(model, self.arrays, threads, at_end=threads == 1)
                 for check, value, wanted in zip(self.checks, actual, expected, strict=True):
                     check.compare(value, wanted, f"{target.name}, {threads} threads")
+            RECORD.add_cases(target.name, len(self.checks))
 
 
 def levels_of(module: ModuleOp, target: Target) -> dict[str, driver.Level]:
@@ -197,19 +187,3 @@ def load(module: ModuleOp, target: Target) -> Model:
         path = Path(folder) / "bench.so"
         write_library(path, [program], info)
         return lpr.load(path, num_threads=1, target=target.name, invoke=invoke)
-
-
-def run(model: Model, arrays: Sequence[Array], threads: int) -> list[Array]:
-    """One run in hostile memory; which side the unmapped pages lie on alternates with `threads`."""
-    at_end = threads == 1
-    model.num_threads = threads
-    inputs = {f"input{i}": guarded_copy(a, at_end) for i, a in enumerate(arrays)}
-    out = {s.name: guarded(s.shape, s.dtype, at_end) for s in model.outputs}
-    for array in out.values():
-        array.reshape(-1).view(np.uint8)[...] = 0xA5
-    size = int(model._plan["workspace_size"])
-    workspace = guarded((max(size, 64),), np.uint8, at_end)
-    workspace[...] = np.random.default_rng(threads).integers(0, 256, len(workspace), np.uint8)
-    model._workspaces.clear()
-    model._workspaces.append((workspace.ctypes.data, workspace))
-    return list(model.run(inputs, out).values())

@@ -13,6 +13,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from onnx_models import Array, codes, longs, model_of, real, saved, single_node
 
 ONE = np.asarray(1, np.float32)
+EMPTY = np.zeros(0, np.float32)
 
 
 def refusal(model: ModelProto, folder: Path) -> str:
@@ -233,6 +234,30 @@ REFUSED: dict[str, tuple[Callable[[], tuple[ModelProto, object]], str]] = {
     "half_constant": (
         lambda: single_node("Identity", ONE.astype(np.float16), constant=(0,), dtype="float16"),
         "a constant has type float16",
+    ),
+    "slice_of_nothing": (
+        lambda: single_node("Slice", real(4), longs(2), longs(2), constant=(1, 2)),
+        "(Slice): the slice of (4,) is empty",
+    ),
+    "expand_to_nothing": (
+        lambda: single_node("Expand", real(1, 3), longs(0, 3), constant=(1,)),
+        "(Expand): a tensor of shape [0, 3] has no elements",
+    ),
+    "part_without_elements": (
+        lambda: single_node("Split", real(4), longs(0, 4), constant=(1,), outputs=2),
+        "(Split): a tensor of shape [0] has no elements",
+    ),
+    "gather_of_nothing": (
+        lambda: single_node("Gather", real(4), EMPTY.astype(np.int64), constant=(1,)),
+        "(Gather): a tensor of shape [0] has no elements",
+    ),
+    "product_of_nothing": (
+        lambda: single_node("MatMul", real(2, 3), EMPTY.reshape(3, 0), constant=(1,)),
+        "(MatMul): a tensor of shape [3, 0] has no elements",
+    ),
+    "constant_without_elements": (
+        lambda: single_node("Identity", EMPTY, constant=(0,)),
+        "output 'y0': a tensor of shape [0] has no elements",
     ),
     "old_opset": (lambda: single_node("Relu", real(3), opset=12), "opset 12 is not supported"),
     "new_opset": (lambda: single_node("Relu", real(3), opset=23), "opset 23 is not supported"),

@@ -57,6 +57,15 @@ def test_input_shape_fixes_every_symbol(tmp_path: Path) -> None:
     assert not warnings
 
 
+def test_a_size_of_zero_is_one_that_the_exporter_did_not_know(tmp_path: Path) -> None:
+    path = saved(relu_model([0, 3], [0, 3]), tmp_path)
+    assert shape_of(main_of(load_onnx(path, {"x": (2, 3)})).body.block.args[0]) == (2, 3)
+    with pytest.warns(UserWarning, match=r"batch '\?' is not fixed, compiled for 1"):
+        assert shape_of(main_of(load_onnx(path)).body.block.args[0]) == (1, 3)
+    with pytest.raises(LpcError, match="give 2 sizes of at least 1"):
+        load_onnx(path, {"x": (0, 3)})
+
+
 def test_symbols_are_shared_between_inputs(tmp_path: Path) -> None:
     graph = helper.make_graph(
         [helper.make_node("Add", ["a", "b"], ["y"])],
@@ -81,7 +90,7 @@ def test_symbols_are_shared_between_inputs(tmp_path: Path) -> None:
         ([1, 3], {"x": (1, 4)}, "does not fit the declared shape [1,3]"),
         ([1, 3], {"x": (1, 3, 1)}, "does not fit the declared shape [1,3]"),
         (["N", "N"], {"x": (2, 3)}, "dimension 'N' must be 2"),
-        (["N", 3], {"x": (0, 3)}, "positive dimensions"),
+        (["N", 3], {"x": (0, 3)}, "sizes of at least 1"),
         (None, {}, "input 'x' has no shape; pass --input-shape"),
     ],
 )

@@ -55,6 +55,11 @@ def test_movement_of_codes(dtype: str, tmp_path: Path) -> None:
     check(*single_node("Concat", x, x, dtype=dtype, axis=1), tmp_path)
 
 
+def test_concat_drops_constants_without_elements(tmp_path: Path) -> None:
+    empty = np.zeros((2, 0), np.float32)
+    check(*single_node("Concat", empty, real(2, 3), empty, constant=(0, 2), axis=1), tmp_path)
+
+
 def test_pad_of_selected_axes(tmp_path: Path) -> None:
     model = single_node(
         "Pad", X, longs(1, 2), None, longs(-1), constant=(1, 3), opset=18, mode="constant"

@@ -16,6 +16,8 @@ from xdsl.ir import Operation, OpResult, SSAValue
 from ...dialects import graph
 from ...dialects.tensors import is_code, type_of
 
+#: Float32 reals that are bounded by it, or by less, are finite: no sum of two of them is NaN.
+FINITE = 1e38
 #: Reals below it round to an i32, and leave room to add a zero point.
 LIMIT = 2.0**30
 
@@ -47,11 +49,27 @@ def _constant(op: Any) -> float:
 
 def _unary(op: Any) -> float:
     kind = op.kind.data
+    if kind == "clip":
+        return _clip(op)
     if kind in ("relu", "abs", "neg", "hard_swish"):
         return magnitude(op.input)
     if kind in ("sigmoid", "hard_sigmoid", "tanh"):
         return 2.0 if magnitude(op.input) < inf else inf
     return inf
+
+
+def _clip(op: Any) -> float:
+    largest = magnitude(op.input)
+    low, high = op.parameters
+    # A NaN would pass.
+    if largest == inf or low is None or high is None:
+        return largest
+    return float(min(largest, max(abs(low), abs(high))))
+
+
+def _max_pool(op: Any) -> float:
+    # A window that lies in the padding alone gives −inf.
+    return inf if any(graph.ints(op.pads)) else magnitude(op.input)
 
 
 def _sum(op: Any) -> float:
@@ -67,10 +85,23 @@ def _product(op: Any) -> float:
     return inf if inf in factors else factors[0] * factors[1]
 
 
+def _of_input(op: Any) -> float:
+    return magnitude(op.operands[0])
+
+
 _MAGNITUDE: dict[type[Operation], Callable[[Any], float]] = {
     graph.DequantizeOp: _dequantize,
     graph.ConstantOp: _constant,
-    graph.ReshapeOp: lambda op: magnitude(op.input),
+    graph.ReshapeOp: _of_input,
+    graph.TransposeOp: _of_input,
+    graph.SliceOp: _of_input,
+    graph.BroadcastOp: _of_input,
+    graph.GatherOp: _of_input,
+    graph.ResizeNearestOp: _of_input,
+    graph.AvgPoolOp: _of_input,
+    graph.MaxPoolOp: _max_pool,
+    graph.PadOp: lambda op: max(magnitude(op.input), abs(op.value.value.data)),
+    graph.ConcatOp: lambda op: max(magnitude(x) for x in op.inputs),
     graph.UnaryOp: _unary,
     graph.AddOp: _sum,
     graph.SubOp: _sum,

@@ -75,6 +75,12 @@ class Scope:
     def emit(self, op: Operation, layer: str) -> SSAValue:
         op.attributes["layer"] = StringAttr(layer)
         op.verify()
+        for result in op.results:
+            if 0 in shape_of(result):
+                raise NodeError(
+                    f"a tensor of shape {list(shape_of(result))} has no elements; "
+                    "compile for sizes of at least 1"
+                )
         self.block.add_op(op)
         return op.results[0]
 

@@ -1,7 +1,8 @@
 """The model's real inputs: element types and static shapes.
 
 A symbolic dimension takes the value that `input_shapes` gives it, in every input that uses the same
-symbol. What is left may only be the batch (dimension 0): it is compiled for 1, with a warning.
+symbol. What is left may only be the batch (dimension 0): it is compiled for 1, with a warning. A
+size of 0 in the model is one that the exporter did not know; nothing is compiled for no elements.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def _bind(
     wanted = ",".join(str(d or "?") for d in declared)
     problem = f"{path}: --input-shape {info.name}:{text} does not fit the declared shape [{wanted}]"
     if len(shape) != len(declared) or min(shape, default=1) < 1:
-        raise LpcError(f"{problem}; give {len(declared)} positive dimensions")
+        raise LpcError(f"{problem}; give {len(declared)} sizes of at least 1")
     for dim, size in zip(declared, shape, strict=True):
         expected = symbols.setdefault(dim, size) if isinstance(dim, str) else dim
         if expected is not None and expected != size:

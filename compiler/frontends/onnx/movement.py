@@ -15,7 +15,7 @@ from xdsl.ir import SSAValue
 
 from ...dialects import graph, shapes
 from ...dialects.tensors import shape_of, value_dtype
-from .context import Converter, Node, NodeError, normalized_axis
+from .context import Converter, Node, NodeError, normalized_axis, shape_of_value
 
 
 def _convert_reshape(node: Node) -> SSAValue:
@@ -82,7 +82,9 @@ def _convert_transpose(node: Node) -> SSAValue:
 
 
 def _convert_concat(node: Node) -> SSAValue:
-    parts = [node.tensor(i) for i in range(len(node.proto.input))]
+    # Constants without elements are dropped, as long as something is left.
+    present = [i for i in range(len(node.proto.input)) if prod(shape_of_value(node.value(i)))]
+    parts = [node.tensor(i) for i in present or range(len(node.proto.input))]
     axis = normalized_axis(node.attribute("axis", 0), len(shape_of(parts[0])))
     if len({value_dtype(p) for p in parts}) > 1:
         raise NodeError("the inputs have different types; cast them to one type")

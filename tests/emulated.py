@@ -1,0 +1,146 @@
+"""The property tests of kernels and whole networks, emulated, a process and a CPU model per target.
+
+    python tests/emulated.py                       all targets, few cases: part of make test
+    python tests/emulated.py --cases 20000 --networks     make test-emulated
+    python tests/emulated.py --target avx2 -- tests/codegen/test_pools.py -k global
+
+Each process tests one target (LPC_TEST_EMULATE) on the oldest CPU model that has what the target
+requires. Ends with a table: generated cases, all cases compared (one output of one layer each),
+instructions, shares of multiply-adds and of vector instructions, seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from emulation import CPU_MODELS, emulator_missing
+from lpc.compiler.codegen.targets import TARGETS
+from watched import share_of_dots, share_of_vectors
+
+TESTS = Path(__file__).parent
+#: Two files look at code and execute none.
+KERNELS = [
+    str(TESTS / "codegen"),
+    *(f"--ignore={TESTS}/codegen/test_{name}.py" for name in ("assembly", "loop_interpreter")),
+]
+NETWORKS = [
+    str(TESTS / "test_real_models.py"),
+    str(TESTS / "benchmarks" / "test_emulated_networks.py"),
+]
+#: Of tests/test_real_models.py: what takes a target. The rest runs in `make test`.
+SELECTED = "not accura and not agree and not float_models"
+#: Cases that the property tests of tests/codegen generate for LPC_TEST_CASES=1.
+CASES_OF_A_ROUND = 228
+#: The support code of a library needs libc's memcpy, which libc chooses for the CPU of the process.
+PLAIN_LIBC = "glibc.cpu.hwcaps=-AVX,-AVX2,-AVX512F,-AVX512VL,-AVX512BW,-ERMS,-FSRM"
+TOP = 6
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the process of one target reported."""
+
+    target: str
+    status: int
+    output: str
+    seconds: float
+    cases: int
+    generated: int
+    runs: int
+    opcodes: Counter[str]
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--cases", type=int, default=0, help="generated cases of all targets")
+    parser.add_argument("--networks", action="store_true", help="also real and large networks")
+    parser.add_argument("--target", action="append", choices=list(CPU_MODELS), help="(all)")
+    parser.add_argument("--jobs", type=int, default=2, help="processes at a time (2)")
+    parser.add_argument("pytest", nargs="*", help="arguments for pytest, instead of these tests")
+    return parser.parse_args()
+
+
+def run(target: str, rounds: float, tests: list[str], folder: Path) -> Result:
+    record = folder / target
+    record.mkdir()
+    environment = {
+        **os.environ,
+        "LPC_TEST_EMULATE": target,
+        "LPC_TEST_CASES": str(rounds),
+        "LPC_TEST_RECORD": str(record),
+        "GLIBC_TUNABLES": PLAIN_LIBC,
+    }
+    begin = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", *tests],
+        env=environment, capture_output=True, text=True, check=False, cwd=TESTS.parent,
+    )  # fmt: skip
+    seconds = time.monotonic() - begin
+    opcodes: Counter[str] = Counter()
+    cases = generated = runs = 0
+    for path in record.glob("*.json"):
+        content = json.loads(path.read_text())
+        cases += content["cases"].get(target, 0)
+        generated += content["generated"].get(target, 0)
+        runs += content["runs"]
+        opcodes.update(content["opcodes"])
+    return Result(target, done.returncode, done.stdout, seconds, cases, generated, runs, opcodes)
+
+
+def report(results: list[Result]) -> str:
+    lines = [
+        "target        CPU model    generated    cases     runs "
+        " instructions  dots  vectors  seconds"
+    ]
+    for r in results:
+        total = sum(r.opcodes.values())
+        shares = (share_of_dots(r.opcodes), share_of_vectors(r.opcodes)) if total else (0.0, 0.0)
+        lines.append(
+            f"{r.target:13} {CPU_MODELS[r.target]:12} {r.generated:9} {r.cases:8} {r.runs:8} "
+            f"{total:13.3g} {shares[0]:5.0%} {shares[1]:8.0%} {r.seconds:8.0f}"
+        )
+        top = ", ".join(f"{name} {count / total:.0%}" for name, count in r.opcodes.most_common(TOP))
+        lines.append(f"    {top}")
+    generated, cases = sum(r.generated for r in results), sum(r.cases for r in results)
+    lines.append(f"generated cases: {generated} of {cases}")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    options = arguments()
+    if reason := emulator_missing():
+        print(f"no emulator: {reason}")
+        return 1 if os.environ.get("REQUIRE_EMULATOR") else 0
+    targets = options.target or [t.name for t in TARGETS if t.name in CPU_MODELS]
+    rounds = ceil(options.cases / len(targets) / CASES_OF_A_ROUND) or 0.5
+    tests = options.pytest or [*KERNELS, *(NETWORKS if options.networks else []), "-k", SELECTED]
+    with TemporaryDirectory() as folder, ThreadPoolExecutor(options.jobs) as pool:
+        results = list(pool.map(lambda target: run(target, rounds, tests, Path(folder)), targets))
+    for result in results:
+        if result.status:
+            print(result.output, end="")
+    print(report(results))
+    untested = [t.name for t in TARGETS if t.name not in CPU_MODELS]
+    if untested:
+        print(f"not emulated: {', '.join(untested)}")
+    enough = options.pytest or sum(result.generated for result in results) >= options.cases
+    if not enough:
+        print(f"fewer than {options.cases} generated cases")
+    return 1 if not enough or any(result.status for result in results) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
