@@ -1,8 +1,9 @@
 """Calls machine code that contains AMX instructions on a CPU that has none.
 
-Everything else runs on this CPU; each instruction of the tile unit traps, and is decoded and
-executed by tests/emulator/tiles.c. One thread at a time; tests/test_tile_unit.py compares the two
-models of the instructions, in C and in numpy (compiler/interpreters/tiles.py), with each other.
+Everything else runs on this CPU, or on an emulated one; each instruction of the tile unit traps,
+and is decoded and executed by tests/emulator/tiles.c. One thread at a time.
+tests/codegen/test_tile_instructions.py compares this model of the instructions with the one in
+numpy (compiler/interpreters/tiles.py).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import os
 import subprocess
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -60,6 +62,24 @@ def call(function: Any, *arguments: Any) -> int:
     if fault:
         raise TileFault(f"{_FAULTS[fault]}, at {_info()[-1]:#x}")
     return int(result.value)
+
+
+def attach(emulator: Any) -> None:
+    """Lets an emulated CPU ask for what it does not know."""
+    emulator._l.emu_other(_library().tiles_step)
+
+
+def emulated(emulator: Any) -> Callable[..., int]:
+    """As `call`, on an emulated CPU."""
+
+    def call(function: Any, *arguments: Any) -> int:
+        _library().tiles_release()
+        result = int(emulator.call(function, *arguments))
+        if _library().tiles_release():
+            raise TileFault(_FAULTS[-1])
+        return result
+
+    return call
 
 
 def _integer(value: Any) -> int:

@@ -10,6 +10,7 @@ import lpc.runtime as lpr
 import numpy as np
 import pytest
 from emulation import invoke_for
+from hostile import run
 from lpc.compiler import driver
 from lpc.compiler.codegen.constants import constants_of, merged
 from lpc.compiler.codegen.library import write_library
@@ -21,7 +22,7 @@ from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import ui8
 from lpc.compiler.interpreters.graph import run_graph
 from lpc.compiler.signature import library_info
-from support import Bench, extreme_codes, run
+from support import Bench, extreme_codes
 from xdsl.dialects.builtin import ModuleOp
 
 #: Inputs, outputs, kernel, side, and the deviation of the weights: small ones make long chains.

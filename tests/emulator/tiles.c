@@ -130,28 +130,24 @@ static int execute(const instruction_t *i) {
 
 /* --- decoding: VEX.128.pp.0F38.W0 49, 4B, 5E ----------------------------------------------------- */
 
-static const int NUMBER[16] = {
-    REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
-    REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
-};
-
-/* The memory operand behind `p`, the byte of mod, reg and r/m; returns the bytes that it takes. */
-static int operand(const uint8_t *p, unsigned x, unsigned b, const greg_t *g, uint64_t next, instruction_t *i) {
+/* The memory operand behind `p`, the byte of mod, reg and r/m; returns the bytes that it takes.
+ * `g`: the general registers in the order of their numbers. */
+static int operand(const uint8_t *p, unsigned x, unsigned b, const uint64_t *g, uint64_t next, instruction_t *i) {
     unsigned mod = p[0] >> 6, rm = p[0] & 7;
     int size = 1;
     uint64_t base = 0;
     int has_base = 1;
     if (rm == 4) {
         unsigned index = (p[1] >> 3 & 7) | x << 3, low = p[1] & 7;
-        i->stride = index == 4 ? 0 : (uint64_t)g[NUMBER[index]] << (p[1] >> 6);
+        i->stride = index == 4 ? 0 : g[index] << (p[1] >> 6);
         size = 2;
         has_base = !(low == 5 && mod == 0);
-        if (has_base) base = g[NUMBER[low | b << 3]];
+        if (has_base) base = g[low | b << 3];
     } else if (rm == 5 && mod == 0) {
         base = next + 4 + size; /* relative to the end of the instruction */
         has_base = 0;
     } else {
-        base = g[NUMBER[rm | b << 3]];
+        base = g[rm | b << 3];
     }
     int32_t wide;
     if (mod == 1) {
@@ -167,7 +163,7 @@ static int operand(const uint8_t *p, unsigned x, unsigned b, const greg_t *g, ui
     return size;
 }
 
-static int decode(const uint8_t *p, const greg_t *g, instruction_t *i) {
+static int decode(const uint8_t *p, const uint64_t *g, instruction_t *i) {
     memset(i, 0, sizeof *i);
     if (p[0] != 0xc4 || (p[1] & 31) != 2 || p[2] & 0x84) return 0;
     unsigned x = !(p[1] & 0x40), b = !(p[1] & 0x20), prefix = p[2] & 3, opcode = p[3], mod = p[4] >> 6;
@@ -197,23 +193,53 @@ static int decode(const uint8_t *p, const greg_t *g, instruction_t *i) {
 
 /* --- calls --------------------------------------------------------------------------------------- */
 
+static const int NUMBER[16] = {
+    REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
+    REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
+};
+
+/* Decodes and executes; the instruction's length, or 0 with the fault in *fault. */
+static int step(const uint8_t *code, const uint64_t *registers, int *fault) {
+    instruction_t i;
+    *fault = NOT_DECODED;
+    if (!decode(code, registers, &i)) return 0;
+    counts[i.kind]++;
+    *fault = execute(&i);
+    return *fault ? 0 : i.length;
+}
+
 static void on_illegal(int number, siginfo_t *info, void *context) {
     greg_t *g = ((ucontext_t *)context)->uc_mcontext.gregs;
-    instruction_t i;
-    int fault = NOT_DECODED;
+    uint64_t registers[16];
+    int fault;
     if (!inside) { /* not ours: back to who was there before, at the same instruction */
         sigaction(number, &before, 0);
         return;
     }
-    if (decode((const uint8_t *)g[REG_RIP], g, &i)) {
-        counts[i.kind]++;
-        fault = execute(&i);
-    }
-    if (fault) {
+    for (int n = 0; n < 16; n++) registers[n] = g[NUMBER[n]];
+    int length = step((const uint8_t *)g[REG_RIP], registers, &fault);
+    if (!length) {
         fault_at = g[REG_RIP];
         siglongjmp(back, fault);
     }
-    g[REG_RIP] += i.length;
+    g[REG_RIP] += length;
+}
+
+/* For an emulated CPU (avx512emu.c), which knows where an instruction ends, but not what it is. */
+int tiles_step(const uint64_t *registers, uint64_t end) {
+    instruction_t i;
+    int fault;
+    for (int length = 5; length <= 12; length++)
+        if (decode((const uint8_t *)(end - length), registers, &i) && i.length == length)
+            return step((const uint8_t *)(end - length), registers, &fault);
+    return 0;
+}
+
+/* Puts the unit in its initial state; whether it was not. */
+int tiles_release(void) {
+    int used = unit.palette;
+    memset(&unit, 0, sizeof unit);
+    return used;
 }
 
 typedef int64_t (*function_t)(int64_t, int64_t, int64_t, int64_t, int64_t, int64_t);
@@ -223,14 +249,14 @@ int tiles_call(function_t function, const int64_t *a, int64_t *result) {
     struct sigaction own = {0};
     own.sa_sigaction = on_illegal;
     own.sa_flags = SA_SIGINFO;
-    memset(&unit, 0, sizeof unit);
+    tiles_release();
     fault_at = 0;
     sigaction(SIGILL, &own, &before);
     int fault = sigsetjmp(back, 1);
     if (!fault) {
         inside = 1;
         *result = function(a[0], a[1], a[2], a[3], a[4], a[5]);
-        if (unit.palette) fault = NOT_RELEASED;
+        if (tiles_release()) fault = NOT_RELEASED;
     }
     inside = 0;
     sigaction(SIGILL, &before, 0);
