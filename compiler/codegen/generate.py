@@ -46,6 +46,7 @@ from .kernels.gemm import GemmGenerator
 from .kernels.movement import lower_movement
 from .kernels.pool import PoolGenerator
 from .kernels.rows import RowGenerator
+from .kernels.tile_gemm import TileGemmGenerator
 from .kernels.winograd import WinogradGenerator
 from .kernels.winograd_input import WinogradInputGenerator
 from .targets import Target
@@ -138,10 +139,11 @@ def _contraction(kernel: graph.KernelOp, anchor: Anchor, target: Target) -> Lowe
         bias = wrap(bias + bias_correction(c, packed))
     else:
         bias = plain_bias(_bias(anchor), c.outputs)
-    generator_ = GemmGenerator(
+    generator_ = (TileGemmGenerator if packed.chunk else GemmGenerator)(
         _NAME, kernel, anchor.result, c, packed, bias, target, halo_value(kernel)
     )
-    return generator_.generate(exec_type("gemm", target, c.quantized, form))
+    kind = "tile_gemm" if packed.chunk else "gemm"
+    return generator_.generate(exec_type(kind, target, c.quantized, form))
 
 
 def _depthwise(

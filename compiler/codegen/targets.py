@@ -26,7 +26,8 @@ class Target:
     name of the instruction row that computes four exact u8×s8 products per i32 lane, if the target
     has one; otherwise dot products are assembled from 16-bit multiplies. `dot4_signs`: which signs
     of the two operands (u8 or s8) such instructions exist for. `dot2`: the row that adds two s16
-    products to an i32 lane, if it is one instruction."""
+    products to an i32 lane, if it is one instruction. `tile_dot4`: the row that multiplies tile
+    registers, where there are some (tile_registers.py)."""
 
     name: str
     title: str
@@ -40,10 +41,13 @@ class Target:
     dot4: str | None = None
     dot2: str | None = None
     dot4_signs: tuple[str, ...] = ("us",)
+    tile_dot4: str | None = None
 
     def __post_init__(self) -> None:
         if self.vector_bytes not in (16, 32, 64):
             raise ValueError(f"{self.name}: registers of {self.vector_bytes} bytes")
+        if self.tile_dot4 and not (self.dot4 and self.vector_bytes == 64):
+            raise ValueError(f"{self.name}: rows of tile registers are vectors of 64 bytes")
 
     @property
     def lanes(self) -> int:
@@ -125,6 +129,20 @@ TARGETS: tuple[Target, ...] = (
         fma=True,
         dot4="vpdpbusd",
         dot2="vpdpwssd",
+    ),
+    Target(
+        name="amx_int8",
+        title="AMX-INT8 (tile registers)",
+        implies="avx512_vnni",
+        requires=("amx_tile", "amx_int8"),
+        vector_bytes=64,
+        registers=32,
+        llvm_cpu="cascadelake",
+        llvm_features="-prefer-256-bit,+amx-tile,+amx-int8",
+        fma=True,
+        dot4="vpdpbusd",
+        dot2="vpdpwssd",
+        tile_dot4="tdpbusd",
     ),
 )
 

@@ -13,7 +13,8 @@ from .depthwise import unpack_depthwise
 from .depthwise_halves import unpack_halves
 from .forms import StepOrder
 from .geometry import Contraction, Runs
-from .packing import PackedGemm, steps_per_run, unpack_gemm
+from .matrix_tile import chunk_of
+from .packing import PackedGemm, chunked_steps, steps_per_run, unpack_gemm
 from .tile import Tile
 from .winograd import unpack_points, unpack_taps
 
@@ -42,9 +43,12 @@ def packed_gemm(op: graph.PackedWeightsOp, data: Array, order: Sequence[Array]) 
             StepOrder(row, tuple(int(v) for v in count))
             for row, count in zip(steps, counts, strict=True)
         )
-    per_run = steps_per_run(c, runs, tile)
+    per_run, chunk = steps_per_run(c, runs, tile), 0
+    if op.scheme.data == "chunks":
+        per_run, chunk = chunked_steps(per_run), chunk_of(per_run)
     share = 1 if op.share is None else op.share.value.data
-    return PackedGemm(data, tile, len(runs.offsets), per_run, op.terms.value.data, orders, share)
+    terms = op.terms.value.data
+    return PackedGemm(data, tile, len(runs.offsets), per_run, terms, orders, share, chunk)
 
 
 def constants_of(op: graph.PackedWeightsOp) -> tuple[Array, list[Array]]:

@@ -206,6 +206,8 @@ def unpack_taps(data: Array, outputs: int, inputs: int, tile: Tile) -> Array:
 
 def worthwhile(tiling: Tiling, inputs: int, outputs: int, target: Target) -> bool:
     """Whether the estimated time is below that of direct convolution."""
+    if target.tile_dot4:
+        return False  # tile registers multiply eight times as many bytes as vectors do
     lanes = target.lanes
     pixels = tiling.images * tiling.rows * tiling.columns
     rate = _DIRECT_RATES[target.dot4 is not None] * target.vector_bytes

@@ -165,13 +165,14 @@ class AddressOp(LoopOp):
 
 @irdl_op_definition
 class ScratchOp(LoopOp):
-    """`size` bytes that this call of the kernel has to itself, 64-byte aligned; on the stack."""
+    """`size` bytes of this call's own, 64-byte aligned, with anything in them; on the stack, and at
+    the kernel's top level only."""
 
     name = "loop.scratch"
     size = prop_def(IntegerAttr)
     result = result_def(BufferType)
-    traits = traits_def(MemoryWriteEffect())  # two of them are two buffers
-    assembly_format: ClassVar[str] = "attr-dict"
+    traits = traits_def(MemoryWriteEffect())  # no two are the same
+    assembly_format: ClassVar[str] = "$size attr-dict"
 
     def __init__(self, size: int):
         super().__init__(properties={"size": _i64(size)}, result_types=[buffer])

@@ -16,6 +16,8 @@ order, which is that of 128-bit lanes:
       shuffle(vpackuswb(vpackssdw(a, b), vpackssdw(c, d)))
 
 `lookup` in a table of chained rows (codegen/byte_tables.py): for each row, a shuffle and an XOR.
+
+Ops on tiles get registers by number, and a configuration (codegen/tile_registers.py).
 """
 
 from __future__ import annotations
@@ -40,12 +42,14 @@ from xdsl.dialects.builtin import (
     i32,
     i64,
 )
+from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
 from ..codegen import byte_tables
 from ..codegen.targets import Target, by_name
+from ..codegen.tile_registers import assign_registers
 from ..dialects import loop
 from ..dialects.loop import element_of, lanes_of, vector_of
 
@@ -242,6 +246,9 @@ class SelectInstructions(ModulePass):
         # One walk and no worklist: nothing that is inserted here matches again.
         for block in [b for func in op.body.block.ops for b in _blocks(func)]:
             self._rewrite(block, target)
+        for func in op.walk():
+            if isinstance(func, FuncOp):
+                assign_registers(func, target)
 
     @staticmethod
     def _rewrite(block: Block, target: Target) -> None:
