@@ -89,6 +89,8 @@ TO_FUSED = (
     "channels-last",
     # Float layers whose weights are stored as codes compute with the floats.
     "materialize-weights",
+    # Linear layers between reshapes: after channels-last, whose transposes are reshapes too.
+    "unflatten-matmul",
     "canonicalize",
     # Kernels see four axes; the rare tensors of higher rank that broadcast are made to fit.
     "broadcast-leading-axes",
