@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from lpc.compiler.codegen.targets import TARGETS, Target
@@ -43,7 +45,7 @@ def test_pools(target: Target) -> None:
     for channels in (1, 3, 16, 35):
         x = bench.input(special(g, (1, 9, 8, channels)))
         for pads in ((0, 0, 0, 0), (1, 0, 1, 1)):
-            window = {"pads": pads, "strides": (2, 1), "layout": "nhwc"}
+            window: dict[str, Any] = {"pads": pads, "strides": (2, 1), "layout": "nhwc"}
             value = bench(graph.MaxPoolOp(x, (3, 2), **window))
             bench.output(value, f"max {channels} {pads}")
             codes = bench(graph.QuantizeOp(value, 0.05, 40, ui8, 3))
