@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from emulation import targets_tested
+from hostile import run
 from lpc.compiler.codegen.targets import TARGETS, Target
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array, element_type_of, ui8
-from support import Bench
+from lpc.compiler.interpreters.graph import run_graph
+from support import Bench, load
 from test_elementwise import SPECIAL
 
 EACH_TARGET = pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
@@ -53,6 +56,31 @@ def test_pools(target: Target) -> None:
             value = bench(graph.AvgPoolOp(x, (3, 2), **window))
             bench.output(value, f"average {channels} {pads}")
     bench.check([target])
+
+
+@EACH_TARGET
+def test_float_contractions(target: Target) -> None:
+    """Each result that an infinity or a NaN reaches is what it is in any order; no other one is."""
+    if not targets_tested([target]):
+        pytest.skip("another target is tested")
+    g, bench = np.random.default_rng(6), Bench()
+    for channels, outputs, kernel, groups in ((5, 7, 3, 1), (17, 33, 1, 1), (18, 18, 3, 18)):
+        x = g.standard_normal((1, 6, 7, channels)).astype(np.float32)
+        x[0, 2, 3, 0], x[0, 4, 4, -1], x[0, 5, 0, 1] = np.inf, np.nan, -np.inf
+        shape = (outputs, channels // groups, kernel, kernel)
+        weight = bench.constant(g.standard_normal(shape).astype(np.float32))
+        window: dict[str, Any] = {"pads": (kernel // 2,) * 4, "groups": groups, "layout": "nhwc"}
+        value = bench(graph.Conv2dOp(bench.input(x), weight, **window))
+        bench.output(bench(graph.UnaryOp("relu", value)), f"{shape}")
+    a = g.standard_normal((9, 19)).astype(np.float32)
+    a[2, 3], a[4, 18], a[8, 0] = np.inf, np.nan, -np.inf
+    weight = bench.constant(g.standard_normal((19, 21)).astype(np.float32))
+    bench.output(bench(graph.MatMulOp(bench.input(a), weight)), "matmul")
+    module = bench.module()
+    expected = run_graph(module, bench.arrays)
+    for actual, wanted in zip(run(load(module, target), bench.arrays), expected, strict=True):
+        assert 0 < np.isfinite(wanted).sum() < wanted.size
+        np.testing.assert_allclose(actual, wanted, rtol=0, atol=1e-4)
 
 
 @EACH_TARGET
