@@ -309,7 +309,9 @@ class MovementFunctions(InterpreterFunctions):
     @impl(graph.GatherOp)
     def gather(self, _: Interpreter, op: graph.GatherOp, args: PythonValues) -> tuple[Array, ...]:
         x, indices = args
-        return (np.take(x, indices, axis=_int(op.axis)),)
+        size = x.shape[_int(op.axis)]
+        from_start = np.where(indices < 0, indices + size, indices)
+        return (np.take(x, np.clip(from_start, 0, size - 1), axis=_int(op.axis)),)
 
     @impl(graph.ResizeNearestOp)
     def resize_nearest(
