@@ -34,6 +34,7 @@ from ..passes.kernel_classes import (
 )
 from ..passes.rewriting import constant_of
 from .kernels.batched_matmul import BatchedMatMulGenerator
+from .kernels.batched_qmatmul import BatchedQMatMulGenerator
 from .kernels.channel_gather import lower_channel_gather
 from .kernels.common import LoweredKernel
 from .kernels.depthwise import DepthwiseGenerator
@@ -96,7 +97,8 @@ def generate_kernel(kernel: graph.KernelOp, target: Target) -> LoweredKernel:
         return lower_movement(_NAME, kernel, anchor, exec_type(kind, target, codes), halo)
     if isinstance(anchor, MATMULS):
         quantized = isinstance(anchor, graph.QMatMulOp)
-        matmul = BatchedMatMulGenerator(_NAME, kernel, anchor, target, halo)
+        products = BatchedQMatMulGenerator if quantized else BatchedMatMulGenerator
+        matmul = products(_NAME, kernel, anchor, target, halo)
         return matmul.generate(exec_type("matmul", target, quantized))
     if isinstance(anchor, CONVOLUTIONS):
         raise LpcError(
