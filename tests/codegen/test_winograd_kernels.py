@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import cycle
+from pathlib import Path
 from typing import Any, cast
 
+import lpc.runtime as lpr
 import numpy as np
 import pytest
 from hypothesis import given
@@ -20,6 +22,8 @@ from lpc.compiler.codegen.kernels.winograd_transforms import (
     weight_rows,
     weight_transform,
 )
+from lpc.compiler.codegen.library import write_library
+from lpc.compiler.codegen.program import TargetProgram
 from lpc.compiler.codegen.targets import TARGETS, Target
 from lpc.compiler.contractions.winograd import (
     INPUT_TRANSFORM,
@@ -30,8 +34,10 @@ from lpc.compiler.contractions.winograd import (
 )
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array, shape_of, ui8
+from lpc.compiler.interpreters.graph import run_graph
 from lpc.compiler.passes import pack_weights, winograd
-from support import EXAMPLES, SEEDS, Bench, extreme_codes, pick
+from lpc.compiler.signature import library_info
+from support import EXAMPLES, SEEDS, Bench, extreme_codes, levels_of, pick, run
 from test_convolution import requantized, residual
 from test_worst_case import ALL, codes_of, exact, weights_of
 from xdsl.ir import SSAValue
@@ -176,8 +182,11 @@ def before_another_kernel(bench: Bench, g: np.random.Generator) -> int:
 
 
 def two_readers(bench: Bench, g: np.random.Generator) -> int:
-    """Both layers transform the input for themselves, with their own padding and zero point."""
+    """Both layers transform the input for themselves, with their own padding and zero point; the
+    caller gets it as well, so that it has no padding."""
     x = draw_input(bench, g, pick(g, INPUT_CHANNELS))
+    x = bench(graph.LutOp(x, extreme_codes(g, (256,), np.uint8)))
+    bench.output(x, "input of two readers")
     for _ in range(2):
         sums, label = convolve(bench, g, x, pick(g, OUTPUT_CHANNELS))
         bench.output(requantized(bench, g, sums, 9 * shape_of(x)[3]), f"two readers, {label}")
@@ -244,6 +253,30 @@ def test_rows_that_compete_for_cache_lie_apart() -> None:
     with every_layer("points") as taken:
         bench.check()
     assert len(taken) == len(TARGETS)
+
+
+def test_targets_of_one_library_may_differ(tmp_path: Path) -> None:
+    """What pays on one does not on another: each has its own kernels and workspace."""
+    bench, g = Bench(), np.random.default_rng(6)
+    added_to_its_input(bench, g)
+    module = bench.module()
+    info, (expected,) = library_info(module), run_graph(module, bench.arrays)
+    programs = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(winograd, "pays", lambda op, target: target.name == "sse42")
+        for target in TARGETS[:2]:
+            program = levels_of(module.clone(), target)["obj"].content
+            assert isinstance(program, TargetProgram)
+            programs.append(program)
+    first, second = (tuple(step.exec_type for step in program.steps) for program in programs)
+    assert "winograd_sse42_I8" in first
+    assert "gemm_avx2_I8" in second
+    assert programs[0].workspace_size > programs[1].workspace_size
+    write_library(tmp_path / "both.so", programs, info)
+    for target in TARGETS[:2]:
+        model = lpr.load(tmp_path / "both.so", num_threads=1, target=target.name)
+        (actual,) = run(model, bench.arrays, 1)
+        bench.checks[0].compare(actual, expected, target.name)
 
 
 # --- the transforms, as the kernels spell them out ------------------------------------------------
