@@ -14,6 +14,7 @@ from typing import Any, cast
 import lpc.runtime as lpr
 import numpy as np
 import pytest
+from hostile import run
 from hypothesis import given
 from lpc.compiler.codegen.kernels.winograd_transforms import (
     ROW_PAIRS,
@@ -37,7 +38,7 @@ from lpc.compiler.dialects.tensors import Array, shape_of, ui8
 from lpc.compiler.interpreters.graph import run_graph
 from lpc.compiler.passes import pack_weights, winograd
 from lpc.compiler.signature import library_info
-from support import EXAMPLES, SEEDS, Bench, extreme_codes, levels_of, pick, run
+from support import EXAMPLES, SEEDS, Bench, extreme_codes, levels_of, pick
 from test_convolution import requantized, residual
 from test_worst_case import ALL, codes_of, exact, weights_of
 from xdsl.ir import SSAValue

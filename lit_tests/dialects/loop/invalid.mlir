@@ -74,14 +74,6 @@ func.func @lookup_of_other_lanes(%t: !loop.buffer, %i: vector<16xi8>) {
 
 // CHECK: scratch of 0 bytes
 func.func @scratch_of_nothing() {
-  %0 = loop.scratch {size = 0 : i64}
-  func.return
-}
-
-// -----
-
-// CHECK: property 'size' expected in operation 'loop.scratch'
-func.func @scratch_without_size() {
-  %0 = loop.scratch
+  %0 = loop.scratch 0
   func.return
 }
