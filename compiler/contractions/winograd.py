@@ -55,9 +55,9 @@ ODD_INVERSE = pow(ODD, -1, 2**32) - 2**32 * (pow(ODD, -1, 2**32) >= 2**31)
 #: 24 times the left inverse of WEIGHT_TRANSFORM.
 _WEIGHT_INVERSE = np.array([[4, 0, 0, 0, 0, 0], [0, 3, -3, 0, 0, 0], [0, 0, 0, 0, 0, 2]])
 
-#: More tiles than this are not worth transforming weights for at run time: their sums would not fit
-#: into the first-level cache, and what is read of the weights matters less.
-MOST_TILES_OF_TAPS = 24
+#: Where weights are transformed at run time, all tiles of a block have sums on the stack: 24 tiles
+#: at most, or 18 with 512-bit registers. For more, what is read of the weights matters less.
+MOST_BYTES_OF_SUMS = 82944
 
 # What the estimates below count, measured on Zen 5: cycles per tile and vector of channels, `dot2`s
 # per cycle, cycles to transform one vector of weights for one point, bytes of weights per cycle
@@ -208,6 +208,18 @@ def worthwhile(tiling: Tiling, inputs: int, outputs: int, target: Target) -> boo
     """Whether the estimated time is below that of direct convolution."""
     if target.tile_dot4:
         return False  # tile registers multiply eight times as many bytes as vectors do
+    return any(_gains(tiling, inputs, outputs, target).values())
+
+
+def stores_taps(tiling: Tiling, inputs: int, outputs: int, target: Target) -> bool:
+    """Whether weights are better transformed at run time than read in their eightfold size."""
+    cycles = _weight_cycles(tiling, inputs, outputs, target)
+    gains = _gains(tiling, inputs, outputs, target)
+    return cycles[True] < cycles[False] or (gains[True] and not gains[False])
+
+
+def _gains(tiling: Tiling, inputs: int, outputs: int, target: Target) -> dict[bool, bool]:
+    """Whether it pays with weights stored as taps or as points."""
     lanes = target.lanes
     pixels = tiling.images * tiling.rows * tiling.columns
     rate = _DIRECT_RATES[target.dot4 is not None] * target.vector_bytes
@@ -217,13 +229,7 @@ def worthwhile(tiling: Tiling, inputs: int, outputs: int, target: Target) -> boo
         inputs / (2 * lanes) * _INPUT_CYCLES + outputs / lanes * _OUTPUT_CYCLES
     )
     weights = _weight_cycles(tiling, inputs, outputs, target)
-    return any(dots + transforms + weights[taps] < _GAINS[taps] * direct for taps in weights)
-
-
-def stores_taps(tiling: Tiling, inputs: int, outputs: int, target: Target) -> bool:
-    """Whether weights are better transformed at run time than read in their eightfold size."""
-    cycles = _weight_cycles(tiling, inputs, outputs, target)
-    return cycles[True] < cycles[False]
+    return {taps: dots + transforms + weights[taps] < _GAINS[taps] * direct for taps in weights}
 
 
 def _weight_cycles(tiling: Tiling, inputs: int, outputs: int, target: Target) -> dict[bool, float]:
@@ -232,4 +238,5 @@ def _weight_cycles(tiling: Tiling, inputs: int, outputs: int, target: Target) ->
     vectors = weights / (target.vector_bytes / 2)
     taps = vectors * POINTS * _WEIGHT_CYCLES + 9 * weights / _WEIGHT_BYTES_PER_CYCLE
     points = 2 * POINTS * weights / _WEIGHT_BYTES_PER_CYCLE
-    return {True: taps if tiling.tiles <= MOST_TILES_OF_TAPS else np.inf, False: points}
+    sums = tiling.tiles * POINTS * tile_for(target, outputs).channels * 4
+    return {True: taps if sums <= MOST_BYTES_OF_SUMS else np.inf, False: points}

@@ -28,8 +28,9 @@ from ..contractions.depthwise import bytes_fit
 from ..contractions.forms import verify_order
 from ..contractions.geometry import input_zero_point
 from ..contractions.packing import panels_of
+from ..contractions.tile import Tile
 from ..contractions.unpack import constants_of, geometry_of, packed_gemm, unpack
-from ..contractions.winograd import fits
+from ..contractions.winograd import fits, pack_points, pack_taps
 from ..dialects import graph
 from ..dialects.tensors import Array
 from .rewriting import constant_of
@@ -58,7 +59,10 @@ def sixteen_bits_suffice(op: graph.PackedWeightsOp) -> bool:
     data, order = constants_of(op)
     c, _ = geometry_of(op)
     if op.scheme.data == "winograd":
-        return True  # both operands of its `dot2` do, whatever the weights are
+        # Both operands of its `dot2` do, whatever the weights are, if they are transforms of them.
+        tile = Tile(*graph.ints(op.tile))
+        pack = pack_taps if op.form.data == "taps" else pack_points
+        return np.array_equal(pack(unpack(op, data, order), tile), data)
     if op.scheme.data == "depthwise":
         return op.form.data != "bytes" or bytes_fit(c, unpack(op, data, order))
     packed = packed_gemm(op, data, order)

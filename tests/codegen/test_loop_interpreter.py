@@ -196,7 +196,7 @@ def test_three_levels_agree(
     program = lowered(module, target)
     program.module.verify()
     has_scratch = any(isinstance(op, ScratchOp) for op in program.module.walk())
-    assert has_scratch == (family in (winograd_points, winograd_taps))
+    assert has_scratch == (family in (winograd_points, winograd_taps, product))
     (at_loop,) = run_program(program, info, bench.arrays)
     bench.checks[0].compare(at_loop, expected, f"{target.name}, loop")
     SelectInstructions(target.name).apply(driver.new_context(), program.module)

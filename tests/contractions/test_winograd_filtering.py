@@ -292,7 +292,8 @@ def test_more_images_make_large_weights_pay() -> None:
 @EACH_TARGET
 def test_weights_are_stored_as_taps_for_few_tiles(target: Target) -> None:
     """Sums of all tiles of a block have to stay near; and bytes matter most where few use them."""
-    limit = winograd.MOST_TILES_OF_TAPS
+    channels = winograd.tile_for(target, 256).channels
+    limit = winograd.MOST_BYTES_OF_SUMS // (winograd.POINTS * channels * 4)
     assert not winograd.stores_taps(Tiling(1, 4, 4 * limit + 4), 256, 256, target)
     assert winograd.stores_taps(Tiling(1, 7, 7), 256, 256, target) == (target.vector_bytes > 16)
 

@@ -10,7 +10,7 @@ from lpc.compiler.codegen.targets import by_name
 from lpc.compiler.contractions.depthwise import pack_depthwise
 from lpc.compiler.contractions.forms import FORMS, OFFSET3, PAIRS2, PAIRS4
 from lpc.compiler.contractions.unpack import constants_of, geometry_of, unpack
-from lpc.compiler.contractions.winograd import pack_points, pack_taps, tile_for
+from lpc.compiler.contractions.winograd import POINTS, pack_points, pack_taps, tile_for
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array
 from lpc.compiler.driver import TO_FUSED, TO_PACKED, TO_PLACED
@@ -148,4 +148,21 @@ def test_sums_of_winograd_fit_with_their_factor(form: str, monkeypatch: pytest.M
 
     forge(module, 0, change)
     with pytest.raises(VerifyException, match="32 bits"):
+        prove(module)
+
+
+def test_points_that_are_no_transform_of_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(winograd, "pays", lambda op, target: True)
+    monkeypatch.setattr(pack_weights, "stores_taps", lambda *sizes: False)
+    net = Net(((1, 16, 6, 6), np.uint8))
+    weight = np.ones((16, 16, 3, 3), np.int8)
+    module = net.module(net(graph.QConv2dOp(net.inputs[0], net.constant(weight))))
+    module = run_passes(module, *TO_FUSED, "winograd", *TO_PLACED)
+    PackWeights("avx2").apply(Context(), module)
+
+    def change(data: Array) -> None:
+        data[7 * len(data) // POINTS + 4] += 1
+
+    forge(module, 0, change)
+    with pytest.raises(VerifyException, match="16 bits"):
         prove(module)
