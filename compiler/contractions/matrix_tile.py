@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from ..dialects.layout import NO_HALO, Layout
 from .geometry import Contraction
 from .tile import (
+    MOST,
     STREAM_BYTES_PER_CYCLE,
     TILE_OVERHEAD,
     Candidate,
@@ -154,10 +155,14 @@ def unsuitable(c: Contraction) -> str:
 def preferred(
     tiles: list[tuple[float, Candidate]], vectors: list[tuple[float, Candidate]]
 ) -> tuple[Candidate, ...]:
-    """Choices, best first: of tile registers only if they should be clearly faster."""
-    if not tiles or least(tiles) > _CLEARLY * least(vectors):
+    """Choices, best first: of tile registers only if they should be clearly faster. The last one is
+    of the other kind, for those who measure."""
+    if not tiles:
         return ranked(vectors)
-    return ranked(tiles)
+    first, second = ranked(vectors), ranked(tiles)
+    if least(tiles) <= _CLEARLY * least(vectors):
+        first, second = second, first
+    return (*first[: MOST - 1], second[0])
 
 
 def least(choices: list[tuple[float, Candidate]]) -> float:
