@@ -39,7 +39,8 @@ enum {
     LPC_ERROR_MISALIGNED_WORKSPACE = -2, /* the workspace is not 64-byte aligned */
     LPC_ERROR_BAD_THREAD_COUNT = -3,     /* the thread count is less than one */
     LPC_ERROR_UNKNOWN_TARGET = -4,       /* the library has no such target */
-    LPC_ERROR_UNSUPPORTED_CPU = -5       /* this CPU or operating system lacks the target's ISA */
+    LPC_ERROR_UNSUPPORTED_CPU = -5,      /* this CPU or operating system lacks the target's ISA */
+    LPC_ERROR_UNKNOWN_NAME = -6          /* lpc knows no such target */
 };
 
 /* Timing of one step (one kernel call) by CLOCK_MONOTONIC. */
@@ -71,7 +72,7 @@ int32_t lpc_output_count(void);
 int64_t lpc_input_bytes(int32_t index);
 int64_t lpc_output_bytes(int32_t index);
 
-/* Targets are numbered from 0, the least demanding instruction set first. */
+/* Targets are numbered from 0 in the order of preference (that of `lpc targets`), the best one last. */
 int32_t lpc_target_count(void);
 
 /* NULL for a bad target. */

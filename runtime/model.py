@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -162,7 +163,9 @@ class Model:
         else:
             index = int(self._functions["lpc_select"](None if target is None else target.encode()))
         if index < 0:
-            asked = "" if target is None else f"target '{target}': "
+            named = os.environ.get("LPC_TARGET")
+            asked = f"LPC_TARGET={named}: " if named else ""
+            asked = asked if target is None else f"target '{target}': "
             reason = self._message(index)
             raise LpcRuntimeError(
                 f"{self._source}: {asked}{reason}; it was compiled for {', '.join(names)}"
@@ -210,12 +213,13 @@ class Model:
             )
 
     def _checked(self, side: str, spec: TensorSpec, array: Array) -> Array:
-        given = np.asarray(array)
+        wanted = f"{self._source}: {side} '{spec.name}': expected {spec.dtype} {list(spec.shape)}"
+        try:
+            given = np.asarray(array)
+        except ValueError as error:  # rows of different lengths, for instance
+            raise LpcRuntimeError(f"{wanted}, got nothing that is an array") from error
         if given.dtype != spec.dtype or given.shape != spec.shape:
-            raise LpcRuntimeError(
-                f"{self._source}: {side} '{spec.name}': expected {spec.dtype} {list(spec.shape)}, "
-                f"got {given.dtype} {list(given.shape)}"
-            )
+            raise LpcRuntimeError(f"{wanted}, got {given.dtype} {list(given.shape)}")
         return given
 
     def _call(

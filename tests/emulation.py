@@ -37,13 +37,14 @@ CPU_MODELS = {
     "avx2": "haswell",
     "avx512": "skylake_x",
     "avx_vnni": "arrow_lake",
+    "avx10": "arrow_lake",
     "avx512_vnni": "icelake",
     "amx_int8": "sapphire_rapids",
 }
 #: What runs in the emulator where this CPU does not run it; the older ones run everywhere.
 EMULATED = tuple(name for name in CPU_MODELS if name not in ("sse42", "avx2"))
-#: A model that has what all of `EMULATED` require.
-COMMON_MODEL = "sapphire_rapids"
+#: Models that together have what all of `EMULATED` require.
+COMMON_MODEL, COMMON_ADDITION = "sapphire_rapids", "arrow_lake"
 TILES = "amx_int8"
 
 
@@ -128,7 +129,10 @@ def _emulator() -> Any:
     try:
         from avx512emu import Emulator
 
-        found = Emulator(COMMON_MODEL if only is None else CPU_MODELS[only])
+        if only is not None:
+            found = Emulator(CPU_MODELS[only])
+        else:
+            found = Emulator(COMMON_MODEL, COMMON_ADDITION)
         if not tile_unit.available():
             tile_unit.attach(found)
         return found

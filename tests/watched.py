@@ -37,7 +37,7 @@ MOST_BUFFERS = 250
 #: How Bochs spells opcodes of x87 (and FXSAVE), and of MMX.
 _LEGACY = re.compile(r"^F[A-Z]|Pq|^EMMS|^XSAVE|^XRSTOR")
 _MXCSR_ACCESSES = {"STMXCSR": 1, "LDMXCSR": 2}
-_DOT = re.compile(r"VPDPBUSD|PMADDUBSW|PMADDWD|TDPBUSD")
+_DOT = re.compile(r"VPDPB[US]{2}D|PMADDUBSW|PMADDWD|TDPBUSD")
 #: Operands named V (a vector register), or a mask register's opcode.
 _VECTOR = re.compile(
     r"_[VW][a-z]+|[VHW](dq|ps|ss|pd|sd|d|q)|^(EVEX_)?K[A-Z]+_K|PREFETCH|^T(ILE|DP)"

@@ -35,6 +35,7 @@ LEAF_7_EBX = Word(7, "ebx")
 LEAF_7_ECX = Word(7, "ecx")
 LEAF_7_EDX = Word(7, "edx")
 LEAF_7_1_EAX = Word(7, "eax", subleaf=1)
+LEAF_7_1_EDX = Word(7, "edx", subleaf=1)
 EXTENDED_1_ECX = Word(0x80000001, "ecx")
 
 # bits of XCR0: registers that the operating system saves when it switches threads
@@ -68,6 +69,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("f16c", LEAF_1_ECX, 29, YMM_STATE),
     Feature("avx2", LEAF_7_EBX, 5, YMM_STATE),
     Feature("avx_vnni", LEAF_7_1_EAX, 4, YMM_STATE),
+    Feature("avx_vnni_int8", LEAF_7_1_EDX, 4, YMM_STATE),
     Feature("avx512f", LEAF_7_EBX, 16, ZMM_STATE),
     Feature("avx512dq", LEAF_7_EBX, 17, ZMM_STATE),
     Feature("avx512cd", LEAF_7_EBX, 28, ZMM_STATE),

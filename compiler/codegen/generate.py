@@ -8,7 +8,6 @@ import numpy as np
 from xdsl.dialects.builtin import IntegerAttr, StringAttr
 from xdsl.ir import Operation
 
-from ..contractions.forms import DEPTHWISE_FORMS, WIDE
 from ..contractions.geometry import (
     Anchor,
     Contraction,
@@ -18,6 +17,7 @@ from ..contractions.geometry import (
     plain_bias,
 )
 from ..contractions.packing import bias_correction, channel_sums
+from ..contractions.tile import Tile
 from ..contractions.unpack import constants_of, packed_gemm, unpack
 from ..dialects import graph
 from ..dialects.tensors import Array, is_code, shape_of
@@ -34,10 +34,12 @@ from ..passes.kernel_classes import (
 )
 from ..passes.rewriting import constant_of
 from .kernels.batched_matmul import BatchedMatMulGenerator
+from .kernels.batched_qmatmul import BatchedQMatMulGenerator
 from .kernels.channel_gather import lower_channel_gather
 from .kernels.common import LoweredKernel
 from .kernels.depthwise import DepthwiseGenerator
 from .kernels.depthwise_float import FloatDepthwiseGenerator
+from .kernels.depthwise_halves import DepthwiseHalvesGenerator
 from .kernels.elementwise import lower_elementwise
 from .kernels.fold import FoldGenerator
 from .kernels.gemm import GemmGenerator
@@ -45,6 +47,8 @@ from .kernels.movement import lower_movement
 from .kernels.pool import PoolGenerator
 from .kernels.rows import RowGenerator
 from .kernels.tile_gemm import TileGemmGenerator
+from .kernels.winograd import WinogradGenerator
+from .kernels.winograd_input import WinogradInputGenerator
 from .targets import Target
 
 _NAME = "kernel"
@@ -72,6 +76,11 @@ def generate_kernel(kernel: graph.KernelOp, target: Target) -> LoweredKernel:
     if has_constant_weight(anchor):
         return _contraction(kernel, anchor, target)
     halo = halo_value(kernel)
+    if isinstance(anchor, graph.WinogradInputOp):
+        transform = WinogradInputGenerator(_NAME, kernel, anchor, target)
+        return transform.generate(exec_type("winograd_input", target, True))
+    if isinstance(anchor, graph.WinogradQConv2dOp):
+        return _winograd(kernel, anchor, target)
     codes = bool(kernel.inputs) and is_code(kernel.inputs[0])
     if isinstance(anchor, POOLS):
         kind = "max_pool" if isinstance(anchor, graph.MaxPoolOp) else "avg_pool"
@@ -89,7 +98,8 @@ def generate_kernel(kernel: graph.KernelOp, target: Target) -> LoweredKernel:
         return lower_movement(_NAME, kernel, anchor, exec_type(kind, target, codes), halo)
     if isinstance(anchor, MATMULS):
         quantized = isinstance(anchor, graph.QMatMulOp)
-        matmul = BatchedMatMulGenerator(_NAME, kernel, anchor, target, halo)
+        products = BatchedQMatMulGenerator if quantized else BatchedMatMulGenerator
+        matmul = products(_NAME, kernel, anchor, target, halo)
         return matmul.generate(exec_type("matmul", target, quantized))
     if isinstance(anchor, CONVOLUTIONS):
         raise LpcError(
@@ -143,17 +153,30 @@ def _depthwise(
     c: Contraction,
     target: Target,
 ) -> LoweredKernel:
-    form = next((f for f in DEPTHWISE_FORMS if f.name == packed.form.data), WIDE)
     data, order = constants_of(packed)
     weight = as_oihw(anchor, unpack(packed, data, order))
     sums = weight.reshape(c.outputs, -1).sum(1, dtype=np.int64)
-    bias = folded_bias(anchor, sums, _bias(anchor))
-    if form.centred:
-        bias = bias + 128 * sums
-    generator = DepthwiseGenerator(
-        _NAME, kernel, anchor.result, c, data, wrap(bias), target, form, halo_value(kernel)
-    )
+    bias = wrap(folded_bias(anchor, sums, _bias(anchor)))
+    kind = DepthwiseHalvesGenerator if packed.form.data == "halves" else DepthwiseGenerator
+    generator = kind(_NAME, kernel, anchor.result, c, data, bias, target, halo_value(kernel))
     return generator.generate(exec_type("conv", target, True, "dw"))
+
+
+def _winograd(
+    kernel: graph.KernelOp, anchor: graph.WinogradQConv2dOp, target: Target
+) -> LoweredKernel:
+    packed = anchor.weight.owner
+    assert isinstance(packed, graph.PackedWeightsOp)
+    assert "proved" in packed.attributes
+    data, order = constants_of(packed)
+    weight = unpack(packed, data, order)
+    sums = weight.reshape(len(weight), -1).sum(1, dtype=np.int64)
+    bias = wrap(folded_bias(anchor, sums, _bias(anchor)))
+    tile = Tile(*graph.ints(packed.tile))
+    generator = WinogradGenerator(
+        _NAME, kernel, anchor, tile, data, bias, packed.form.data, halo_value(kernel)
+    )
+    return generator.generate(exec_type("winograd", target, True))
 
 
 def wrap(sums: Array) -> Array:
@@ -161,5 +184,5 @@ def wrap(sums: Array) -> Array:
     return sums.astype(np.int64).astype(np.uint64).astype(np.uint32).view(np.int32)
 
 
-def _bias(anchor: Anchor) -> Array | None:
+def _bias(anchor: Anchor | graph.WinogradQConv2dOp) -> Array | None:
     return None if anchor.bias is None else np.asarray(constant_of(anchor.bias))

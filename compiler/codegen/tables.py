@@ -42,7 +42,9 @@ _KINDS = {"input": 0, "output": 1, "workspace": 2, "weights": 3}
 @cache
 def support_object() -> bytes:
     """Executor, thread pool, CPU check and ABI: the same for every model."""
-    return emit_object("\n".join([*map(_support, (TYPES, *CODE)), *_feature_rows()]))
+    return emit_object(
+        "\n".join([*map(_support, (TYPES, *CODE)), *_feature_rows(), *_target_names()])
+    )
 
 
 def _support(name: str) -> str:
@@ -50,7 +52,7 @@ def _support(name: str) -> str:
 
 
 def sorted_programs(programs: Sequence[TargetProgram]) -> list[TargetProgram]:
-    """Weakest target first; checks what the tables rely on."""
+    """Preferred target last; checks what the tables rely on."""
     if not programs:
         raise ValueError("a library needs at least one program")
     order = {target.name: index for index, target in enumerate(TARGETS)}
@@ -194,6 +196,15 @@ def _feature_rows() -> list[str]:
         _array("words", "%word", words),
         f"@word_count = internal constant i64 {len(words)}",
         f"@tile_features = internal constant i64 {on_request}",
+    ]
+
+
+def _target_names() -> list[str]:
+    names = [f"target_name.{index}" for index in range(len(TARGETS))]
+    return [
+        *(_string(name, target.name) for name, target in zip(names, TARGETS, strict=True)),
+        _array("target_names", "ptr", [f"ptr @{name}" for name in names]),
+        f"@target_name_count = internal constant i32 {len(names)}",
     ]
 
 

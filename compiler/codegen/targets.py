@@ -24,8 +24,10 @@ class Target:
     by their `/proc/cpuinfo` names, beside those of the row that it `implies`. `llvm_cpu`,
     `llvm_features`: what LLVM may emit, and schedule for; nothing that `requires` lacks. `dot4`:
     name of the instruction row that computes four exact u8×s8 products per i32 lane, if the target
-    has one; otherwise dot products are assembled from 16-bit multiplies. `tile_dot4`: the same for
-    tile registers, where there are some (tile_registers.py)."""
+    has one; otherwise dot products are assembled from 16-bit multiplies. `dot4_signs`: which signs
+    of the two operands (u8 or s8) such instructions exist for. `dot2`: the row that adds two s16
+    products to an i32 lane, if it is one instruction. `tile_dot4`: the row that multiplies tile
+    registers, where there are some (tile_registers.py)."""
 
     name: str
     title: str
@@ -37,6 +39,8 @@ class Target:
     llvm_features: str
     fma: bool
     dot4: str | None = None
+    dot2: str | None = None
+    dot4_signs: tuple[str, ...] = ("us",)
     tile_dot4: str | None = None
 
     def __post_init__(self) -> None:
@@ -97,6 +101,21 @@ TARGETS: tuple[Target, ...] = (
         llvm_features="+avxvnni",
         fma=True,
         dot4="vpdpbusd",
+        dot2="vpdpwssd",
+    ),
+    Target(
+        name="avx10",
+        title="AVX-VNNI-INT8 (256 bits)",
+        implies="avx_vnni",
+        requires=("avx_vnni_int8",),
+        vector_bytes=32,
+        registers=16,
+        llvm_cpu="haswell",
+        llvm_features="+avxvnni,+avxvnniint8",
+        fma=True,
+        dot4="vpdpbusd",
+        dot4_signs=("us", "ss", "uu"),
+        dot2="vpdpwssd",
     ),
     Target(
         name="avx512_vnni",
@@ -109,6 +128,7 @@ TARGETS: tuple[Target, ...] = (
         llvm_features="-prefer-256-bit",
         fma=True,
         dot4="vpdpbusd",
+        dot2="vpdpwssd",
     ),
     Target(
         name="amx_int8",
@@ -121,6 +141,7 @@ TARGETS: tuple[Target, ...] = (
         llvm_features="-prefer-256-bit,+amx-tile,+amx-int8",
         fma=True,
         dot4="vpdpbusd",
+        dot2="vpdpwssd",
         tile_dot4="tdpbusd",
     ),
 )

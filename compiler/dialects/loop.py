@@ -165,8 +165,8 @@ class AddressOp(LoopOp):
 
 @irdl_op_definition
 class ScratchOp(LoopOp):
-    """`size` bytes of the kernel's own, 64-byte aligned, with anything in them; at the kernel's top
-    level only."""
+    """`size` bytes of this call's own, 64-byte aligned, with anything in them; on the stack, and at
+    the kernel's top level only."""
 
     name = "loop.scratch"
     size = prop_def(IntegerAttr)
@@ -176,6 +176,10 @@ class ScratchOp(LoopOp):
 
     def __init__(self, size: int):
         super().__init__(properties={"size": _i64(size)}, result_types=[buffer])
+
+    def verify_(self) -> None:
+        if self.size.value.data < 1:
+            raise VerifyException(f"scratch of {self.size.value.data} bytes")
 
 
 @irdl_op_definition
@@ -288,10 +292,27 @@ class _Dot(LoopOp, ABC):
 
 @irdl_op_definition
 class Dot4Op(_Dot):
-    """Four products per i32 lane: bytes of `a` are u8, bytes of `b` are s8. Always exact."""
+    """Four products per i32 lane: bytes of `a` are u8, bytes of `b` are s8, or as `signs` says
+    ("us", "su", "ss", "uu"). Always exact."""
 
     name = "loop.dot4"
+    signs = opt_prop_def(StringAttr)
+    irdl_options = (ParsePropInAttrDict(),)
     assembly_format: ClassVar[str] = "$accumulator `,` $a `,` $b attr-dict `:` type($result)"
+
+    def __init__(self, accumulator: SSAValue, a: SSAValue, b: SSAValue, signs: str = "us"):
+        super().__init__(accumulator, a, b)
+        if signs != "us":
+            self.properties["signs"] = StringAttr(signs)
+
+    @property
+    def sign_of_each(self) -> str:
+        return "us" if self.signs is None else self.signs.data
+
+    def verify_(self) -> None:
+        super().verify_()
+        if self.sign_of_each not in ("us", "su", "ss", "uu"):
+            raise VerifyException(f"unknown signs '{self.sign_of_each}'")
 
 
 @irdl_op_definition
@@ -300,9 +321,9 @@ class DotChainOp(_PlainOp):
 
     The op states a proof (contractions/forms.py): no pair sum of products, and no 16-bit sum of
     byte pairs (0, 1) and (2, 3) over the whole chain, can leave [−32768, 32767], whatever the u8
-    bytes of the `inputs` are. With `centred` the products are (a − 128)·w, and |w| ≤ 127. With
-    `offset`, its s16 halves are added to the 16-bit sums (and to the result): the sums of the chain
-    may be anywhere as long as they are in range with it."""
+    bytes of the `inputs` are. With `offset`, its s16 halves
+    are added to the 16-bit sums (and to the result): the sums of the chain may be anywhere as long
+    as they are in range with it."""
 
     name = "loop.dot4_chain"
     T: ClassVar = VarConstraint("T", BaseAttr(VectorType))
@@ -311,7 +332,6 @@ class DotChainOp(_PlainOp):
     inputs = var_operand_def(T)
     weights = var_operand_def(T)
     offset = opt_operand_def(T)
-    centred = opt_prop_def(UnitAttr)
     result = result_def(T)
     traits = traits_def(Pure())
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
@@ -325,7 +345,6 @@ class DotChainOp(_PlainOp):
         accumulator: SSAValue,
         inputs: Sequence[SSAValue],
         weights: Sequence[SSAValue],
-        centred: bool = False,
         offset: SSAValue | None = None,
     ):
         sizes = {
@@ -335,7 +354,7 @@ class DotChainOp(_PlainOp):
         }
         super().__init__(
             operands=[accumulator, *inputs, *weights, *([] if offset is None else [offset])],
-            properties={"centred": _UNIT, **sizes} if centred else sizes,
+            properties=sizes,
             result_types=[accumulator.type],
         )
 

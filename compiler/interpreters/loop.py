@@ -106,7 +106,7 @@ def _address(op: loop.AddressOp, args: PythonValues) -> Address:
 
 def _scratch(op: loop.ScratchOp, args: PythonValues) -> Address:
     size = op.size.value.data
-    return Address(Memory("a kernel's own bytes", np.full(size, 0xA5, np.uint8), True), 0)
+    return Address(Memory("scratch", np.full(size, 0xA5, np.uint8), True), 0)
 
 
 def _load(op: loop.LoadOp, args: PythonValues) -> Any:
@@ -244,9 +244,9 @@ def _convert(op: loop.ConvertOp, args: PythonValues) -> Any:
     return value.astype(dtype)
 
 
-def _products(a: Array, b: Array, offset: int = 0) -> Array:
-    """The four (u8 − offset)·s8 products of every i32 lane, [lanes, 4]."""
-    left = a.view(np.uint8).astype(np.int64) - offset
+def _products(a: Array, b: Array) -> Array:
+    """The four u8·s8 products of every i32 lane, [lanes, 4]."""
+    left = a.view(np.uint8).astype(np.int64)
     return (left * b.view(np.int8)).reshape(-1, 4)
 
 
@@ -256,16 +256,17 @@ def _wrap(sums: Array) -> Array:
 
 def _dot4(op: loop.Dot4Op, args: PythonValues) -> Array:
     accumulator, a, b = args
-    return _wrap(accumulator + _products(a, b).sum(1))
+    kinds = [np.uint8 if sign == "u" else np.int8 for sign in op.sign_of_each]
+    wide = [v.view(kind).astype(np.int64) for v, kind in zip((a, b), kinds, strict=True)]
+    return _wrap(accumulator + (wide[0] * wide[1]).reshape(-1, 4).sum(1))
 
 
 def _dot4_chain(op: loop.DotChainOp, args: PythonValues) -> Array:
     count = len(op.inputs)
     accumulator, inputs, weights = args[0], args[1 : 1 + count], args[1 + count : 1 + 2 * count]
-    centre = 128 if op.centred is not None else 0
     total: Any = 0 if op.offset is None else args[-1].view(np.int16).reshape(-1, 2)
     for a, w in zip(inputs, weights, strict=True):
-        pairs = _products(a, w, centre).reshape(-1, 2, 2).sum(2)
+        pairs = _products(a, w).reshape(-1, 2, 2).sum(2)
         _check_halves(pairs)
         total = total + pairs
     _check_halves(total)

@@ -27,11 +27,13 @@ from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
 from ..codegen.targets import Target, by_name
-from ..contractions.depthwise import depthwise_form, pack_depthwise
+from ..contractions.depthwise import bytes_fit, pack_depthwise
+from ..contractions.depthwise_halves import pack_halves
 from ..contractions.geometry import Anchor, as_oihw, contraction_of, grid_of, signed_terms
 from ..contractions.layer import Layer, leader_of, pack_layer, path_of
 from ..contractions.ordered_tile import Choice
 from ..contractions.packing import PackedGemm
+from ..contractions.winograd import Tiling, pack_points, pack_taps, stores_taps, tile_for
 from ..dialects import graph
 from ..dialects.layout import Layout
 from ..dialects.tensors import Array, i32_array, shape_of, si8, type_of
@@ -61,8 +63,11 @@ class _Packer:
         c, weight = self.contraction, self.terms[0]
         if not c.quantized:
             return
-        data = pack_depthwise(c, weight, self.target.lanes)
-        form = "" if self.target.dot4 else depthwise_form(c, weight).name
+        form = "" if self.target.dot4 else "bytes" if bytes_fit(c, weight) else "halves"
+        if form == "halves":
+            data = pack_halves(c, weight)
+        else:
+            data = pack_depthwise(c, weight, self.target.lanes)
         path = "vectors: depthwise" if self.target.tile_dot4 else ""
         tile = (1, 4, self.target.lanes)
         self._replace(data, [], 1, path, scheme="depthwise", tile=tile, form=form)
@@ -145,6 +150,9 @@ def pack_weights(
     library: Sequence[Target] = (),
 ) -> None:
     """`choices`: tiles by `Layer.key`; `library`: targets to share packed weights with."""
+    for op in list(module.walk()):
+        if isinstance(op, graph.WinogradQConv2dOp):
+            _pack_winograd(op, target)
     packers = list(_packers(module, target, library))
     gemms = []
     with Parallel(pack_layer) as work:
@@ -157,6 +165,30 @@ def pack_weights(
             gemms.append((packer, layer))
         for (packer, layer), packed in zip(gemms, work.results(), strict=True):
             packer.use(packed, layer.runs.merged, path_of(layer, packed.chunk > 0))
+
+
+def _pack_winograd(op: graph.WinogradQConv2dOp, target: Target) -> None:
+    weight = constant_of(op.weight)
+    if weight is None:
+        return  # packed already
+    tile = tile_for(target, len(weight))
+    images, rows, columns, outputs = shape_of(op.result)
+    taps = stores_taps(Tiling(images, rows, columns), weight.shape[1], outputs, target)
+    data = graph.ConstantOp((pack_taps if taps else pack_points)(weight, tile))
+    packed = graph.PackedWeightsOp(
+        data.result,
+        [],
+        type_of(op.weight),
+        scheme="winograd",
+        tile=(tile.m, tile.n, tile.lanes),
+        groups=1,
+        form="taps" if taps else "points",
+    )
+    block = op.parent
+    assert block is not None
+    for new in (data, packed):
+        block.insert_op_before(new, op)
+    _replace_operand(op, 1, packed.result)
 
 
 def layers_of(module: ModuleOp, target: Target) -> Iterator[tuple[graph.KernelOp, Layer]]:

@@ -1,17 +1,15 @@
 """select-instructions: abstract dot products and byte ops become instruction rows of the target.
 
 `dot4` (u8 × s8, exact for all operands):
-- a target with an exact four-way dot (VNNI): that instruction;
+- a target with an exact four-way dot (VNNI): that instruction, or its sisters for other signs;
 - otherwise the bytes are widened, even and odd ones apart:
       acc + vpmaddwd(a & 0x00ff, b << 8 >> 8) + vpmaddwd(a >> 8, b >> 8)
 
 `dot4_chain` (the op states the proof that 16 bits suffice):
       acc + vpmaddwd(Σ vpmaddubsw(aᵢ, bᵢ) [+ offset], 1)
-  centred, with a' = a − 128 as sign and magnitude:
-      acc + vpmaddwd(Σ vpmaddubsw(|a'ᵢ|, sign(a'ᵢ)·bᵢ), 1)
 
-`dot2` (s16 halves) is vpmaddwd plus an add everywhere. LLVM shares what the dot products of a tile
-have in common.
+`dot2` (s16 halves) is vpdpwssd, or vpmaddwd plus an add. LLVM shares what the dot products of a
+tile have in common.
 
 `narrow` packs four registers of i32 to one of bytes, saturating twice, and undoes the instructions'
 order, which is that of 128-bit lanes:
@@ -27,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
 from xdsl.context import Context
 from xdsl.dialects import arith, vector
@@ -54,9 +52,6 @@ from ..codegen.targets import Target, by_name
 from ..codegen.tile_registers import assign_registers
 from ..dialects import loop
 from ..dialects.loop import element_of, lanes_of, vector_of
-
-#: Per input vector: (a − 128, |a − 128|), emitted once per block.
-Magnitudes: TypeAlias = dict[SSAValue, tuple[SSAValue, SSAValue]]
 
 
 @cache
@@ -142,46 +137,27 @@ class _Rows(_Inserter):
 
 
 def dot4(op: loop.Dot4Op, target: Target) -> SSAValue:
-    rows = _Rows(op)
-    if target.dot4 is not None:
-        return rows.row(target.dot4, op.accumulator, op.a, op.b)
-    return widened(op, rows)
+    rows, signs = _Rows(op), op.sign_of_each
+    if target.dot4 is None:
+        assert signs == "us", "only targets with a four-way dot product have other signs"
+        return widened(op, rows)
+    if signs in ("us", "su"):
+        operands = (op.a, op.b) if signs == "us" else (op.b, op.a)
+        return rows.row(target.dot4, op.accumulator, *operands)
+    assert signs in target.dot4_signs, f"{target.name} has no dot product of signs {signs}"
+    return rows.row(f"vpdpb{signs}d", op.accumulator, op.a, op.b)
 
 
-def chain(op: loop.DotChainOp, magnitudes: Magnitudes) -> SSAValue:
+def chain(op: loop.DotChainOp) -> SSAValue:
     rows = _Rows(op)
     sums: SSAValue | None = None
     for a, w in zip(op.inputs, op.weights, strict=True):
-        if op.centred is not None:
-            if a not in magnitudes:
-                magnitudes[a] = magnitude(a, rows)
-            offset, a = magnitudes[a]
-            w = signed(w, offset, rows)
         pairs = rows.row("vpmaddubsw", a, w, halves=True)
         sums = pairs if sums is None else rows.add(sums, pairs)
     assert sums is not None
     if op.offset is not None:
         sums = rows.add(sums, rows.halves(op.offset))
     return rows.add(op.accumulator, rows.row("vpmaddwd", sums, rows.constant(1)))
-
-
-def magnitude(a: SSAValue, rows: _Rows) -> tuple[SSAValue, SSAValue]:
-    """a − 128 as s8 bytes (the top bit flipped), and its magnitude as u8 bytes."""
-    flipped = rows.binary(arith.XOrIOp, rows.bytes(a), rows.constant(-128, i8))
-    negated = rows.binary(arith.SubiOp, rows.constant(0, i8), flipped)
-    return flipped, rows.binary(arith.MaxSIOp, flipped, negated)
-
-
-def signed(w: SSAValue, offset: SSAValue, rows: _Rows) -> SSAValue:
-    """w with the sign of `offset`; where that is 0 the magnitude is too, so any value will do."""
-    if rows.lanes < 16:
-        return rows.row("vpsignb", w, offset)
-    # AVX-512 has no vpsignb: negate under a mask.
-    zero = rows.constant(0, i8)
-    negative = rows.insert(arith.CmpiOp(offset, zero, "slt"))
-    bytes_ = rows.bytes(w)
-    negated = rows.binary(arith.SubiOp, zero, bytes_)
-    return rows.insert(loop.SelectOp(negative, negated, bytes_))
 
 
 def widened(op: loop.Dot4Op, rows: _Rows) -> SSAValue:
@@ -195,8 +171,10 @@ def widened(op: loop.Dot4Op, rows: _Rows) -> SSAValue:
     return rows.add(even, rows.row("vpmaddwd", a_odd, b_odd))
 
 
-def dot2(op: loop.Dot2Op) -> SSAValue:
+def dot2(op: loop.Dot2Op, target: Target) -> SSAValue:
     rows = _Rows(op)
+    if target.dot2 is not None:
+        return rows.row(target.dot2, op.accumulator, op.a, op.b)
     return rows.add(op.accumulator, rows.row("vpmaddwd", op.a, op.b))
 
 
@@ -274,15 +252,14 @@ class SelectInstructions(ModulePass):
 
     @staticmethod
     def _rewrite(block: Block, target: Target) -> None:
-        magnitudes: Magnitudes = {}
         for dot in list(block.ops):
             results: Sequence[SSAValue]
             if isinstance(dot, loop.Dot4Op):
                 results = [dot4(dot, target)]
             elif isinstance(dot, loop.DotChainOp):
-                results = [chain(dot, magnitudes)]
+                results = [chain(dot)]
             elif isinstance(dot, loop.Dot2Op):
-                results = [dot2(dot)]
+                results = [dot2(dot, target)]
             elif isinstance(dot, loop.NarrowOp):
                 results = [narrow(dot, target)]
             elif isinstance(dot, loop.LookupOp):

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from lpc.compiler.codegen.targets import TARGETS, Target, by_name
+from lpc.compiler.contractions.tile import even_pieces
+from lpc.compiler.contractions.winograd import tile_for
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array, ui8
+from lpc.compiler.passes import pack_weights, winograd
 from support import Bench, levels_of
 
 OLDER = [target for target in TARGETS if target.dot4 is None]
@@ -98,7 +101,11 @@ def test_weights_without_proof_use_no_saturating_instruction(target: Target) -> 
 
 
 @pytest.mark.parametrize("target", OLDER, ids=lambda t: t.name)
-def test_proved_weights_use_the_fast_instruction(target: Target) -> None:
+def test_proved_weights_use_the_fast_instruction(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where convolution is direct; Winograd's, for layers of 3×3, has a test of its own."""
+    monkeypatch.setattr(winograd, "pays", lambda op, target: False)
     for shape in SHAPES:
         text = assembly_of(target, random_weights(-30, 30, shape))
         hot = [b for b in inner_loops(text) if b.count("pmaddubsw", "vpmaddubsw")]
@@ -107,11 +114,32 @@ def test_proved_weights_use_the_fast_instruction(target: Target) -> None:
         assert all(block.keeps_its_registers(block.count(*dots)) for block in hot), shape
 
 
+@pytest.mark.parametrize("form", ["points", "taps"])
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+def test_winograd_products_stay_in_registers(
+    target: Target, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop over input channels multiplies by `dot2` alone, and has no use for the stack."""
+    monkeypatch.setattr(winograd, "pays", lambda op, target: True)
+    monkeypatch.setattr(pack_weights, "stores_taps", lambda *sizes: form == "taps")
+    dots = ("vpdpwssd",) if target.dot2 else ("vpmaddwd", "pmaddwd")
+    for outputs in (48, 64):
+        text = assembly_of(target, random_weights(-30, 30, (outputs, 64, 3, 3)))
+        hot = [block for block in inner_loops(text) if block.count(*dots)]
+        tile = tile_for(target, outputs)
+        sizes = {m * tile.n for _, m in even_pieces(16, tile.m)}  # of 4 × 4 tiles
+        assert {block.count(*dots) for block in hot} == sizes
+        for block in hot:
+            assert not any(re.search(r"\(%r[sb]p", line) for line in block.lines)
+        others = {"vpdpbusd", "vpmaddubsw", "pmaddubsw", "vpmaddwd", "pmaddwd", "vpdpwssd", *dots}
+        assert not re.findall(rf"\t({'|'.join(others - set(dots))})\t", text)
+
+
 @pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
 def test_registers_are_as_wide_as_the_target(target: Target) -> None:
     text = assembly_of(target, random_weights(-30, 30, (64, 64, 3, 3)))
     name = {16: "%xmm", 32: "%ymm", 64: "%zmm"}[target.vector_bytes]
-    dots: tuple[str, ...] = ("vpdpbusd", "vpmaddwd", "pmaddwd")
+    dots: tuple[str, ...] = ("vpdpbusd", "vpdpwssd", "vpmaddwd", "pmaddwd")
     if target.tile_dot4:
         name, dots = "%tmm", (target.tile_dot4,)
     hot = [block for block in inner_loops(text) if block.count(*dots)]

@@ -60,11 +60,24 @@ def test_other_abi_version(library: Path) -> None:
 
 
 def test_unknown_target(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = f"the library has no such target; it was compiled for {', '.join(BIAS)}"
-    assert wanted in refused(lambda: lpr.load(library, target="z80"))
-    assert wanted in refused(lambda: lpr.load(library, target="z80", invoke=lambda *_: 0))
+    compiled = f"; it was compiled for {', '.join(BIAS)}"
+    wanted = f"{library}: target 'z80': lpc knows no such target{compiled}"
+    assert refused(lambda: lpr.load(library, target="z80")) == wanted
+    wanted = f"{library}: target 'z80': the library has no such target{compiled}"
+    assert refused(lambda: lpr.load(library, target="z80", invoke=lambda *_: 0)) == wanted
     monkeypatch.setenv("LPC_TARGET", "z80")
-    assert wanted in refused(lambda: lpr.load(library))
+    wanted = f"{library}: LPC_TARGET=z80: lpc knows no such target{compiled}"
+    assert refused(lambda: lpr.load(library)) == wanted
+
+
+def test_target_that_the_library_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    jit = JitLibrary(program("sse42", 1), INFO)
+    compiled = "the library has no such target; it was compiled for sse42"
+    wanted = f"m.so: target 'avx2': {compiled}"
+    assert refused(lambda: lpr.Model(jit.address, "m.so", target="avx2")) == wanted
+    monkeypatch.setenv("LPC_TARGET", "avx2")
+    assert refused(lambda: lpr.Model(jit.address, "m.so")) == f"m.so: LPC_TARGET=avx2: {compiled}"
+    assert lpr.Model(jit.address, "m.so", target="sse42").target == "sse42"
 
 
 @pytest.fixture
@@ -81,10 +94,15 @@ def _cpu_without_vnni(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_cpu_without_vnni")
-def test_cpu_without_the_instruction_set() -> None:
+def test_cpu_without_the_instruction_set(monkeypatch: pytest.MonkeyPatch) -> None:
     jit = JitLibrary(program("avx512_vnni", 1), INFO)
     assert refused(lambda: lpr.Model(jit.address, "m.so")) == (
         "m.so: this CPU or operating system lacks the target's ISA; it was compiled for avx512_vnni"
+    )
+    monkeypatch.setenv("LPC_TARGET", "avx512_vnni")
+    assert refused(lambda: lpr.Model(jit.address, "m.so")) == (
+        "m.so: LPC_TARGET=avx512_vnni: this CPU or operating system lacks the target's ISA; "
+        "it was compiled for avx512_vnni"
     )
     run = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int32, *(ctypes.c_void_p,) * 3, ctypes.c_int32)
     assert run(jit.address("lpc_run"))(0, None, None, None, 1) == -5
@@ -148,5 +166,5 @@ def test_c_calls_are_checked(library: Path) -> None:
     assert lib.lpc_input_bytes(0) == lib.lpc_output_bytes(0) == 4 * LENGTH
     assert lib.lpc_input_bytes(1) == lib.lpc_output_bytes(-1) == -1
     assert lib.lpc_target_count() == len(BIAS)
-    messages = {lib.lpc_error_message(code) for code in range(-6, 1)}
-    assert len(messages) == 7
+    messages = {lib.lpc_error_message(code) for code in range(-7, 1)}
+    assert len(messages) == 8

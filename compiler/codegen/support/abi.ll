@@ -1,4 +1,5 @@
-; The exported functions of lpc.h, version 1 of the ABI.  (tables.py adds lpc_run_<target>.)
+; The exported functions of lpc.h, version 1 of the ABI.  (tables.py adds lpc_run_<target>, and
+; @target_names ([n x ptr]) and @target_name_count (i32): all that targets.py has.)
 
 @environment_name = internal constant [11 x i8] c"LPC_TARGET\00"
 
@@ -8,6 +9,7 @@
 @message_threads = internal constant [34 x i8] c"the thread count is less than one\00"
 @message_target = internal constant [31 x i8] c"the library has no such target\00"
 @message_cpu = internal constant [52 x i8] c"this CPU or operating system lacks the target's ISA\00"
+@message_name = internal constant [25 x i8] c"lpc knows no such target\00"
 @message_unknown = internal constant [19 x i8] c"unknown error code\00"
 
 define i32 @lpc_abi_version() {
@@ -24,7 +26,8 @@ define ptr @lpc_error_message(i32 %code) {
                                      i32 -2, label %misaligned
                                      i32 -3, label %threads
                                      i32 -4, label %target
-                                     i32 -5, label %cpu ]
+                                     i32 -5, label %cpu
+                                     i32 -6, label %name ]
 fine:
   ret ptr @message_fine
 null:
@@ -37,6 +40,8 @@ target:
   ret ptr @message_target
 cpu:
   ret ptr @message_cpu
+name:
+  ret ptr @message_name
 unknown:
   ret ptr @message_unknown
 }
@@ -135,7 +140,7 @@ define internal i32 @if_supported(ptr %program, i32 %answer) {
   ret i32 %result
 }
 
-; the last (strongest) target that this CPU supports
+; the last (preferred) target that this CPU supports
 define internal i32 @select_best() {
 entry:
   %count = load i32, ptr @lpc.program_count, align 4
@@ -174,7 +179,30 @@ found:
   %result = call i32 @if_supported(ptr %program, i32 %i)
   ret i32 %result
 none:
+  %absent = call i32 @why_absent(ptr %name)
+  ret i32 %absent
+}
+
+; -4 for the name of a target that the library lacks, -6 for any other text
+define internal i32 @why_absent(ptr %name) {
+entry:
+  %count = load i32, ptr @target_name_count, align 4
+  br label %check
+check:
+  %i = phi i32 [ 0, %entry ], [ %i.next, %body ]
+  %more = icmp slt i32 %i, %count
+  br i1 %more, label %body, label %unknown
+body:
+  %slot = getelementptr ptr, ptr @target_names, i32 %i
+  %candidate = load ptr, ptr %slot, align 8
+  %order = call i32 @strcmp(ptr %candidate, ptr %name)
+  %equal = icmp eq i32 %order, 0
+  %i.next = add i32 %i, 1
+  br i1 %equal, label %known, label %check
+known:
   ret i32 -4
+unknown:
+  ret i32 -6
 }
 
 ; A null name asks for LPC_TARGET, and for the best target where that is unset or empty.

@@ -26,3 +26,4 @@ target triple = "x86_64-unknown-linux-gnu"
 ; Error codes of lpc.h:
 ;    0 fine                       -1 null pointer          -2 workspace not 64-byte aligned
 ;   -3 thread count below one     -4 no such target        -5 this CPU cannot run the target
+;   -6 no target of lpc has the name

@@ -19,12 +19,13 @@ from xdsl.irdl import (
 from ..tensors import i64_array, type_of, ui8
 from .base import GraphOp, Tensor, ints
 
-SCHEMES = ("gemm", "chunks", "depthwise")
+SCHEMES = ("gemm", "chunks", "depthwise", "winograd")
 
 
 @irdl_op_definition
 class PackedWeightsOp(GraphOp):
-    """The weight tensor whose packed bytes are `data` (contractions/packing.py, depthwise.py).
+    """The weight tensor whose packed bytes are `data` (contractions/packing.py, depthwise.py,
+    winograd.py).
 
     The value is the plain weight (of a convolution [O, I/groups, kh, kw], of a matmul [K, N]), zero
     point already subtracted, so the ops that use it mean what they meant; the code generator reads
