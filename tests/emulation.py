@@ -80,6 +80,8 @@ def invoke_for(target: str) -> Invoke | None:
     if not targets_tested([by_name(target)]):
         pytest.skip(f"{only_target()} alone is tested")
     if not is_emulated(target):
+        if target == TILES:
+            tile_unit.request_permission()
         return None
     if target == TILES:
         return _with_tiles()

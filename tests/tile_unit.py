@@ -64,6 +64,12 @@ def call(function: Any, *arguments: Any) -> int:
     return int(result.value)
 
 
+def request_permission() -> None:
+    """Asks Linux for tile registers, as a library does for itself; RuntimeError if it refuses."""
+    if ctypes.CDLL(None).syscall(158, 0x1023, 18):  # arch_prctl(ARCH_REQ_XCOMP_PERM, XTILEDATA)
+        raise RuntimeError("the kernel refuses the tile registers that this CPU has")
+
+
 def attach(emulator: Any) -> None:
     """Lets an emulated CPU ask for what it does not know."""
     emulator._l.emu_other(_library().tiles_step)

@@ -23,7 +23,7 @@ TILE_OVERHEAD = 30.0  # cycles to set up addresses and start the pipeline
 # The first-level cache of all x86 cores at hand: lines 4096 bytes apart compete for 8 or 12 places.
 _WAY_BYTES, _WAYS, LINE = 4096, 8, 64
 #: What is worth measuring (tuning.py): so many choices, at most so much slower than the best.
-_MOST, _SLOWEST = 4, 1.25
+MOST, _SLOWEST = 4, 1.25
 
 Candidate = TypeVar("Candidate")
 
@@ -138,7 +138,7 @@ def ranked(estimates: Sequence[tuple[float, Candidate]]) -> tuple[Candidate, ...
     others = [(cost, choice) for cost, choice in estimates if choice is not first]
     others.sort(key=lambda estimate: estimate[0])
     near = [choice for cost, choice in others if cost < best * _SLOWEST]
-    return first, *near[: _MOST - 1]
+    return first, *near[: MOST - 1]
 
 
 def pieces(total: int, size: int) -> list[tuple[int, int]]:

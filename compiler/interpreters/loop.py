@@ -40,10 +40,11 @@ from ..codegen.byte_tables import table_of
 from ..codegen.instructions import BY_NAME
 from ..codegen.lower import LoweredProgram
 from ..codegen.program import Argument, LibraryInfo, Step
-from ..dialects import loop, tile
+from ..dialects import loop
 from ..dialects.loop import element_of, lanes_of
 from ..dialects.tensors import Array
 from ..numerics import LANES
+from .tile_ops import tile_evaluators
 from .tiles import TileUnit
 
 _INT32 = np.iinfo(np.int32)
@@ -314,50 +315,6 @@ def _extract(op: Any, args: PythonValues) -> Any:
     return args[0][int(lane)]
 
 
-# --- tiles ----------------------------------------------------------------------------------------
-
-
-def _tile_rows(memory: PythonValues, shape: tile.Shape) -> Array:
-    (base, offset, stride), (rows, size) = memory, shape
-    starts = (base.offset + offset + row * stride for row in range(rows))
-    return np.stack([base.memory.at(start, size) for start in starts])
-
-
-def _write_tile_rows(rows: Array, memory: PythonValues) -> None:
-    base, offset, stride = memory
-    for number, row in enumerate(rows):
-        base.memory.write(base.offset + offset + number * stride, row)
-
-
-def _tile_dot4(op: tile.Dot4Op, args: PythonValues) -> Array:
-    """As a product of matrices of codes; the unit does it byte by byte."""
-    accumulator, a, b = args
-    weights = b.view(np.int8).reshape(len(b), -1, 4).transpose(0, 2, 1).reshape(a.shape[1], -1)
-    # Exact: at most 64 products of at most 2¹⁵.
-    sums = a.astype(np.float64) @ weights.astype(np.float64)
-    return _wrap(accumulator.view(np.int32) + sums.astype(np.int64)).view(np.uint8)
-
-
-def _tile_evaluators(unit: TileUnit) -> dict[type[Operation], Evaluate]:
-    def instruction(op: tile.InstructionOp, args: PythonValues) -> None:
-        name, numbers = op.row.data, op.numbers
-        if name == "tileloadd":
-            unit.tileloadd(numbers[0], _tile_rows(args, unit.shape(numbers[0])))
-        elif name == "tilestored":
-            _write_tile_rows(unit.tilestored(numbers[0]), args)
-        else:
-            getattr(unit, name)(*numbers)
-
-    return {
-        tile.ZeroOp: lambda op, args: np.zeros(tile.shape_of(op.result), np.uint8),
-        tile.LoadOp: lambda op, args: _tile_rows(args, tile.shape_of(op.result)),
-        tile.StoreOp: lambda op, args: _write_tile_rows(args[0], args[1:]),
-        tile.Dot4Op: _tile_dot4,
-        tile.ConfigureOp: lambda op, args: unit.ldtilecfg(np.frombuffer(op.content, np.uint8)),
-        tile.InstructionOp: instruction,
-    }
-
-
 _EVALUATE: dict[type[Operation], Evaluate] = {
     # memory
     loop.AddressOp: _address,
@@ -431,7 +388,7 @@ def _method(evaluate: Evaluate) -> Any:
 
 def loop_functions(unit: TileUnit | None = None) -> InterpreterFunctions:
     """The table above as xDSL wants it: one method per op. `unit`: runs instructions on tiles."""
-    table = {**_EVALUATE, **_tile_evaluators(TileUnit() if unit is None else unit)}
+    table = {**_EVALUATE, **tile_evaluators(TileUnit() if unit is None else unit)}
     methods = {kind.name: impl(kind)(_method(e)) for kind, e in table.items()}
     functions: type[InterpreterFunctions] = type("LoopFunctions", (InterpreterFunctions,), methods)
     register_impls(functions)
