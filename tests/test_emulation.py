@@ -18,7 +18,7 @@ import lpc.runtime as lpr
 import numpy as np
 import pytest
 from emulated import PLAIN_LIBC
-from emulation import CPU_MODELS, EMULATED, emulator, is_emulated
+from emulation import CPU_MODELS, EMULATED, TILES, emulator, is_emulated
 from lpc.compiler import demo
 from lpc.compiler.codegen.targets import by_name
 from watched import check_opcodes
@@ -31,6 +31,7 @@ LACKING = [
     ("avx512_vnni", "lynnfield"),
     ("avx512_vnni", "haswell"),
     ("avx512_vnni", "skylake_x"),
+    ("amx_int8", "skylake_x"),
 ]
 KEPT: list[mmap.mmap] = []
 
@@ -40,8 +41,14 @@ import numpy as np
 import lpc.runtime as lpr
 from avx512emu import EmuFault, Emulator
 
-library, cpu_model, target, data = sys.argv[1:]
-model = lpr.load(library, target=target, num_threads=1, invoke=Emulator(cpu_model).call)
+library, cpu_model, target, data, tests = sys.argv[1:]
+emulator = Emulator(cpu_model)
+if tests:
+    sys.path.append(tests)
+    import tile_unit
+
+    tile_unit.attach(emulator)
+model = lpr.load(library, target=target, num_threads=1, invoke=emulator.call)
 try:
     print(model(np.load(data)["test_x"][:1]).argmax())
 except EmuFault as fault:
@@ -93,23 +100,33 @@ def test_instructions_that_ran(library: Path, digits: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize(("target", "cpu_model"), [*CPU_MODELS.items(), *LACKING])
-def test_code_needs_its_cpu_model_and_no_more(
-    target: str, cpu_model: str, library: Path, digits: np.ndarray
-) -> None:
+def test_code_needs_its_cpu_model_and_no_more(target: str, cpu_model: str, library: Path) -> None:
     """The oldest model that has what a target requires runs it; what lacks any of it does not."""
+    said = on_model(library, cpu_model, target, tiles=target == TILES)
+    if CPU_MODELS[target] == cpu_model:
+        with demo.resource("digits.npz") as data:
+            assert said == str(int(np.load(data)["test_y"][0]))
+    else:
+        assert "invalid opcode" in said
+
+
+def test_no_model_has_tile_registers(library: Path) -> None:
+    """What runs the code of amx_int8 is the tile unit in software."""
+    assert "invalid opcode" in on_model(library, CPU_MODELS[TILES], TILES, tiles=False)
+
+
+def on_model(library: Path, cpu_model: str, target: str, tiles: bool) -> str:
+    """The digit that is recognized, or the fault; with a tile unit or without."""
     emulator()
-    folder = Path(__file__).parent / "emulator"
+    folder = Path(__file__).parent
     with demo.resource("digits.npz") as data:
+        words = [library, cpu_model, target, data, folder if tiles else ""]
         result = subprocess.run(
-            [sys.executable, "-c", ON_MODEL, str(library), cpu_model, target, str(data)],
-            capture_output=True, text=True, check=True, cwd=folder,
+            [sys.executable, "-c", ON_MODEL, *map(str, words)],
+            capture_output=True, text=True, check=True, cwd=folder / "emulator",
             env={**os.environ, "GLIBC_TUNABLES": PLAIN_LIBC},
         )  # fmt: skip
-        answer = int(np.load(data)["test_y"][0])
-    if CPU_MODELS[target] == cpu_model:
-        assert result.stdout.strip() == str(answer)
-    else:
-        assert "invalid opcode" in result.stdout
+    return result.stdout.strip()
 
 
 def executable(code: str) -> ctypes.c_void_p:
