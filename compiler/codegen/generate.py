@@ -33,6 +33,7 @@ from ..passes.kernel_classes import (
     is_channel_gather,
 )
 from ..passes.rewriting import constant_of
+from .kernels.batched_dot4 import Dot4MatMulGenerator
 from .kernels.batched_matmul import BatchedMatMulGenerator
 from .kernels.channel_gather import lower_channel_gather
 from .kernels.common import LoweredKernel
@@ -88,7 +89,9 @@ def generate_kernel(kernel: graph.KernelOp, target: Target) -> LoweredKernel:
         return lower_movement(_NAME, kernel, anchor, exec_type(kind, target, codes), halo)
     if isinstance(anchor, MATMULS):
         quantized = isinstance(anchor, graph.QMatMulOp)
-        matmul = BatchedMatMulGenerator(_NAME, kernel, anchor, target, halo)
+        four_way = quantized and target.dot4 is not None
+        generator_of = Dot4MatMulGenerator if four_way else BatchedMatMulGenerator
+        matmul = generator_of(_NAME, kernel, anchor, target, halo)
         return matmul.generate(exec_type("matmul", target, quantized))
     if isinstance(anchor, CONVOLUTIONS):
         raise LpcError(
