@@ -7,7 +7,7 @@ from .common import console, lpc_command
 
 @lpc_command("lpc targets")
 def command() -> None:
-    """List the instruction sets lpc generates code for, oldest first, and which this CPU runs."""
+    """List the instruction sets lpc generates code for, best one last, and which this CPU runs."""
     from rich import box
     from rich.table import Table
 

@@ -178,8 +178,25 @@ def _suffix(kind: ir.VectorType) -> str:
     return f"v{kind.count}{element}"
 
 
+def _pieces(count: int) -> Iterator[tuple[int, int]]:
+    """(first lane, lanes) of the fewest powers of two, the largest first: 13 = 8 + 4 + 1."""
+    first = 0
+    while first < count:
+        size = 1 << ((count - first).bit_length() - 1)
+        yield first, size
+        first += size
+
+
+def _element_bytes(kind: ir.VectorType) -> int:
+    return 4 if isinstance(kind.element, ir.FloatType) else int(kind.element.width) // 8
+
+
 def _load_part(e: _KernelEmitter, op: Any) -> None:
     kind = llvm_type(op.result.type)
+    # AVX2 has masked loads (and stores, but slow ones) of four bytes and more.
+    if not e.target.masks and (e.target.vector_bytes < 32 or _element_bytes(kind) < 4):
+        e.set(op, _load_pieces(e, op, kind))
+        return
     arguments = [
         e.pointer(op.base, op.offset),
         _mask(kind.count, op.count.value.data),
@@ -188,8 +205,43 @@ def _load_part(e: _KernelEmitter, op: Any) -> None:
     e.set(op, e.intrinsic(f"llvm.masked.load.{_suffix(kind)}.p0", kind, arguments))
 
 
+def _load_pieces(e: _KernelEmitter, op: Any, kind: ir.VectorType) -> ir.Value:
+    result: ir.Value = ir.Constant(kind, None)
+    base = e.pointer(op.base, op.offset)
+    for first, size in _pieces(op.count.value.data):
+        part = ir.VectorType(kind.element, size)
+        piece = e.builder.load(_beyond(e, base, first, kind), align=1, typ=part)
+        lanes = range(kind.count)
+        # Behind the piece come its own lanes again, which nobody picks.
+        wide = e.builder.shuffle_vector(piece, piece, _shuffle_mask(i % size for i in lanes))
+        places = (i + kind.count - first if 0 <= i - first < size else i for i in lanes)
+        result = e.builder.shuffle_vector(result, wide, _shuffle_mask(places))
+    return result
+
+
+def _beyond(e: _KernelEmitter, base: ir.Value, lane: int, kind: ir.VectorType) -> ir.Value:
+    """The address of a lane."""
+    offset = ir.Constant(_INDEX, lane * _element_bytes(kind))
+    return e.builder.gep(base, [offset], source_etype=_BYTE) if lane else base
+
+
+def _store_pieces(e: _KernelEmitter, op: Any, kind: ir.VectorType) -> None:
+    value, base = e[op.value], e.pointer(op.base, op.offset)
+    for first, size in _pieces(op.count.value.data):
+        address = _beyond(e, base, first, kind)
+        if size == 1:
+            piece = e.builder.extract_element(value, ir.Constant(ir.IntType(32), first))
+        else:
+            mask = _shuffle_mask(range(first, first + size))
+            piece = e.builder.shuffle_vector(value, value, mask)
+        e.builder.store(piece, address, align=1)
+
+
 def _store_part(e: _KernelEmitter, op: Any) -> None:
     kind = llvm_type(op.value.type)
+    if not e.target.masks:
+        _store_pieces(e, op, kind)
+        return
     if op.count.value.data == 1:
         # LLVM 22 fuses a one-lane masked store with a truncation into a store of the wide lane.
         first = e.builder.extract_element(e[op.value], ir.Constant(ir.IntType(32), 0))

@@ -33,6 +33,7 @@ from ..passes.kernel_classes import (
     is_channel_gather,
 )
 from ..passes.rewriting import constant_of
+from .kernels.batched_dot4 import Dot4MatMulGenerator
 from .kernels.batched_matmul import BatchedMatMulGenerator
 from .kernels.batched_qmatmul import BatchedQMatMulGenerator
 from .kernels.channel_gather import lower_channel_gather
@@ -98,8 +99,7 @@ def generate_kernel(kernel: graph.KernelOp, target: Target) -> LoweredKernel:
         return lower_movement(_NAME, kernel, anchor, exec_type(kind, target, codes), halo)
     if isinstance(anchor, MATMULS):
         quantized = isinstance(anchor, graph.QMatMulOp)
-        products = BatchedQMatMulGenerator if quantized else BatchedMatMulGenerator
-        matmul = products(_NAME, kernel, anchor, target, halo)
+        matmul = _matmul_generator(quantized, target)(_NAME, kernel, anchor, target, halo)
         return matmul.generate(exec_type("matmul", target, quantized))
     if isinstance(anchor, CONVOLUTIONS):
         raise LpcError(
@@ -107,6 +107,14 @@ def generate_kernel(kernel: graph.KernelOp, target: Target) -> LoweredKernel:
             "has no kernel; make them constants"
         )
     return lower_elementwise(_NAME, kernel, exec_type("eltwise", target, codes), halo)
+
+
+def _matmul_generator(
+    quantized: bool, target: Target
+) -> type[BatchedMatMulGenerator | BatchedQMatMulGenerator]:
+    if not quantized:
+        return BatchedMatMulGenerator
+    return BatchedQMatMulGenerator if target.dot4 is None else Dot4MatMulGenerator
 
 
 def _reduces_last_axis(anchor: Operation) -> bool:

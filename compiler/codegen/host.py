@@ -39,7 +39,7 @@ def runs_here(target: Target) -> bool:
 
 
 def native_target() -> Target:
-    """The newest target that this CPU runs; targets are listed oldest first."""
+    """The preferred one of the targets that this CPU runs, which are listed in that order."""
     supported = [target for target in TARGETS if runs_here(target)]
     if not supported:
         raise LpcError(
@@ -49,7 +49,7 @@ def native_target() -> Target:
 
 
 def resolve_targets(names: str) -> Sequence[Target]:
-    """The rows for "native" or "avx2,avx512_vnni", oldest first, each once."""
+    """The rows for "native" or "avx2,avx512_vnni", preferred ones last, each once."""
     asked = {name.strip() for name in names.split(",") if name.strip()}
     if not asked:
         raise LpcError(f"'{names}' names no target; try native")

@@ -54,6 +54,11 @@ class Target:
         """32-bit lanes of one register."""
         return self.vector_bytes // 4
 
+    @property
+    def masks(self) -> bool:
+        """Whether loads and stores of any elements under a mask are single instructions."""
+        return self.vector_bytes == 64
+
 
 TARGETS: tuple[Target, ...] = (
     Target(

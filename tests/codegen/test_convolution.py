@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
-from lpc.compiler.codegen.targets import TARGETS, Target
+from lpc.compiler.codegen.targets import TARGETS, Target, by_name
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array, shape_of, ui8
-from support import EXAMPLES, SEEDS, Bench, extreme_codes, pick
+from support import EXAMPLES, SEEDS, Bench, extreme_codes, levels_of, pick
 from xdsl.ir import SSAValue
 
 #: Around vectors of 4, 8 and 16 lanes and blocks of them.
@@ -209,3 +209,21 @@ def test_weights_at_the_limit_of_pair_sums() -> None:
             op = graph.QConv2dOp(x, bench.constant(weight), input_zero_point=255, layout="nhwc")
             bench.output(bench(op), f"{pair} times {value}")
     bench.check()
+
+
+@pytest.mark.parametrize(("columns", "wide"), [(8, False), (64, True)])
+def test_steps_that_reach_far(columns: int, wide: bool) -> None:
+    """Where a step's inputs are takes 16 bits, or 32 where windows are more than 64 KiB long."""
+
+    def layer() -> Bench:
+        g, bench = np.random.default_rng(8), Bench()
+        x = bench.input(extreme_codes(g, (1, 3, columns, 512), np.uint8))
+        weight = g.integers(-128, 128, (8, 512, 3, 3)).astype(np.int8)
+        op = graph.QConv2dOp(x, bench.constant(weight), pads=(1, 1, 1, 1), layout="nhwc")
+        bench.output(bench(op), "sums")
+        return bench
+
+    text = levels_of(layer().module(), by_name("avx2"))["asm"].printed()
+    assert isinstance(text, str)
+    assert ("movzwl" in text) != wide
+    layer().check([target for target in TARGETS if target.dot4 is None])

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from lpc.compiler.codegen.kernels import batched_qmatmul
+from lpc.compiler.codegen.kernels.batched_dot4 import choose_signs
+from lpc.compiler.codegen.targets import by_name
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array, shape_of, ui8
-from support import EXAMPLES, SEEDS, Bench, extreme_codes, pick
+from support import EXAMPLES, SEEDS, Bench, extreme_codes, levels_of, pick
 from xdsl.ir import SSAValue
 
 SIZES = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 64, 65)
@@ -152,3 +154,36 @@ def test_activations_at_the_extremes() -> None:
                 op = graph.QMatMulOp(a, b, a_zero_point=zero_point, b_zero_point=zero_point)
                 bench.output(bench(op), f"{k=} {dtype.__name__} {end=}")
     bench.check()
+
+
+@pytest.mark.parametrize(
+    ("target", "dtype", "zero_points", "signs"),
+    [
+        # Codes of both operands as they lie in memory, without a sum for a zero point.
+        ("avx10", np.uint8, (0, 0), "uu"),
+        ("avx10", np.int8, (0, 0), "ss"),
+        # Symmetric codes, unsigned: flipping b takes its zero point away, and costs least.
+        ("avx10", np.uint8, (128, 128), "us"),
+        ("avx_vnni", np.uint8, (128, 128), "us"),
+        ("avx_vnni", np.uint8, (0, 0), "us"),
+        ("avx_vnni", np.int8, (0, 0), "su"),
+    ],
+)
+def test_signs_of_products(
+    target: str, dtype: Any, zero_points: tuple[int, int], signs: str
+) -> None:
+    operands = [(np.dtype(dtype), np.asarray([zero], np.int32)) for zero in zero_points]
+    chosen = choose_signs(operands[0], operands[1], by_name(target), 5, 2, 64)
+    assert "".join(seen.sign for seen in chosen) == signs
+
+
+@pytest.mark.parametrize(("dtype", "opcode"), [(np.uint8, "vpdpbuud"), (np.int8, "vpdpbssd")])
+def test_codes_of_equal_signs_are_multiplied_as_they_are(dtype: Any, opcode: str) -> None:
+    bench = Bench()
+    a, b = (bench.input(np.zeros(shape, dtype)) for shape in ((2, 8, 64), (2, 64, 32)))
+    bench.output(bench(graph.QMatMulOp(a, b)), "sums")
+    text = levels_of(bench.module(), by_name("avx10"))["asm"].printed()
+    assert isinstance(text, str)
+    assert text.count(opcode) >= 8
+    assert "vpxor\t%ymm" not in text
+    assert "vpdpbusd" not in text

@@ -26,7 +26,7 @@ from ...contractions.geometry import Contraction, Runs
 from ...contractions.packing import PackedGemm, panels_of
 from ...contractions.tile import LINE
 from ...dialects.loop import Dot4Op, DotChainOp, vector_of
-from ..builder import Index, KernelBuilder
+from ..builder import Index, KernelBuilder, i16
 from ..targets import Target
 from .common import Parameters, TensorBuffer
 
@@ -177,7 +177,10 @@ class OrderedAccumulator(Accumulator):
         run = 4 * self.packed.steps
         starts = np.maximum([order.starts for order in orders], 0)
         offsets = np.asarray(self.run_offsets)[starts // run] + starts % run
-        self.offsets = parameters.add(offsets.astype(np.int32))
+        # Mostly 16 bits suffice, which saves 6 % of the weights.
+        fits = offsets.min() >= 0 and offsets.max() < 1 << 16
+        self.jump_kind, self.jump_bytes = (i16, 2) if fits else (i32, 4)
+        self.offsets = parameters.add(offsets.astype(np.uint16 if fits else np.int32))
         chain_starts = [
             parameters.add(chain_offsets(panel, order.counts))
             for panel, order in zip(panels_of(self.c, self.packed), orders, strict=True)
@@ -191,7 +194,8 @@ class OrderedAccumulator(Accumulator):
     def run(self, work: Work, sums: list[SSAValue]) -> list[SSAValue]:
         b, step_bytes, panel = self.b, work.stride, work.panel
         # Addresses of what the next chain reads: step offsets, weights, starts.
-        jumps = b.address(self.parameter_base, b.add(b.mul(panel, self.total * 4), self.offsets))
+        jumps = b.add(b.mul(panel, self.total * self.jump_bytes), self.offsets)
+        jumps = b.address(self.parameter_base, jumps)
         starts = self._starts(work)
         if work.ahead is not None:
             with b.loop(0, self.total * work.ahead.bytes, LINE) as lines:
@@ -202,7 +206,7 @@ class OrderedAccumulator(Accumulator):
                 continue
             sums = self._chains(form, count, jumps, starts, work, sums)
             steps = b.mul(count, form.chain)
-            jumps = b.address(jumps, b.mul(steps, 4))
+            jumps = b.address(jumps, b.mul(steps, self.jump_bytes))
             work = replace(work, w=b.address(work.w, b.mul(steps, step_bytes)))
             if form.offset:
                 starts = b.address(starts, b.mul(count, step_bytes))
@@ -223,6 +227,13 @@ class OrderedAccumulator(Accumulator):
         entry = b.add(b.mul(panel, 4 * (len(FORMS) + 1)), self.counts + 4 * column)
         return b.to_index(b.load(self.parameter_base, entry, i32))
 
+    def _jump(self, table: SSAValue, place: Index) -> SSAValue:
+        """Where a step's inputs are, as bytes from the window's first."""
+        jump = self.b.load(table, place, self.jump_kind)
+        if self.jump_kind == i16:
+            jump = self.b.convert("zext", jump, i32)
+        return self.b.to_index(jump)
+
     def _chains(
         self,
         form: Form,
@@ -237,11 +248,12 @@ class OrderedAccumulator(Accumulator):
         step_bytes = work.stride
         with b.loop(0, count, carried=sums) as chains:
             first = b.mul(chains.variable, form.chain)
-            entry, w_chain = b.mul(first, 4), b.address(work.w, b.mul(first, step_bytes))
+            entry = b.mul(first, self.jump_bytes)
+            w_chain = b.address(work.w, b.mul(first, step_bytes))
             sources = []
             for i in range(form.chain):
-                jump = b.load(jumps, b.add(entry, 4 * i), i32)
-                sources.append(b.address(work.x, b.to_index(jump)))
+                jump = self._jump(jumps, b.add(entry, self.jump_bytes * i))
+                sources.append(b.address(work.x, jump))
             weights = [self.weights(w_chain, i * step_bytes, n) for i in range(form.chain)]
             offsets: list[SSAValue | None] = [None] * n
             if form.offset:

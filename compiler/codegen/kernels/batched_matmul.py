@@ -10,12 +10,12 @@ length one broadcast.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from xdsl.dialects import arith
 from xdsl.dialects.builtin import f32
-from xdsl.ir import SSAValue
+from xdsl.ir import Operation, SSAValue
 
 from ...dialects import graph
 from ...dialects.layout import LANES, as_nhwc
@@ -33,6 +33,8 @@ _MOST_ROWS = 8
 
 class BatchedMatMulGenerator:
     """One unit is up to `tile_rows` rows of one matrix of the result."""
+
+    addition: ClassVar[type[Operation]] = arith.AddfOp
 
     def __init__(
         self, name: str, kernel: graph.KernelOp, anchor: Any, target: Target, halo_value: int
@@ -102,7 +104,7 @@ class BatchedMatMulGenerator:
         right = pixel_at(b, image, y, 0)(self.right.layout)
         right = b.mul(b.add(right, column), self.right.item)
         matrix = b.address(self.right.base, right)
-        sums = self._products(starts, matrix, count)
+        sums = self._products(starts, matrix, column, count)
         for i in range(rows):
             pixel = pixel_at(b, image, y, b.add(first, i))
             self._finish(sums[i * self.vectors : (i + 1) * self.vectors], pixel, column, count)
@@ -110,9 +112,9 @@ class BatchedMatMulGenerator:
     # --- Σ_k --------------------------------------------------------------------------------------
 
     def _products(
-        self, rows: list[SSAValue], matrix: SSAValue, count: int | None
+        self, rows: list[SSAValue], matrix: SSAValue, column: Index, count: int | None
     ) -> Sequence[SSAValue]:
-        """Sums of every row × vector, without bias."""
+        """Sums of every row × vector from column `column` on, without bias."""
         b = self.b
         sums = [b.constant(0, f32, self.lanes)] * (len(rows) * self.vectors)
         stride = self.right.layout.channel_stride * self.right.item
@@ -181,4 +183,4 @@ class BatchedMatMulGenerator:
         if self.anchor.bias is None:
             return total
         bias = self.evaluator.value(self.anchor.bias, at)
-        return self.b.binary(arith.AddfOp, total, bias)
+        return self.b.binary(self.addition, total, bias)
