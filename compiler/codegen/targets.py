@@ -97,7 +97,7 @@ TARGETS: tuple[Target, ...] = (
         vector_bytes=32,
         registers=16,
         llvm_cpu="haswell",
-        llvm_features="+avxvnni",
+        llvm_features="+avxvnni,+fast-dpwssd",  # else LLVM makes two instructions of vpdpwssd
         fma=True,
         dot4="vpdpbusd",
     ),
@@ -109,7 +109,7 @@ TARGETS: tuple[Target, ...] = (
         vector_bytes=32,
         registers=16,
         llvm_cpu="haswell",
-        llvm_features="+avxvnni,+avxvnniint8",
+        llvm_features="+avxvnni,+avxvnniint8,+fast-dpwssd",
         fma=True,
         dot4="vpdpbusd",
         dot4_signs=("us", "ss", "uu"),
