@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import prod
 
 import onnx
+from lpc.compiler.frontends.onnx.files import layer_names
 
 from .engines import Job
 from .peers import EngineError, pinned_core, worker_environment
+
+Shape = tuple[int, ...]
 
 SECONDS = 2.0
 ITERATIONS = (3, 100)  # at least, at most
@@ -95,16 +98,28 @@ def kernel_totals(layers: Iterable[Layer]) -> list[KernelTotal]:
 
 
 def layer_macs(model: onnx.ModelProto) -> dict[str, int]:
-    """Multiply-adds of each Conv, Gemm and MatMul, by the node's name."""
+    """Multiply-adds of each Conv, Gemm and MatMul of known shape, by lpc's name of the layer."""
     graph = onnx.shape_inference.infer_shapes(model).graph
     shapes = {t.name: tuple(t.dims) for t in graph.initializer}
     for value in (*graph.input, *graph.value_info, *graph.output):
         shapes[value.name] = tuple(d.dim_value for d in value.type.tensor_type.shape.dim)
     macs = {}
-    for node in graph.node:
-        if node.op_type == "Conv":
-            macs[node.name] = prod(shapes[node.input[1]]) * prod(shapes[node.output[0]][2:])
-        elif node.op_type in ("Gemm", "MatMul"):
-            # The zoo's Gemm has no transposed first operand.
-            macs[node.name] = prod(shapes[node.output[0]]) * shapes[node.input[0]][-1]
+    for node, name in zip(graph.node, layer_names(graph.node), strict=True):
+        if node.op_type not in _REDUCED or not {*node.input[:2], node.output[0]} <= shapes.keys():
+            continue
+        first, second, result = (shapes[n] for n in (*node.input[:2], node.output[0]))
+        macs[name] = prod(result) * _REDUCED[node.op_type](node, first, second)
     return macs
+
+
+def _gemm_depth(node: onnx.NodeProto, first: Shape, second: Shape) -> int:
+    is_transposed = any(a.name == "transA" and a.i for a in node.attribute)
+    return first[0 if is_transposed else 1]
+
+
+# Products per element of the result, from the shapes of both operands.
+_REDUCED: dict[str, Callable[[onnx.NodeProto, Shape, Shape], int]] = {
+    "Conv": lambda node, image, weight: prod(weight[1:]),
+    "MatMul": lambda node, first, second: first[-1],
+    "Gemm": _gemm_depth,
+}

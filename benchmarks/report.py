@@ -33,9 +33,10 @@ COST_HEADER: Row = (
 KERNEL_HEADER: Row = ("model", "kernel", "threads", "layers", "ms", "share", "GMAC/s", "of peak")
 COMMAND = "python -m benchmarks.run"
 ABOUT = (
-    "`make bench` measures without writing. The networks are built from seeds and quantized as "
-    "onnxruntime's `quantize_static` does; the engines take turns within a run. With `--isa`, the "
-    "peers are shown a CPU without newer instructions (`benchmarks/masking.py`)."
+    "`make bench` measures without writing, `python -m benchmarks.run --model FILE.onnx` times a "
+    "model file of your own (with one input, of fixed shape). The networks are built from seeds "
+    "and quantized as onnxruntime's `quantize_static` does; the engines take turns within a run. "
+    "With `--isa`, the peers are shown a CPU without newer instructions (`benchmarks/masking.py`)."
 )
 LEAST_SHARE = 0.03  # of a kernel that is worth a row
 LEGEND = (

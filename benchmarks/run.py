@@ -1,6 +1,7 @@
 """Compare lpc with onnxruntime and OpenVINO on the zoo: `make bench`, or
 
     python -m benchmarks.run --model resnet50 --isa avx2 --write-docs
+    python -m benchmarks.run --model path/to/model.onnx --isa avx2 --layers
 
 All engines of a model take turns within one run; only ratios from one run mean something.
 """
@@ -8,41 +9,31 @@ All engines of a model take turns within one run; only ratios from one run mean 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 
 import click
-import numpy as np
 import onnx
 from lpc.compiler.codegen.host import resolve_targets, runs_here
 from rich.console import Console
 
 from . import report as reports
 from . import zoo
-from .builder import calibration_inputs
 from .engines import ENGINES, Job, is_installed
 from .layers import layer_macs, profile
 from .masking import ISAS, Isa, MaskUnavailableError, mask_environment
 from .metrics import COLD_ENGINES, CompileCost, cold_start, compile_library, package_mb
-from .networks import LARGE, NETWORKS
+from .networks import LARGE
 from .peak import peak_gmacs
 from .peers import ROOT, EngineError, Worker, alternate
 from .report import ModelResult, Report
+from .subjects import Subject, input_file, named, subjects
 
 RESULTS = Path(__file__).with_name("results")
 PRECISIONS: tuple[zoo.Precision, ...] = ("int8", "fp32")
 THREADS = (1, 2)
-
-
-def input_file(model: onnx.ModelProto) -> Path:
-    """A seeded input of the model's shape, as .npy in the cache."""
-    shape = tuple(d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim)[1:]
-    path = zoo.cache_folder() / f"input_{'x'.join(map(str, shape))}.npy"
-    if not path.exists():
-        np.save(path, calibration_inputs(1, shape, seed=99))
-    return path
 
 
 def peers_mask(isa: Isa, console: Console) -> tuple[Isa, str]:
@@ -61,22 +52,19 @@ def peers_mask(isa: Isa, console: Console) -> tuple[Isa, str]:
 class ModelBenchmark:
     """Measures one model in one precision; failures are recorded, not raised."""
 
-    def __init__(
-        self, name: str, precision: zoo.Precision, engines: Sequence[str], isa: Isa, mask: Isa
-    ) -> None:
-        self.name, self.precision = name, precision
-        self.path = zoo.model_path(name, precision)
+    def __init__(self, subject: Subject, engines: Sequence[str], isa: Isa, mask: Isa) -> None:
+        self.subject, self.path = subject, subject.path
         self.isa, self.mask = isa, mask
         self.engines = list(engines)
         model = onnx.load(self.path)
-        self.input_file = input_file(model)
+        self.input_file = input_file(self.path, model)
         self.macs = layer_macs(model)
         self.results: list[ModelResult] = []
         self.failures: list[str] = []
 
     @property
     def library(self) -> Path:
-        return self.path.with_name(f"{self.path.stem}-{self.isa}.so")
+        return self.subject.library(self.isa)
 
     def job(self, engine: str, threads: int) -> Job:
         model = self.library if engine == "lpc" else self.path
@@ -90,7 +78,9 @@ class ModelBenchmark:
         """One result per number of threads; cold starts belong to the first."""
         cost = self._compiled() if "lpc" in self.engines else None
         for number, count in enumerate(threads):
-            result = ModelResult(self.name, self.precision, sum(self.macs.values()), count)
+            result = ModelResult(
+                self.subject.name, self.subject.precision, sum(self.macs.values()), count
+            )
             result.compile, result.failures = cost, self.failures
             self.results.append(result)
             self._time_inference(result, seconds)
@@ -146,8 +136,7 @@ class ModelBenchmark:
 
 
 def run_benchmarks(
-    models: Sequence[str],
-    precisions: Sequence[zoo.Precision],
+    models: Iterable[Subject],
     engines: Sequence[str],
     isa: Isa,
     threads: Sequence[int],
@@ -155,24 +144,36 @@ def run_benchmarks(
     processes: bool,
     console: Console,
 ) -> Report:
-    """Every model in every precision on every engine."""
+    """Every model on every engine."""
     mask, words = peers_mask(isa, console)
     (target,) = resolve_targets(isa)
     report = Report(reports.this_machine(), isa, words, [])
     if runs_here(target):
         report.peaks.update({count: peak_gmacs(target, count) for count in threads})
-    for name in models:
-        for precision in precisions:
-            with console.status(f"{name} {precision}"):
-                benchmark = ModelBenchmark(name, precision, engines, isa, mask)
-                benchmark.run(threads, seconds, processes)
-            report.results.extend(benchmark.results)
+    for subject in models:
+        with console.status(f"{subject.name} {subject.precision}"):
+            benchmark = ModelBenchmark(subject, engines, isa, mask)
+            benchmark.run(threads, seconds, processes)
+        report.results.extend(benchmark.results)
     return report
 
 
 @click.command()
-@click.option("--model", "models", multiple=True, type=click.Choice(list(NETWORKS)))
-@click.option("--precision", "precisions", multiple=True, type=click.Choice(PRECISIONS))
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="NETWORK|FILE.onnx",
+    callback=named,
+    help="A network of the zoo, or a file with one input of fixed shape. Repeatable.",
+)
+@click.option(
+    "--precision",
+    "precisions",
+    multiple=True,
+    type=click.Choice(PRECISIONS),
+    help="Of the zoo's networks; a file has its own.",
+)
 @click.option("--engine", "engines", multiple=True, type=click.Choice(list(ENGINES)))
 @click.option(
     "--isa",
@@ -201,7 +202,7 @@ def run_benchmarks(
 @click.option("--plot", type=click.Path(path_type=Path), help="Where the bars go (matplotlib).")
 @click.option("--write-docs", is_flag=True, help="Write docs/benchmarks.md.")
 def main(
-    models: tuple[str, ...],
+    models: tuple[str | Path, ...],
     precisions: tuple[zoo.Precision, ...],
     engines: tuple[str, ...],
     isa: Isa,
@@ -221,8 +222,7 @@ def main(
         if not is_installed(engine):
             console.print(f"{engine} is not installed (extra `bench`): left out")
     report = run_benchmarks(
-        models or tuple(LARGE),
-        precisions or PRECISIONS,
+        subjects(models or tuple(LARGE), precisions or PRECISIONS),
         [engine for engine in wanted if is_installed(engine)],
         isa,
         threads,

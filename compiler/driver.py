@@ -37,6 +37,7 @@ from .passes import load_pass
 from .passes.pack_weights import pack_weights
 from .passes.prove_accumulation import ProveAccumulation
 from .passes.select_instructions import SelectInstructions
+from .passes.winograd import Winograd
 
 STOP_POINTS = ("import", "split", "int8", "packed", "loop", "isa", "llvm", "asm", "obj")
 SHARED_LEVELS = frozenset(("import", "split", "int8"))
@@ -81,21 +82,24 @@ TO_INT8 = (
     "canonicalize",
 )
 
-TO_PACKED = (
+TO_FUSED = (
     # Before layouts change: a shuffle is told by its axes as the model has them.
     "fold-channel-shuffle",
     # Windows and vectors want channels innermost; transposes stay only at the model's border.
     "channels-last",
     # Float layers whose weights are stored as codes compute with the floats.
     "materialize-weights",
+    # Linear layers between reshapes: after channels-last, whose transposes are reshapes too.
+    "unflatten-matmul",
     "canonicalize",
     # Kernels see four axes; the rare tensors of higher rank that broadcast are made to fit.
     "broadcast-leading-axes",
     # Kernels are formed before layouts, because what rides in a kernel needs no memory.
     "fuse-epilogue",
-    "assign-layouts",
-    "plan-memory",
 )
+# In `place`, behind what a target does to its kernels: that decides what lies in memory.
+TO_PLACED = ("assign-layouts", "plan-memory")
+TO_PACKED = (*TO_FUSED, *TO_PLACED)
 
 # What LLVM takes for a character of its IR, roughly.
 _SECONDS_PER_CHARACTER = 6e-7
@@ -170,9 +174,10 @@ def levels(
     yield Level("int8", "", module)
     if not targets:
         return
-    run_passes(module, context, TO_PACKED)
+    run_passes(module, context, TO_FUSED)
     for number, target in enumerate(targets, start=1):
         own = module if number == len(targets) else module.clone()
+        place(own, target, context)
         choices = _NO_CHOICES
         if tuner is not None:
             progress("tune", target.name)
@@ -182,6 +187,12 @@ def levels(
         # Measured tiles are each target's own; otherwise targets choose so as to share weights.
         library = targets if tuner is None else ()
         yield from target_levels(own, target, context, progress, choices, library)
+
+
+def place(module: ModuleOp, target: Target, context: Context) -> None:
+    """Kernels as the target wants them, and a place for every tensor between them."""
+    Winograd(target.name).apply(context, module)
+    run_passes(module, context, TO_PLACED)
 
 
 def target_levels(

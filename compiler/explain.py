@@ -11,16 +11,21 @@ targets. Quantize and dequantize nodes are listed only where they are still work
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.dialects.func import ReturnOp
 from xdsl.ir import Block, Operation, SSAValue
 
-from .compilation import Shapes, shared_levels
+from .codegen.targets import Target
+from .compilation import Shapes, collector_paused, shared_levels, verify
 from .dialects import graph
+from .dialects.loop import StepOp
 from .dialects.tensors import is_code, type_of
+from .driver import Progress, levels
 from .passes.constant_codes import constant_weights
 from .passes.grids import Grid, dequantized
 from .passes.kernel_classes import MOVEMENT
@@ -67,6 +72,37 @@ def explain(model: Path, input_shapes: Shapes | None = None) -> list[Explanation
         elif layer in asked:
             rows.append(_row(layer, kind, asked[layer], ops))
     return rows
+
+
+def kernels(
+    model: Path, target: Target, input_shapes: Shapes | None, progress: Progress
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Layer → execType of its kernel, and layer → which way it is computed, and why, on targets
+    that have two (`path` of pack-weights). Compiles as far as that takes."""
+    paths: dict[str, str] = {}
+    with collector_paused(), closing(levels(model, (target,), input_shapes, progress)) as stages:
+        for level in stages:
+            verify(level)
+            if level.name == "packed":
+                paths = _paths(level.module)
+            elif level.name == "loop":
+                return _exec_types(level.module), paths
+    raise AssertionError("no level 'loop'")
+
+
+def _exec_types(module: ModuleOp) -> dict[str, str]:
+    steps: list[Any] = [op.properties_.data for op in module.ops if isinstance(op, StepOp)]
+    return {step["layer"].data: step["exec_type"].data for step in steps}
+
+
+def _paths(module: ModuleOp) -> dict[str, str]:
+    found = {}
+    for op in module.walk():
+        path, kernel = op.attributes.get("path"), op.parent_op()
+        if isinstance(path, StringAttr) and isinstance(kernel, graph.KernelOp):
+            layer = kernel.attributes.get("layer")
+            found[layer.data if isinstance(layer, StringAttr) else ""] = path.data
+    return found
 
 
 def _row(layer: str, kind: str, asked: str, ops: Sequence[Operation]) -> Explanation:

@@ -155,11 +155,15 @@ def nudge(low: Array, high: Array, qmin: int, qmax: int) -> tuple[Array, Array]:
 
 
 def cast(x: Array, dtype: npt.DTypeLike) -> Array:
-    """Numeric conversion; reals truncate towards zero and wrap into narrower integers, any non-zero
-    value is true."""
+    """Numeric conversion, through int32: reals truncate towards zero, and those that do not fit,
+    NaN included, become −2³¹ (x86 cvttps2dq); of int64 the lower half counts. Narrower integers
+    take the lower byte; any non-zero value is true."""
+    if x.dtype == np.int64 and np.dtype(dtype) != np.int64:
+        x = x.astype(np.int32)
     if x.dtype.kind == "f" and np.dtype(dtype).kind in "iu":
-        with np.errstate(all="ignore"):
-            x = np.trunc(x).astype(np.int64)
+        whole = np.trunc(x)
+        fits = (whole >= np.float32(-(2.0**31))) & (whole < np.float32(2.0**31))
+        x = np.where(fits, whole, np.float32(-(2.0**31))).astype(np.int32)
     return x.astype(dtype)
 
 

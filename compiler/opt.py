@@ -49,6 +49,12 @@ def _loop() -> Dialect:
     return Loop
 
 
+def _tile() -> Dialect:
+    from .dialects.tile import Tile
+
+    return Tile
+
+
 def _scf() -> Dialect:
     from xdsl.dialects.scf import Scf
 
@@ -78,6 +84,7 @@ DIALECTS: dict[str, Callable[[], Dialect]] = {
     "func": _func,
     "graph": _graph,
     "loop": _loop,
+    "tile": _tile,
     # what kernels consist of, besides loop
     "scf": _scf,
     "arith": _arith,

@@ -241,7 +241,7 @@ class TileCache:
         for key, proposed in proposals.items():
             tile = tiles.get(self._prefix + key)
             for choice in proposed:
-                if [choice.tile.m, choice.tile.n] == tile:
+                if choice.numbers == tile:
                     found[key] = choice
         return found
 
@@ -255,7 +255,7 @@ class TileCache:
 
     def add(self, choices: Choices) -> None:
         """Beside what another compilation may have written meanwhile."""
-        own = {self._prefix + key: [c.tile.m, c.tile.n] for key, c in choices.items()}
+        own = {self._prefix + key: c.numbers for key, c in choices.items()}
         tiles = dict(sorted((self._read(warn=False) | own).items()))
         files.write(self._path, json.dumps({"format": 1, "tiles": tiles}, indent=0) + "\n")
 

@@ -14,7 +14,7 @@ from typing import TypeAlias
 from xdsl.ir import Block, ErasedSSAValue, Operation
 from xdsl.utils.exceptions import VerifyException
 
-_LOCAL = ("arith", "loop", "math", "vector")
+_LOCAL = ("arith", "loop", "math", "tile", "vector")
 
 _Kind: TypeAlias = tuple[object, ...]
 

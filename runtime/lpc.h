@@ -79,8 +79,11 @@ int32_t lpc_target_count(void);
 const char *lpc_target_name(int32_t target);
 
 /* The target of this name; with NULL the one named by the environment variable LPC_TARGET, or, where
- * that is unset or empty, the last one that this CPU and operating system can run.
- * Negative: error code. */
+ * that is unset or empty, the most demanding one that this CPU and operating system can run.
+ * Negative: error code.
+ * Linux gives the tile registers of AMX to a process that asks for them. This function, lpc_run and
+ * lpc_profile ask (arch_prctl) before they answer that a target which uses them can run; no other
+ * target makes them ask, and a refusal is as if the CPU had none. */
 int32_t lpc_select(const char *name);
 
 /* Bytes of workspace that a run needs, a multiple of 64; negative: error code. */
@@ -101,7 +104,8 @@ int32_t lpc_profile(int32_t target, const void *const *inputs, void *const *outp
 /* Besides, for each target, without a check that this CPU can run it:
  *   int32_t lpc_run_<target>(const void *const *inputs, void *const *outputs, void *workspace,
  *                            int32_t threads);
- * With one thread it makes no system call and calls no other library: an emulator may run it. */
+ * With one thread it makes no system call and calls no other library: an emulator may run it. Nor
+ * does it ask for tile registers: call lpc_select first. */
 
 #ifdef __cplusplus
 }

@@ -213,12 +213,13 @@ class Model:
             )
 
     def _checked(self, side: str, spec: TensorSpec, array: Array) -> Array:
-        given = np.asarray(array)
+        wanted = f"{self._source}: {side} '{spec.name}': expected {spec.dtype} {list(spec.shape)}"
+        try:
+            given = np.asarray(array)
+        except ValueError as error:  # rows of different lengths, for instance
+            raise LpcRuntimeError(f"{wanted}, got nothing that is an array") from error
         if given.dtype != spec.dtype or given.shape != spec.shape:
-            raise LpcRuntimeError(
-                f"{self._source}: {side} '{spec.name}': expected {spec.dtype} {list(spec.shape)}, "
-                f"got {given.dtype} {list(given.shape)}"
-            )
+            raise LpcRuntimeError(f"{wanted}, got {given.dtype} {list(given.shape)}")
         return given
 
     def _call(

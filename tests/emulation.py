@@ -4,7 +4,9 @@
 
 The emulator (tests/emulator) executes kernels of this very process, one thread at a time. It holds
 one CPU model: one that runs all of `EMULATED`, or, if a single target is tested, the oldest that
-has what the target requires, so that an instruction from beyond it faults.
+has what the target requires, so that an instruction from beyond it faults. None of them has tile
+registers: a CPU with VNNI, or the emulator, runs the code for amx_int8, and what it lacks, the tile
+unit, is software (tile_unit.py).
 
 LPC_TEST_EMULATE=1      emulates the AVX-512 targets although this CPU has them
 LPC_TEST_EMULATE=avx2   tests this target alone, emulated on its own CPU model (make test-emulated)
@@ -22,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tile_unit
 from lpc.compiler.codegen.host import runs_here
 from lpc.compiler.codegen.targets import Target, by_name
 
@@ -36,11 +39,13 @@ CPU_MODELS = {
     "avx_vnni": "arrow_lake",
     "avx10": "arrow_lake",
     "avx512_vnni": "icelake",
+    "amx_int8": "sapphire_rapids",
 }
 #: What runs in the emulator where this CPU does not run it; the older ones run everywhere.
 EMULATED = tuple(name for name in CPU_MODELS if name not in ("sse42", "avx2"))
 #: Models that together have what all of `EMULATED` require.
 COMMON_MODEL, COMMON_ADDITION = "sapphire_rapids", "arrow_lake"
+TILES = "amx_int8"
 
 
 def only_target() -> str | None:
@@ -75,11 +80,27 @@ def invoke_for(target: str) -> Invoke | None:
     if not targets_tested([by_name(target)]):
         pytest.skip(f"{only_target()} alone is tested")
     if not is_emulated(target):
+        if target == TILES:
+            tile_unit.request_permission()
         return None
+    if target == TILES:
+        return _with_tiles()
     if target not in CPU_MODELS or (only_target() is None and target not in EMULATED):
         pytest.skip(f"this CPU does not run {target}, and it is not emulated")
     call: Invoke = emulator().call
     return call
+
+
+def _with_tiles() -> Invoke:
+    if missing := tile_unit.available():
+        if os.environ.get("REQUIRE_EMULATOR"):
+            raise RuntimeError(f"no tile unit, but REQUIRE_EMULATOR is set: {missing}")
+        pytest.skip(f"no tile unit in software: {missing}")
+    implied = by_name(TILES).implies
+    assert implied is not None
+    if os.environ.get("LPC_TEST_EMULATE") or not runs_here(by_name(implied)):
+        return tile_unit.emulated(emulator())
+    return tile_unit.call
 
 
 def emulator() -> Any:
@@ -109,7 +130,11 @@ def _emulator() -> Any:
         from avx512emu import Emulator
 
         if only is not None:
-            return Emulator(CPU_MODELS[only])
-        return Emulator(COMMON_MODEL, COMMON_ADDITION)
+            found = Emulator(CPU_MODELS[only])
+        else:
+            found = Emulator(COMMON_MODEL, COMMON_ADDITION)
+        if not tile_unit.available():
+            tile_unit.attach(found)
+        return found
     except (ImportError, OSError, subprocess.CalledProcessError) as error:
         return str(error)

@@ -29,7 +29,7 @@ def command(
 
     shapes = dict(input_shapes)
     rows = explain(model, shapes)
-    kernels = {} if target is None else _kernels(model, target, shapes)
+    kernels, paths = ({}, {}) if target is None else _kernels(model, target, shapes)
     table = Table("layer", "type", "asked", "got", box=box.SIMPLE_HEAD)
     if target is not None:
         table.add_column("kernel")
@@ -38,16 +38,18 @@ def command(
         lost = row.asked == "I8" and row.got == "FP32"
         style = "yellow" if lost else "dim" if row.got == "fused" else ""
         kernel = [] if target is None else [kernels.get(row.layer, "")]
-        table.add_row(row.layer, row.kind, row.asked, row.got, *kernel, row.why, style=style)
+        why = "; ".join(filter(None, (row.why, paths.get(row.layer, ""))))
+        table.add_row(row.layer, row.kind, row.asked, row.got, *kernel, why, style=style)
     console().print(table)
     counts = Counter(row.got for row in rows)
     console().print(", ".join(f"{counts[got]} {got}" for got in ("I8", "FP32", "fused", "border")))
 
 
-def _kernels(model: Path, target: str, shapes: Shapes) -> dict[str, str]:
-    """Source layer → execType of its kernel, on the newest of the targets."""
-    from ..compilation import compile_programs
+def _kernels(model: Path, target: str, shapes: Shapes) -> tuple[dict[str, str], dict[str, str]]:
+    """Source layer → execType of its kernel, on the newest of the targets, and → why it is computed
+    in tile registers, or is not."""
+    from ..codegen.host import resolve_targets
+    from ..explain import kernels
 
     with progress_display() as progress:
-        compiled = compile_programs(model, target, shapes, progress)
-    return {step.layer: step.exec_type for step in compiled.programs[-1].steps}
+        return kernels(model, resolve_targets(target)[-1], shapes, progress)

@@ -299,6 +299,11 @@ class KernelBuilder:
             return base
         return self.emit(loop.AddressOp(base, self.index(offset)))
 
+    def scratch(self, size: int) -> SSAValue:
+        """Memory of this call's own; ask for it outside all loops."""
+        assert self._block is self._entry
+        return self.emit(loop.ScratchOp(size))
+
     def load(self, base: SSAValue, offset: Index, kind: Attribute, align: int = 1) -> SSAValue:
         return self.emit(loop.LoadOp(base, self.index(offset), kind, align))
 

@@ -27,7 +27,8 @@ from xdsl.dialects.builtin import (
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
-from ..dialects import loop
+from ..dialects import loop, tile
+from . import tile_registers
 from .instructions import BY_NAME
 from .targets import Target
 
@@ -139,6 +140,20 @@ class _KernelEmitter:
 
 def _address(e: _KernelEmitter, op: Any) -> None:
     e.set(op, e.pointer(op.base, op.offset))
+
+
+def _scratch(e: _KernelEmitter, op: Any) -> None:
+    e.set(op, _on_stack(e, ir.ArrayType(_BYTE, op.size.value.data)))
+
+
+def _on_stack(e: _KernelEmitter, kind: ir.Type) -> ir.Value:
+    """A place that the whole call keeps: LLVM takes only those of the entry block as fixed."""
+    with e.builder.goto_entry_block():
+        place = e.builder.alloca(kind)
+    place.align = 64
+    # Untyped, as all pointers are here: an intrinsic is declared once for all kernels.
+    place.type = _POINTER
+    return place
 
 
 def _load(e: _KernelEmitter, op: Any) -> None:
@@ -462,9 +477,30 @@ def _seen_as(e: _KernelEmitter, value: ir.Value, wanted: ir.Type) -> ir.Value:
     return value if value.type == wanted else e.builder.bitcast(value, wanted)
 
 
+# --- tiles ----------------------------------------------------------------------------------------
+
+
+def _configure(e: _KernelEmitter, op: Any) -> None:
+    values = [ir.Constant(_BYTE, v) for v in op.content]
+    kind = ir.VectorType(_BYTE, len(values))
+    place = _on_stack(e, kind)
+    e.builder.store(ir.Constant(kind, values), place, align=64)
+    e.intrinsic("llvm.x86.ldtilecfg", ir.VoidType(), [place])
+
+
+def _tile_instruction(e: _KernelEmitter, op: Any) -> None:
+    arguments = [ir.Constant(_BYTE, number) for number in op.numbers]
+    if op.memory:
+        base, offset, stride = op.memory
+        arguments += [e.pointer(base, offset), e[stride]]
+    name = tile_registers.BY_NAME[op.row.data].intrinsic
+    e.intrinsic(name, ir.VoidType(), arguments)
+
+
 _EMIT: dict[type[Operation], Callable[[_KernelEmitter, Any], None]] = {
     # memory
     loop.AddressOp: _address,
+    loop.ScratchOp: _scratch,
     loop.LoadOp: _load,
     loop.StoreOp: _store,
     loop.LoadPartOp: _load_part,
@@ -514,4 +550,7 @@ _EMIT: dict[type[Operation], Callable[[_KernelEmitter, Any], None]] = {
     vector.ShuffleOp: _shuffle,
     vector.BitcastOp: _bitcast,
     vector.ExtractOp: _extract,
+    # tiles
+    tile.ConfigureOp: _configure,
+    tile.InstructionOp: _tile_instruction,
 }

@@ -33,6 +33,7 @@ class Word:
 LEAF_1_ECX = Word(1, "ecx")
 LEAF_7_EBX = Word(7, "ebx")
 LEAF_7_ECX = Word(7, "ecx")
+LEAF_7_EDX = Word(7, "edx")
 LEAF_7_1_EAX = Word(7, "eax", subleaf=1)
 LEAF_7_1_EDX = Word(7, "edx", subleaf=1)
 EXTENDED_1_ECX = Word(0x80000001, "ecx")
@@ -40,14 +41,18 @@ EXTENDED_1_ECX = Word(0x80000001, "ecx")
 # bits of XCR0: registers that the operating system saves when it switches threads
 YMM_STATE = 0x06
 ZMM_STATE = 0xE6
+TILE_STATE = 0x60000
 
 
 @dataclass(frozen=True)
 class Feature:
+    """`on_request`: Linux gives its registers only to a process that has asked for them."""
+
     name: str
     word: Word
     bit: int
     saved: int = 0
+    on_request: bool = False
 
 
 FEATURES: tuple[Feature, ...] = (
@@ -71,6 +76,8 @@ FEATURES: tuple[Feature, ...] = (
     Feature("avx512bw", LEAF_7_EBX, 30, ZMM_STATE),
     Feature("avx512vl", LEAF_7_EBX, 31, ZMM_STATE),
     Feature("avx512_vnni", LEAF_7_ECX, 11, ZMM_STATE),
+    Feature("amx_tile", LEAF_7_EDX, 24, TILE_STATE, on_request=True),
+    Feature("amx_int8", LEAF_7_EDX, 25, TILE_STATE, on_request=True),
 )
 
 WORDS: tuple[Word, ...] = tuple(dict.fromkeys(feature.word for feature in FEATURES))

@@ -8,7 +8,6 @@ import numpy as np
 from xdsl.dialects.builtin import IntegerAttr, StringAttr
 from xdsl.ir import Operation
 
-from ..contractions.forms import DEPTHWISE_FORMS, WIDE
 from ..contractions.geometry import (
     Anchor,
     Contraction,
@@ -18,6 +17,7 @@ from ..contractions.geometry import (
     plain_bias,
 )
 from ..contractions.packing import bias_correction, channel_sums
+from ..contractions.tile import Tile
 from ..contractions.unpack import constants_of, packed_gemm, unpack
 from ..dialects import graph
 from ..dialects.tensors import Array, is_code, shape_of
@@ -35,16 +35,21 @@ from ..passes.kernel_classes import (
 from ..passes.rewriting import constant_of
 from .kernels.batched_dot4 import Dot4MatMulGenerator
 from .kernels.batched_matmul import BatchedMatMulGenerator
+from .kernels.batched_qmatmul import BatchedQMatMulGenerator
 from .kernels.channel_gather import lower_channel_gather
 from .kernels.common import LoweredKernel
 from .kernels.depthwise import DepthwiseGenerator
 from .kernels.depthwise_float import FloatDepthwiseGenerator
+from .kernels.depthwise_halves import DepthwiseHalvesGenerator
 from .kernels.elementwise import lower_elementwise
 from .kernels.fold import FoldGenerator
 from .kernels.gemm import GemmGenerator
 from .kernels.movement import lower_movement
 from .kernels.pool import PoolGenerator
 from .kernels.rows import RowGenerator
+from .kernels.tile_gemm import TileGemmGenerator
+from .kernels.winograd import WinogradGenerator
+from .kernels.winograd_input import WinogradInputGenerator
 from .targets import Target
 
 _NAME = "kernel"
@@ -72,6 +77,11 @@ def generate_kernel(kernel: graph.KernelOp, target: Target) -> LoweredKernel:
     if has_constant_weight(anchor):
         return _contraction(kernel, anchor, target)
     halo = halo_value(kernel)
+    if isinstance(anchor, graph.WinogradInputOp):
+        transform = WinogradInputGenerator(_NAME, kernel, anchor, target)
+        return transform.generate(exec_type("winograd_input", target, True))
+    if isinstance(anchor, graph.WinogradQConv2dOp):
+        return _winograd(kernel, anchor, target)
     codes = bool(kernel.inputs) and is_code(kernel.inputs[0])
     if isinstance(anchor, POOLS):
         kind = "max_pool" if isinstance(anchor, graph.MaxPoolOp) else "avg_pool"
@@ -89,9 +99,7 @@ def generate_kernel(kernel: graph.KernelOp, target: Target) -> LoweredKernel:
         return lower_movement(_NAME, kernel, anchor, exec_type(kind, target, codes), halo)
     if isinstance(anchor, MATMULS):
         quantized = isinstance(anchor, graph.QMatMulOp)
-        four_way = quantized and target.dot4 is not None
-        generator_of = Dot4MatMulGenerator if four_way else BatchedMatMulGenerator
-        matmul = generator_of(_NAME, kernel, anchor, target, halo)
+        matmul = _matmul_generator(quantized, target)(_NAME, kernel, anchor, target, halo)
         return matmul.generate(exec_type("matmul", target, quantized))
     if isinstance(anchor, CONVOLUTIONS):
         raise LpcError(
@@ -99,6 +107,14 @@ def generate_kernel(kernel: graph.KernelOp, target: Target) -> LoweredKernel:
             "has no kernel; make them constants"
         )
     return lower_elementwise(_NAME, kernel, exec_type("eltwise", target, codes), halo)
+
+
+def _matmul_generator(
+    quantized: bool, target: Target
+) -> type[BatchedMatMulGenerator | BatchedQMatMulGenerator]:
+    if not quantized:
+        return BatchedMatMulGenerator
+    return BatchedQMatMulGenerator if target.dot4 is None else Dot4MatMulGenerator
 
 
 def _reduces_last_axis(anchor: Operation) -> bool:
@@ -131,10 +147,11 @@ def _contraction(kernel: graph.KernelOp, anchor: Anchor, target: Target) -> Lowe
         bias = wrap(bias + bias_correction(c, packed))
     else:
         bias = plain_bias(_bias(anchor), c.outputs)
-    generator_ = GemmGenerator(
+    generator_ = (TileGemmGenerator if packed.chunk else GemmGenerator)(
         _NAME, kernel, anchor.result, c, packed, bias, target, halo_value(kernel)
     )
-    return generator_.generate(exec_type("gemm", target, c.quantized, form))
+    kind = "tile_gemm" if packed.chunk else "gemm"
+    return generator_.generate(exec_type(kind, target, c.quantized, form))
 
 
 def _depthwise(
@@ -144,17 +161,30 @@ def _depthwise(
     c: Contraction,
     target: Target,
 ) -> LoweredKernel:
-    form = next((f for f in DEPTHWISE_FORMS if f.name == packed.form.data), WIDE)
     data, order = constants_of(packed)
     weight = as_oihw(anchor, unpack(packed, data, order))
     sums = weight.reshape(c.outputs, -1).sum(1, dtype=np.int64)
-    bias = folded_bias(anchor, sums, _bias(anchor))
-    if form.centred:
-        bias = bias + 128 * sums
-    generator = DepthwiseGenerator(
-        _NAME, kernel, anchor.result, c, data, wrap(bias), target, form, halo_value(kernel)
-    )
+    bias = wrap(folded_bias(anchor, sums, _bias(anchor)))
+    kind = DepthwiseHalvesGenerator if packed.form.data == "halves" else DepthwiseGenerator
+    generator = kind(_NAME, kernel, anchor.result, c, data, bias, target, halo_value(kernel))
     return generator.generate(exec_type("conv", target, True, "dw"))
+
+
+def _winograd(
+    kernel: graph.KernelOp, anchor: graph.WinogradQConv2dOp, target: Target
+) -> LoweredKernel:
+    packed = anchor.weight.owner
+    assert isinstance(packed, graph.PackedWeightsOp)
+    assert "proved" in packed.attributes
+    data, order = constants_of(packed)
+    weight = unpack(packed, data, order)
+    sums = weight.reshape(len(weight), -1).sum(1, dtype=np.int64)
+    bias = wrap(folded_bias(anchor, sums, _bias(anchor)))
+    tile = Tile(*graph.ints(packed.tile))
+    generator = WinogradGenerator(
+        _NAME, kernel, anchor, tile, data, bias, packed.form.data, halo_value(kernel)
+    )
+    return generator.generate(exec_type("winograd", target, True))
 
 
 def wrap(sums: Array) -> Array:
@@ -162,5 +192,5 @@ def wrap(sums: Array) -> Array:
     return sums.astype(np.int64).astype(np.uint64).astype(np.uint32).view(np.int32)
 
 
-def _bias(anchor: Anchor) -> Array | None:
+def _bias(anchor: Anchor | graph.WinogradQConv2dOp) -> Array | None:
     return None if anchor.bias is None else np.asarray(constant_of(anchor.bias))

@@ -69,12 +69,6 @@ def _maddwd(a: Array, b: Array) -> Array:
     return sums.astype(np.int32)
 
 
-def _signb(a: Array, b: Array) -> Array:
-    """Bytes of a, negated where b is negative (−128 stays −128), zero where b is zero."""
-    negated = np.where(b.view(np.int8) < 0, -a.view(np.int8), a.view(np.int8)).astype(np.int8)
-    return np.where(b.view(np.int8) == 0, np.int8(0), negated)
-
-
 def _shuffle_bytes(table: Array, index: Array) -> Array:
     """Within each 128-bit lane: table[index & 15], or 0 where the index has bit 7."""
     rows, places = table.view(np.uint8).reshape(-1, 16), index.view(np.uint8).reshape(-1, 16)
@@ -96,7 +90,6 @@ def _pack(dtype: type[np.generic], result: type[np.generic]) -> Semantics:
 
 _ALWAYS = "always"
 _PAIRS = "every pair sum of u8×s8 products lies in [−32768, 32767]"
-_SIGNED = "no byte of the first operand is −128"
 _HALVES = "not all four halves of a lane are −32768"
 
 
@@ -107,13 +100,6 @@ def _multiply_rows(target: str, bits: int, maddubs: str, maddwd: str) -> tuple[I
             f"vpmaddubsw.{bits}", target, maddubs, (bytes_, bytes_), halves, _maddubs, _PAIRS
         ),
         Instruction(f"vpmaddwd.{bits}", target, maddwd, (halves, halves), words, _maddwd, _HALVES),
-    )
-
-
-def _sign_row(target: str, bits: int, intrinsic: str) -> Instruction:
-    bytes_ = f"<{bits // 8} x i8>"
-    return Instruction(
-        f"vpsignb.{bits}", target, intrinsic, (bytes_, bytes_), bytes_, _signb, _SIGNED
     )
 
 
@@ -188,8 +174,6 @@ INSTRUCTIONS: tuple[Instruction, ...] = (
     *_multiply_rows(
         "avx512", 512, "llvm.x86.avx512.pmaddubs.w.512", "llvm.x86.avx512.pmaddw.d.512"
     ),
-    _sign_row("sse42", 128, "llvm.x86.ssse3.psign.b.128"),
-    _sign_row("avx2", 256, "llvm.x86.avx2.psign.b"),
     *_byte_rows("sse42", 128, "sse2", "llvm.x86.ssse3.pshuf.b.128"),
     *_byte_rows("avx2", 256, "avx2", "llvm.x86.avx2.pshuf.b"),
     *_byte_rows("avx512", 512, "avx512", "llvm.x86.avx512.pshuf.b.512"),

@@ -132,6 +132,8 @@ def _work(kernel: graph.KernelOp, lowered: LoweredKernel) -> float:
 def _multiplications(anchor: Operation) -> int:
     if isinstance(anchor, CONVOLUTIONS):
         return prod(shape_of(anchor.results[0])) * prod(shape_of(anchor.operands[1])[1:])
+    if isinstance(anchor, graph.WinogradQConv2dOp):
+        return prod(shape_of(anchor.results[0])) * prod(shape_of(anchor.weight)[1:]) // 4
     if isinstance(anchor, MATMULS):
         return prod(shape_of(anchor.results[0])) * shape_of(anchor.operands[0])[-1]
     return 0

@@ -189,11 +189,13 @@ def _feature_rows() -> list[str]:
         f"%word {{ i32 {word.leaf}, i32 {word.subleaf}, i32 {REGISTERS.index(word.register)} }}"
         for word in WORDS
     ]
+    on_request = sum(1 << index for index, row in enumerate(FEATURES) if row.on_request)
     return [
         _array("features", "%feature", rows),
         f"@feature_count = internal constant i64 {len(rows)}",
         _array("words", "%word", words),
         f"@word_count = internal constant i64 {len(words)}",
+        f"@tile_features = internal constant i64 {on_request}",
     ]
 
 

@@ -25,7 +25,9 @@ class Target:
     `llvm_features`: what LLVM may emit, and schedule for; nothing that `requires` lacks. `dot4`:
     name of the instruction row that computes four exact u8×s8 products per i32 lane, if the target
     has one; otherwise dot products are assembled from 16-bit multiplies. `dot4_signs`: which signs
-    of the two operands (u8 or s8) such instructions exist for."""
+    of the two operands (u8 or s8) such instructions exist for. `dot2`: the row that adds two s16
+    products to an i32 lane, if it is one instruction. `tile_dot4`: the row that multiplies tile
+    registers, where there are some (tile_registers.py)."""
 
     name: str
     title: str
@@ -37,11 +39,15 @@ class Target:
     llvm_features: str
     fma: bool
     dot4: str | None = None
+    dot2: str | None = None
     dot4_signs: tuple[str, ...] = ("us",)
+    tile_dot4: str | None = None
 
     def __post_init__(self) -> None:
         if self.vector_bytes not in (16, 32, 64):
             raise ValueError(f"{self.name}: registers of {self.vector_bytes} bytes")
+        if self.tile_dot4 and not (self.dot4 and self.vector_bytes == 64):
+            raise ValueError(f"{self.name}: rows of tile registers are vectors of 64 bytes")
 
     @property
     def lanes(self) -> int:
@@ -100,6 +106,7 @@ TARGETS: tuple[Target, ...] = (
         llvm_features="+avxvnni,+fast-dpwssd",  # else LLVM makes two instructions of vpdpwssd
         fma=True,
         dot4="vpdpbusd",
+        dot2="vpdpwssd",
     ),
     Target(
         name="avx10",
@@ -113,6 +120,7 @@ TARGETS: tuple[Target, ...] = (
         fma=True,
         dot4="vpdpbusd",
         dot4_signs=("us", "ss", "uu"),
+        dot2="vpdpwssd",
     ),
     Target(
         name="avx512_vnni",
@@ -125,6 +133,21 @@ TARGETS: tuple[Target, ...] = (
         llvm_features="-prefer-256-bit",
         fma=True,
         dot4="vpdpbusd",
+        dot2="vpdpwssd",
+    ),
+    Target(
+        name="amx_int8",
+        title="AMX-INT8 (tile registers)",
+        implies="avx512_vnni",
+        requires=("amx_tile", "amx_int8"),
+        vector_bytes=64,
+        registers=32,
+        llvm_cpu="cascadelake",
+        llvm_features="-prefer-256-bit,+amx-tile,+amx-int8",
+        fma=True,
+        dot4="vpdpbusd",
+        dot2="vpdpwssd",
+        tile_dot4="tdpbusd",
     ),
 )
 

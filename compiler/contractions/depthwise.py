@@ -3,7 +3,7 @@
     [block][tap group][vector i][lane 4g + e][tap]  =  weight of channel 16g + 4i + e
 
 Blocks are 4·lanes channels; the channel order is that of bytes interleaved twice inside 128-bit
-lanes. A layer has one form of dot product for all its taps (forms.py).
+lanes. For VNNI, and for layers whose pairs of products fit in 16 bits.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from ..dialects.layout import LANES
 from ..dialects.tensors import Array
-from .forms import CENTRED, PAIRS, WIDE, Form, pairs_fit
+from .forms import pairs_fit
 from .geometry import Contraction
 
 Tap = tuple[int, int]
@@ -108,14 +108,12 @@ def unpack_depthwise(c: Contraction, data: Array, lanes: int) -> Array:
     return result.reshape(c.outputs, 1, *c.kernel)
 
 
-def depthwise_form(c: Contraction, weight: Array) -> Form:
-    """The cheapest form that is proved for every tap group of every channel."""
+def bytes_fit(c: Contraction, weight: Array) -> bool:
+    """Whether no pair of products in any tap group of any channel can leave 16 bits."""
     grouped = np.zeros((c.outputs, len(tap_groups(c)), 4), np.int8)
     index = {tap: i for i, tap in enumerate(c.taps)}
     flat = weight.reshape(c.outputs, -1)
     for g, group in enumerate(tap_groups(c)):
         for t, tap in enumerate(group):
             grouped[:, g, t] = flat[:, index[tap]]
-    if pairs_fit(grouped).all():
-        return PAIRS
-    return CENTRED if weight.min() >= -127 else WIDE
+    return bool(pairs_fit(grouped).all())

@@ -17,11 +17,10 @@ that all pairs fit (windows.py), so every weight has an exact cheap form, −128
 for chains is in chains.py; the kernel has one loop per form, and the order of exact integer sums is
 free.
 
-Depthwise layers have one form for all taps (depthwise.py): `pairs`, or
+Depthwise layers have one form for all taps: `pairs` (depthwise.py), or where a pair does not fit
 
-centred   on a' = a − 128 as sign and magnitude: |a'| ≤ 128 as u8 times sign(a')·w, |w| ≤ 127, so
-          that |pair| ≤ 128·(|w0| + |w1|) ≤ 128·254 = 32512 always; 128·Σw goes into the bias
-wide      bytes widened to 16 bits; exact for all weights, and dearer
+halves    codes widened to 16 bits, two taps to a `vpmaddwd`; exact for all weights
+          (depthwise_halves.py)
 """
 
 from __future__ import annotations
@@ -36,13 +35,11 @@ from ..dialects.tensors import Array
 
 @dataclass(frozen=True)
 class Form:
-    """`chain`: steps added in 16 bits; `offset`: a constant per lane is added to their sum;
-    `centred`: computes on a − 128."""
+    """`chain`: steps added in 16 bits; `offset`: a constant per lane is added to their sum."""
 
     name: str
     chain: int
     offset: bool = False
-    centred: bool = False
 
 
 PAIRS = Form("pairs", 1)
@@ -50,11 +47,6 @@ PAIRS4, PAIRS3, PAIRS2 = (Form(f"pairs{n}", n) for n in (4, 3, 2))
 OFFSET4, OFFSET3, OFFSET2 = (Form(f"offset{n}", n, offset=True) for n in (4, 3, 2))
 #: In the order in which a kernel runs them.
 FORMS: tuple[Form, ...] = (PAIRS4, PAIRS3, PAIRS2, OFFSET4, OFFSET3, OFFSET2, PAIRS)
-
-CENTRED = Form("centred", 1, centred=True)
-WIDE = Form("wide", 1)
-#: Of whole depthwise layers, the cheapest first; each admits more weights than those before it.
-DEPTHWISE_FORMS: tuple[Form, ...] = (PAIRS, CENTRED, WIDE)
 
 PAIR_LIMIT = 128
 WIDTH_LIMIT = 257

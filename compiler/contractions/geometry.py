@@ -168,8 +168,8 @@ def matrix_of(
     return result
 
 
-def input_zero_point(op: graph.QConv2dOp | graph.QMatMulOp) -> int:
-    zero_point = op.input_zero_point if isinstance(op, graph.QConv2dOp) else op.a_zero_point
+def input_zero_point(op: graph.QConv2dOp | graph.QMatMulOp | graph.WinogradQConv2dOp) -> int:
+    zero_point = op.a_zero_point if isinstance(op, graph.QMatMulOp) else op.input_zero_point
     return zero_point.value.data
 
 
@@ -178,11 +178,11 @@ def plain_bias(bias: Array | None, outputs: int) -> Array:
     return np.zeros(outputs, np.float32) if bias is None else bias.astype(np.float32)
 
 
-def folded_bias(op: Anchor, sums: Array, bias: Array | None) -> Array:
+def folded_bias(op: Anchor | graph.WinogradQConv2dOp, sums: Array, bias: Array | None) -> Array:
     """bias − z·Σ w per output channel (i64; kernels wrap it to i32).
 
     `sums`: Σ w, i64, the zero point of w already subtracted."""
-    assert isinstance(op, graph.QConv2dOp | graph.QMatMulOp)
+    assert isinstance(op, graph.QConv2dOp | graph.QMatMulOp | graph.WinogradQConv2dOp)
     return np.asarray((0 if bias is None else bias.astype(np.int64)) - input_zero_point(op) * sums)
 
 

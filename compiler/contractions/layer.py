@@ -8,17 +8,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from typing import TypeAlias
 
 import numpy as np
 
 from ..codegen.targets import Target
 from ..dialects.layout import Layout
 from ..dialects.tensors import Array
+from . import matrix_tile
 from .chains import FULL_MENU
 from .geometry import Contraction, Grid, Runs, runs_of
 from .ordered_tile import Choice, estimate_ordered_tiles, estimate_shared_panels
-from .packing import PackedGemm, k_width, pack_gemm, sample_blocks, unpack_gemm
-from .tile import Tile, rank_tiles, ranked
+from .packing import (
+    PackedGemm,
+    chunked_steps,
+    k_width,
+    pack_gemm,
+    sample_blocks,
+    unpack_gemm,
+)
+from .tile import Tile, estimates, rank_tiles, ranked
+
+_Sizes: TypeAlias = tuple[Target, bool, int, int, int, int, int, int]
 
 #: Blocks that an estimate is made from.
 _SAMPLE = 3
@@ -69,6 +80,8 @@ def leader_of(target: Target, library: Sequence[Target], quantized: bool) -> Tar
     blocks need more of them, which only SSE is asked to bear, for AVX2."""
     in_forms = quantized and target.dot4 is None
     alike = [other for other in library if (quantized and other.dot4 is None) == in_forms]
+    # Panels for tile registers suit vectors only by chance; tile registers take those for vectors.
+    alike = [other for other in alike if other.tile_dot4 is None]
     if in_forms:
         alike = [other for other in alike if other.vector_bytes <= 32]
     widest = max((other.vector_bytes for other in alike), default=0)
@@ -80,7 +93,7 @@ def pack_layer(layer: Layer, choice: Choice | None = None) -> PackedGemm:
     """`choice`: None for the first one that `rank_choices` gives."""
     c, runs, terms = layer.contraction, layer.runs, layer.terms
     choice = choice or shared_choice(layer) or rank_choices(layer)[0]
-    packed = pack_gemm(c, runs, terms, choice.tile, layer.target, choice.menu)
+    packed = pack_gemm(c, runs, terms, choice.tile, layer.target, choice.menu, choice.in_registers)
     packed = replace(packed, share=choice.share)
     weight = terms[0] if len(terms) == 1 else np.sum(terms, axis=0, dtype=np.int32)
     assert np.array_equal(unpack_gemm(c, runs, packed), weight)
@@ -91,7 +104,36 @@ def rank_choices(layer: Layer) -> tuple[Choice, ...]:
     """The few with the least estimated times, best first."""
     if layer.in_forms:
         return ranked(_ordered_estimates(layer))
-    return tuple(Choice(tile, FULL_MENU) for tile in _natural_tiles(layer, 0))
+    return matrix_tile.preferred(choices_in_registers(layer), _in_vectors(layer))
+
+
+def _in_vectors(layer: Layer) -> list[tuple[float, Choice]]:
+    return [(cost, Choice(tile, FULL_MENU)) for cost, tile in estimates(*_natural(layer, 0))]
+
+
+def choices_in_registers(layer: Layer) -> list[tuple[float, Choice]]:
+    """(cycles, choice); nothing for a layer, or a target, that tile registers do not suit."""
+    c, runs = layer.contraction, layer.runs
+    if layer.target.tile_dot4 is None or matrix_tile.unsuitable(c):
+        return []
+    walks, steps = matrix_tile.walks_of(c, layer.layout), -(-runs.length // c.k_step)
+    sizes = (c.outputs, layer.target.lanes, _run_count(layer), steps)
+    found = matrix_tile.estimates(walks, *sizes)
+    return [(cost, Choice(tile, FULL_MENU, in_registers=True)) for cost, tile in found]
+
+
+def path_of(layer: Layer, in_registers: bool) -> str:
+    """Why a layer is computed in tile registers, or in vectors; empty where there is no choice."""
+    if layer.target.tile_dot4 is None or not layer.contraction.quantized:
+        return ""
+    if reason := matrix_tile.unsuitable(layer.contraction):
+        return f"vectors: {reason}"
+    tiles, vectors = (matrix_tile.least(f(layer)) for f in (choices_in_registers, _in_vectors))
+    runs, steps = layer.runs, -(-layer.runs.length // 4)
+    chunks = f"{len(runs.offsets)}x{len(matrix_tile.chunk_starts(steps))}"
+    depth = f"{chunks} chunks of {4 * matrix_tile.chunk_of(steps)} inputs"
+    kind = "tile registers" if in_registers else "vectors"
+    return f"{kind}: {depth}, estimated {tiles / vectors:.2f} of the time in vectors"
 
 
 def shared_choice(layer: Layer) -> Choice | None:
@@ -104,25 +146,40 @@ def shared_choice(layer: Layer) -> Choice | None:
     whole = [-(-outputs // lanes) * lanes for lanes in (target.lanes, led.tile.lanes)]
     if rest or whole[0] != whole[1] or whole[0] % led.tile.channels:
         return None  # the last panels would differ
+    if rank_choices(layer)[0].in_registers:
+        return _shared_in_registers(layer, panel)
     if not layer.in_forms:
-        tile = _natural_tiles(layer, panel)[0]
+        tile = rank_tiles(*_natural(layer, panel))[0]
         return Choice(replace(tile, n=panel), FULL_MENU, panel // tile.n)
     sample = _sample(layer, replace(led.tile, m=1), _SAMPLE)
-    estimates = estimate_shared_panels(
+    shared = estimate_shared_panels(
         target, layer.grid, outputs, sample, _run_count(layer), led.menu
     )
-    cost, choice = min(estimates, key=lambda estimate: estimate[0])
+    cost, choice = min(shared, key=lambda estimate: estimate[0])
     own = min(cost for cost, _ in _ordered_estimates(layer))
     return choice if cost <= _DEAREST * own else None
 
 
-def _natural_tiles(layer: Layer, panel: int) -> tuple[Tile, ...]:
+def _shared_in_registers(layer: Layer, panel: int) -> Choice | None:
+    """A tile of tile registers for panels of so many vectors, in which no chunks overlap."""
+    steps, found = -(-layer.runs.length // 4), choices_in_registers(layer)
+    fitting = [(cost, choice) for cost, choice in found if panel % choice.tile.n == 0]
+    own = matrix_tile.least(found)
+    if chunked_steps(steps) != steps or matrix_tile.least(fitting) > _DEAREST * own:
+        return None
+    choice = ranked(fitting)[0]
+    tile = replace(choice.tile, n=panel)
+    return replace(choice, tile=tile, share=panel // choice.tile.n)
+
+
+def _natural(layer: Layer, panel: int) -> _Sizes:
+    """What tiles of vectors depend on, for steps in natural order."""
     c, runs, grid, target = layer.contraction, layer.runs, layer.grid, layer.target
     width = k_width(c, runs, Tile(1, 1, target.lanes))
     steps = len(runs.offsets) * -(-width // c.k_step)
     pixel_bytes = layer.layout.channel_stride * c.strides[1] * (1 if c.quantized else 4)
     shape = (grid.rows, grid.columns, c.outputs, steps, pixel_bytes)
-    return rank_tiles(target, c.quantized, *shape, panel)
+    return target, c.quantized, *shape, panel
 
 
 def _ordered_estimates(layer: Layer) -> list[tuple[float, Choice]]:

@@ -33,11 +33,18 @@ Sampler = Callable[[int, int], list[Array]]
 
 @dataclass(frozen=True)
 class Choice:
-    """`tile`: the vectors of a panel, which `share` blocks lie in (packing.py)."""
+    """`tile`: the vectors of a panel, which `share` blocks lie in (packing.py). `in_registers`: it
+    is a tile of tile registers (matrix_tile.py)."""
 
     tile: Tile
     menu: Menu
     share: int = 1
+    in_registers: bool = False
+
+    @property
+    def numbers(self) -> list[int]:
+        """Tells it from the other choices of its layer."""
+        return [self.tile.m, self.tile.n, *([1] if self.in_registers else [])]
 
 
 def estimate_ordered_tiles(

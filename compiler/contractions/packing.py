@@ -7,6 +7,9 @@ GEMM: one panel per `tile.n` vectors of output channels,
 where a step is `k_step` neighbouring inputs of a run: four codes, or one float. Without VNNI each
 block has its own steps in its own order (windows.py, forms.py); shorter blocks are padded.
 Depthwise packing is in `depthwise.py`.
+
+For tile registers, the steps of a run are cut in chunks of one size (matrix_tile.py), of which the
+last begins with steps that weigh zero where it overlaps the one before.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from ..dialects.tensors import Array
 from .chains import FULL_MENU, Menu, sort_blocks
 from .forms import StepOrder, chain_offsets
 from .geometry import Contraction, Runs, block_base, block_inputs, matrix_of
+from .matrix_tile import chunk_of, chunk_starts
 from .tile import Tile
 
 
@@ -30,7 +34,8 @@ class PackedGemm:
     `tile.n` vectors of channels make a panel; `share` blocks, which are what a kernel computes at a
     time, lie in it side by side.
 
-    The natural order has `runs` · `steps` steps, the runs of all terms one after another."""
+    The natural order has `runs` · `steps` steps, the runs of all terms one after another. With a
+    `chunk`, `steps` are those of its chunks."""
 
     data: Array
     tile: Tile
@@ -39,6 +44,7 @@ class PackedGemm:
     terms: int
     orders: tuple[StepOrder, ...] | None
     share: int = 1
+    chunk: int = 0
 
     @property
     def block(self) -> Tile:
@@ -127,11 +133,15 @@ def pack_gemm(
     tile: Tile,
     target: Target,
     menu: Menu = FULL_MENU,
+    in_registers: bool = False,
 ) -> PackedGemm:
     """`terms`: the weights [O, I/groups, kh, kw] as s8 summands, or one f32 array."""
     matrices, orders = block_matrices(c, runs, terms, tile), None
-    if c.quantized and target.dot4 is None:
-        matrices, orders = _ordered(matrices, steps_per_run(c, runs, tile), menu)
+    steps = steps_per_run(c, runs, tile)
+    if in_registers:
+        matrices = [(_chunked(matrix, steps), n) for matrix, n in matrices]
+    elif c.quantized and target.dot4 is None:
+        matrices, orders = _ordered(matrices, steps, menu)
     panels = []
     for matrix, n in matrices:
         shaped = matrix.reshape(n, tile.lanes, -1, c.k_step)
@@ -140,14 +150,42 @@ def pack_gemm(
         np.concatenate(panels).view(np.uint8),
         tile,
         len(runs.offsets),
-        steps_per_run(c, runs, tile),
+        chunked_steps(steps) if in_registers else steps,
         len(terms),
         orders,
+        chunk=chunk_of(steps) if in_registers else 0,
     )
 
 
 def steps_per_run(c: Contraction, runs: Runs, tile: Tile) -> int:
     return -(-k_width(c, runs, tile) // c.k_step)
+
+
+def chunked_steps(steps: int) -> int:
+    """Steps of a run's chunks, overlaps counted twice."""
+    return len(chunk_starts(steps)) * chunk_of(steps)
+
+
+def _chunked(matrix: Array, steps: int) -> Array:
+    """Weights [channels, steps of all chunks, k_step]."""
+    runs = matrix.reshape(len(matrix), -1, steps, matrix.shape[-1])
+    chunk, parts, done = chunk_of(steps), [], 0
+    for start in chunk_starts(steps):
+        part = runs[:, :, start : start + chunk].copy()
+        part[:, :, : done - start] = 0
+        parts.append(part)
+        done = start + chunk
+    return np.concatenate(parts, axis=2).reshape(len(matrix), -1, matrix.shape[-1])
+
+
+def _joined(panel: Array, steps: int) -> Array:
+    """The inverse of `_chunked`."""
+    chunk, starts = chunk_of(steps), chunk_starts(steps)
+    chunks = panel.reshape(len(panel), -1, len(starts), chunk, panel.shape[-1])
+    runs = np.zeros((*chunks.shape[:2], steps, panel.shape[-1]), panel.dtype)
+    for number, start in enumerate(starts):
+        runs[:, :, start : start + chunk] += chunks[:, :, number]
+    return runs.reshape(len(panel), -1, panel.shape[-1])
 
 
 def _ordered(
@@ -177,6 +215,8 @@ def unpack_gemm(c: Contraction, runs: Runs, packed: PackedGemm) -> Array:
     for block, (matrix, (first, _)) in enumerate(zip(panels, blocks, strict=True)):
         if packed.orders is not None:
             matrix = natural_order(matrix, packed.orders[block], packed.natural_steps)
+        elif packed.chunk:
+            matrix = _joined(matrix, steps_per_run(c, runs, packed.tile))
         shaped = matrix.reshape(len(matrix), packed.terms, packed.runs, -1)
         _unpack_block(c, runs, shaped.sum(1, dtype=wide), first, packed.tile, result)
     return result

@@ -9,7 +9,7 @@ tiles of two sizes at most, one pixel apart, so that none is tiny. Int8 without 
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import gcd
@@ -18,12 +18,12 @@ from typing import TypeVar
 from ..codegen.targets import Target
 
 _LOADS_PER_CYCLE = 1.75  # of two at best
-_STREAM_BYTES_PER_CYCLE = 24.0
+STREAM_BYTES_PER_CYCLE = 24.0
 TILE_OVERHEAD = 30.0  # cycles to set up addresses and start the pipeline
 # The first-level cache of all x86 cores at hand: lines 4096 bytes apart compete for 8 or 12 places.
 _WAY_BYTES, _WAYS, LINE = 4096, 8, 64
 #: What is worth measuring (tuning.py): so many choices, at most so much slower than the best.
-_MOST, _SLOWEST = 4, 1.25
+MOST, _SLOWEST = 4, 1.25
 
 Candidate = TypeVar("Candidate")
 
@@ -65,10 +65,10 @@ def _step_cycles(tile: Tile, recipe: _Recipe, pixel_bytes: int) -> float:
     arithmetic = m * n * recipe.per_dot
     loads = m + n
     # A block's weights exceed the first-level cache as a rule, and are read once per tile.
-    stream = n * tile.lanes * 4 / _STREAM_BYTES_PER_CYCLE
+    stream = n * tile.lanes * 4 / STREAM_BYTES_PER_CYCLE
     if _pixels_per_set(m, pixel_bytes) > _WAYS:
         # Pixels evict each other's lines between two steps.
-        stream += m * LINE / _STREAM_BYTES_PER_CYCLE
+        stream += m * LINE / STREAM_BYTES_PER_CYCLE
     busy = max(arithmetic / recipe.ports, loads / _LOADS_PER_CYCLE, stream, recipe.latency)
     return busy + 0.25 * stream
 
@@ -79,7 +79,6 @@ def _pixels_per_set(m: int, pixel_bytes: int) -> int:
     return -(-m // sets)
 
 
-@lru_cache(maxsize=4096)
 def rank_tiles(
     target: Target,
     quantized: bool,
@@ -94,9 +93,25 @@ def rank_tiles(
 
     `pixel_bytes`: how far apart the inputs of neighbouring pixels lie; `panel`: a number that the
     vectors of the tile must divide, if any."""
+    shape = (rows, columns, channels, steps, pixel_bytes, panel)
+    return ranked(estimates(target, quantized, *shape))
+
+
+@lru_cache(maxsize=4096)
+def estimates(
+    target: Target,
+    quantized: bool,
+    rows: int,
+    columns: int,
+    channels: int,
+    steps: int,
+    pixel_bytes: int,
+    panel: int,
+) -> tuple[tuple[float, Tile], ...]:
+    """(cycles, tile) of every tile that fits the registers; arguments as above."""
     recipe, lanes = _recipe(target, quantized), target.lanes
     vectors = -(-channels // lanes)
-    estimates: dict[Hashable, tuple[float, Tile]] = {}
+    found: dict[Hashable, tuple[float, Tile]] = {}
     for n in (n for n in range(1, min(vectors, 6) + 1) if panel % n == 0):
         for m in range(1, min(columns, 28) + 1):
             # The sums, the vectors of weights, one input.
@@ -110,11 +125,11 @@ def rank_tiles(
                     step = _step_cycles(tile, recipe, pixel_bytes)
                     one = steps * step + epilogue + TILE_OVERHEAD
                     cost += rows * m_count * n_count * one
-            estimates.setdefault((n, *rows_of_sums), (cost, Tile(m, n, lanes)))
-    return ranked(list(estimates.values()))
+            found.setdefault((n, *rows_of_sums), (cost, Tile(m, n, lanes)))
+    return tuple(found.values())
 
 
-def ranked(estimates: list[tuple[float, Candidate]]) -> tuple[Candidate, ...]:
+def ranked(estimates: Sequence[tuple[float, Candidate]]) -> tuple[Candidate, ...]:
     """The choices with the least costs, best first. Of equals the earlier one."""
     best, first = estimates[0]
     for cost, choice in estimates:
@@ -123,7 +138,7 @@ def ranked(estimates: list[tuple[float, Candidate]]) -> tuple[Candidate, ...]:
     others = [(cost, choice) for cost, choice in estimates if choice is not first]
     others.sort(key=lambda estimate: estimate[0])
     near = [choice for cost, choice in others if cost < best * _SLOWEST]
-    return first, *near[: _MOST - 1]
+    return first, *near[: MOST - 1]
 
 
 def pieces(total: int, size: int) -> list[tuple[int, int]]:

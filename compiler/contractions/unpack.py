@@ -10,10 +10,13 @@ from ..dialects import graph
 from ..dialects.graph import ints
 from ..dialects.tensors import Array, shape_of, value_dtype
 from .depthwise import unpack_depthwise
+from .depthwise_halves import unpack_halves
 from .forms import StepOrder
 from .geometry import Contraction, Runs
-from .packing import PackedGemm, steps_per_run, unpack_gemm
+from .matrix_tile import chunk_of
+from .packing import PackedGemm, chunked_steps, steps_per_run, unpack_gemm
 from .tile import Tile
+from .winograd import unpack_points, unpack_taps
 
 
 def geometry_of(op: graph.PackedWeightsOp) -> tuple[Contraction, Runs]:
@@ -40,9 +43,12 @@ def packed_gemm(op: graph.PackedWeightsOp, data: Array, order: Sequence[Array]) 
             StepOrder(row, tuple(int(v) for v in count))
             for row, count in zip(steps, counts, strict=True)
         )
-    per_run = steps_per_run(c, runs, tile)
+    per_run, chunk = steps_per_run(c, runs, tile), 0
+    if op.scheme.data == "chunks":
+        per_run, chunk = chunked_steps(per_run), chunk_of(per_run)
     share = 1 if op.share is None else op.share.value.data
-    return PackedGemm(data, tile, len(runs.offsets), per_run, op.terms.value.data, orders, share)
+    terms = op.terms.value.data
+    return PackedGemm(data, tile, len(runs.offsets), per_run, terms, orders, share, chunk)
 
 
 def constants_of(op: graph.PackedWeightsOp) -> tuple[Array, list[Array]]:
@@ -56,7 +62,12 @@ def constants_of(op: graph.PackedWeightsOp) -> tuple[Array, list[Array]]:
 def unpack(op: graph.PackedWeightsOp, data: Array, order: Sequence[Array]) -> Array:
     c, runs = geometry_of(op)
     if op.scheme.data == "depthwise":
+        if op.form.data == "halves":
+            return unpack_halves(c, data)
         return unpack_depthwise(c, data, ints(op.tile)[2])
+    if op.scheme.data == "winograd":
+        unpack_own = unpack_taps if op.form.data == "taps" else unpack_points
+        return unpack_own(data, c.outputs, c.group_inputs, Tile(*ints(op.tile)))
     weight = unpack_gemm(c, runs, packed_gemm(op, data, order))
     if len(shape_of(op.result)) == 2:
         return np.ascontiguousarray(weight[:, :, 0, 0].T)

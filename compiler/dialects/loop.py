@@ -164,6 +164,25 @@ class AddressOp(LoopOp):
 
 
 @irdl_op_definition
+class ScratchOp(LoopOp):
+    """`size` bytes of this call's own, 64-byte aligned, with anything in them; on the stack, and at
+    the kernel's top level only."""
+
+    name = "loop.scratch"
+    size = prop_def(IntegerAttr)
+    result = result_def(BufferType)
+    traits = traits_def(MemoryWriteEffect())  # no two are the same
+    assembly_format: ClassVar[str] = "$size attr-dict"
+
+    def __init__(self, size: int):
+        super().__init__(properties={"size": _i64(size)}, result_types=[buffer])
+
+    def verify_(self) -> None:
+        if self.size.value.data < 1:
+            raise VerifyException(f"scratch of {self.size.value.data} bytes")
+
+
+@irdl_op_definition
 class LoadOp(LoopOp):
     """A scalar or vector from `base + offset` bytes, aligned to `align` bytes (1 if absent)."""
 
@@ -302,9 +321,9 @@ class DotChainOp(_PlainOp):
 
     The op states a proof (contractions/forms.py): no pair sum of products, and no 16-bit sum of
     byte pairs (0, 1) and (2, 3) over the whole chain, can leave [−32768, 32767], whatever the u8
-    bytes of the `inputs` are. With `centred` the products are (a − 128)·w, and |w| ≤ 127. With
-    `offset`, its s16 halves are added to the 16-bit sums (and to the result): the sums of the chain
-    may be anywhere as long as they are in range with it."""
+    bytes of the `inputs` are. With `offset`, its s16 halves
+    are added to the 16-bit sums (and to the result): the sums of the chain may be anywhere as long
+    as they are in range with it."""
 
     name = "loop.dot4_chain"
     T: ClassVar = VarConstraint("T", BaseAttr(VectorType))
@@ -313,7 +332,6 @@ class DotChainOp(_PlainOp):
     inputs = var_operand_def(T)
     weights = var_operand_def(T)
     offset = opt_operand_def(T)
-    centred = opt_prop_def(UnitAttr)
     result = result_def(T)
     traits = traits_def(Pure())
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
@@ -327,7 +345,6 @@ class DotChainOp(_PlainOp):
         accumulator: SSAValue,
         inputs: Sequence[SSAValue],
         weights: Sequence[SSAValue],
-        centred: bool = False,
         offset: SSAValue | None = None,
     ):
         sizes = {
@@ -337,7 +354,7 @@ class DotChainOp(_PlainOp):
         }
         super().__init__(
             operands=[accumulator, *inputs, *weights, *([] if offset is None else [offset])],
-            properties={"centred": _UNIT, **sizes} if centred else sizes,
+            properties=sizes,
             result_types=[accumulator.type],
         )
 
@@ -506,7 +523,7 @@ Loop = Dialect(
     "loop",
     [
         # memory
-        AddressOp, LoadOp, StoreOp, LoadPartOp, StorePartOp, PrefetchOp,
+        AddressOp, ScratchOp, LoadOp, StoreOp, LoadPartOp, StorePartOp, PrefetchOp,
         # arithmetic
         Dot4Op, DotChainOp, Dot2Op, ConvertOp, SelectOp, NarrowOp, LookupOp,
         # isa level

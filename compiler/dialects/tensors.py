@@ -30,11 +30,13 @@ Array: TypeAlias = npt.NDArray[Any]
 
 ui8 = IntegerType(8, Signedness.UNSIGNED)
 si8 = IntegerType(8, Signedness.SIGNED)
+si16 = IntegerType(16, Signedness.SIGNED)
 
 _ELEMENT_TYPES: dict[np.dtype[Any], Attribute] = {
     np.dtype(np.float32): f32,
     np.dtype(np.uint8): ui8,
     np.dtype(np.int8): si8,
+    np.dtype(np.int16): si16,
     np.dtype(np.int32): i32,
     np.dtype(np.int64): i64,
     np.dtype(np.bool_): i1,

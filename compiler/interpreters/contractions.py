@@ -195,15 +195,16 @@ def _largest_sum(centred: Array, axes: tuple[int, ...]) -> int:
 
 
 def max_pool(x: Array, window: Window, layout: str) -> Array:
-    """Maximum over each window, float32 or codes; padding never wins. Order and ties:
-    `numerics`."""
-    real = x.dtype == np.float32
-    lowest = -np.inf if real else np.iinfo(x.dtype).min
-    taps = windows(pad_images(to_nhwc(x, layout), window.pads, lowest), window)
+    """Maximum over each window, float32 or codes; padding is skipped, and a window of nothing else
+    gives the lowest value. Order, ties and NaN: `numerics`."""
+    lowest = -np.inf if x.dtype == np.float32 else np.iinfo(x.dtype).min
+    images = to_nhwc(x, layout)
+    taps = windows(pad_images(images, window.pads, lowest), window)
+    inside = windows(pad_images(np.ones((1, *images.shape[1:3], 1), bool), window.pads, 0), window)
     result = taps[:, :, :, 0, 0]
     for ky, kx in list(np.ndindex(*window.kernel))[1:]:
-        tap = taps[:, :, :, ky, kx]
-        result = maximum(result, tap) if real else np.maximum(result, tap)
+        larger = maximum(result, taps[:, :, :, ky, kx])
+        result = np.where(inside[:, :, :, ky, kx], larger, result)
     return from_nhwc(np.ascontiguousarray(result), layout)
 
 

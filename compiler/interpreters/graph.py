@@ -34,6 +34,7 @@ from xdsl.interpreter import (
 from xdsl.ir import Operation
 
 from .. import functions, numerics
+from ..contractions import winograd
 from ..contractions.unpack import unpack
 from ..dialects import graph, shapes
 from ..dialects.tensors import Array, array_to_numpy, dense_to_numpy, shape_of, value_dtype
@@ -170,6 +171,24 @@ class ContractionFunctions(InterpreterFunctions):
         )
         return (accumulators,)
 
+    @impl(graph.WinogradInputOp)
+    def winograd_input(
+        self, _: Interpreter, op: graph.WinogradInputOp, args: PythonValues
+    ) -> tuple[Array, ...]:
+        padded = contractions.pad_images(args[0], graph.ints(op.pads), _int(op.input_zero_point))
+        tiling = winograd.Tiling(len(padded), *op.output_size)
+        return (winograd.transform_inputs(padded, tiling),)
+
+    @impl(graph.WinogradQConv2dOp)
+    def winograd_qconv2d(
+        self, _: Interpreter, op: graph.WinogradQConv2dOp, args: PythonValues
+    ) -> tuple[Array, ...]:
+        points, weight = args[:2]
+        tiling = winograd.Tiling(*shape_of(op.result)[:3])
+        zero = _int(op.input_zero_point) * weight.reshape(len(weight), -1).sum(1, dtype=np.int64)
+        sums = winograd.convolve(points, weight, tiling) - zero
+        return (contractions.to_int32(sums, _bias(args), int(np.abs(sums).max(initial=0))),)
+
     @impl(graph.MatMulOp)
     def matmul(self, _: Interpreter, op: graph.MatMulOp, args: PythonValues) -> tuple[Array, ...]:
         return (contractions.matmul(args[0], args[1], _bias(args)),)
@@ -290,7 +309,9 @@ class MovementFunctions(InterpreterFunctions):
     @impl(graph.GatherOp)
     def gather(self, _: Interpreter, op: graph.GatherOp, args: PythonValues) -> tuple[Array, ...]:
         x, indices = args
-        return (np.take(x, indices, axis=_int(op.axis)),)
+        size = x.shape[_int(op.axis)]
+        from_start = np.where(indices < 0, indices + size, indices)
+        return (np.take(x, np.clip(from_start, 0, size - 1), axis=_int(op.axis)),)
 
     @impl(graph.ResizeNearestOp)
     def resize_nearest(

@@ -6,6 +6,7 @@ An index is an int, any other scalar a numpy scalar, a vector a one-dimensional 
 address in a `Memory`. Every access is checked: outside a memory, or a write to one that is
 read-only, is an `AccessError`. Instructions mean what their row in `codegen/instructions.py` says;
 a `loop.dot4_chain` that leaves 16 bits is an error, since the op claims a proof that it cannot.
+A tile is an array of bytes, [rows, bytes]; instructions on tiles run on a `TileUnit`.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ from ..dialects import loop
 from ..dialects.loop import element_of, lanes_of
 from ..dialects.tensors import Array
 from ..numerics import LANES
+from .tile_ops import tile_evaluators
+from .tiles import TileUnit
 
 _INT32 = np.iinfo(np.int32)
 
@@ -99,6 +102,11 @@ Evaluate: TypeAlias = Callable[[Any, PythonValues], Any]
 def _address(op: loop.AddressOp, args: PythonValues) -> Address:
     base, offset = args
     return Address(base.memory, base.offset + offset)
+
+
+def _scratch(op: loop.ScratchOp, args: PythonValues) -> Address:
+    size = op.size.value.data
+    return Address(Memory("scratch", np.full(size, 0xA5, np.uint8), True), 0)
 
 
 def _load(op: loop.LoadOp, args: PythonValues) -> Any:
@@ -236,9 +244,9 @@ def _convert(op: loop.ConvertOp, args: PythonValues) -> Any:
     return value.astype(dtype)
 
 
-def _products(a: Array, b: Array, offset: int = 0) -> Array:
-    """The four (u8 − offset)·s8 products of every i32 lane, [lanes, 4]."""
-    left = a.view(np.uint8).astype(np.int64) - offset
+def _products(a: Array, b: Array) -> Array:
+    """The four u8·s8 products of every i32 lane, [lanes, 4]."""
+    left = a.view(np.uint8).astype(np.int64)
     return (left * b.view(np.int8)).reshape(-1, 4)
 
 
@@ -256,10 +264,9 @@ def _dot4(op: loop.Dot4Op, args: PythonValues) -> Array:
 def _dot4_chain(op: loop.DotChainOp, args: PythonValues) -> Array:
     count = len(op.inputs)
     accumulator, inputs, weights = args[0], args[1 : 1 + count], args[1 + count : 1 + 2 * count]
-    centre = 128 if op.centred is not None else 0
     total: Any = 0 if op.offset is None else args[-1].view(np.int16).reshape(-1, 2)
     for a, w in zip(inputs, weights, strict=True):
-        pairs = _products(a, w, centre).reshape(-1, 2, 2).sum(2)
+        pairs = _products(a, w).reshape(-1, 2, 2).sum(2)
         _check_halves(pairs)
         total = total + pairs
     _check_halves(total)
@@ -311,6 +318,7 @@ def _extract(op: Any, args: PythonValues) -> Any:
 _EVALUATE: dict[type[Operation], Evaluate] = {
     # memory
     loop.AddressOp: _address,
+    loop.ScratchOp: _scratch,
     loop.LoadOp: _load,
     loop.StoreOp: _store,
     loop.LoadPartOp: _load_part,
@@ -378,9 +386,10 @@ def _method(evaluate: Evaluate) -> Any:
     return run
 
 
-def loop_functions() -> InterpreterFunctions:
-    """The table above as xDSL wants it: one method per op."""
-    methods = {kind.name: impl(kind)(_method(e)) for kind, e in _EVALUATE.items()}
+def loop_functions(unit: TileUnit | None = None) -> InterpreterFunctions:
+    """The table above as xDSL wants it: one method per op. `unit`: runs instructions on tiles."""
+    table = {**_EVALUATE, **tile_evaluators(TileUnit() if unit is None else unit)}
+    methods = {kind.name: impl(kind)(_method(e)) for kind, e in table.items()}
     functions: type[InterpreterFunctions] = type("LoopFunctions", (InterpreterFunctions,), methods)
     register_impls(functions)
     return functions()
@@ -393,8 +402,8 @@ def run_program(program: LoweredProgram, info: LibraryInfo, inputs: Sequence[Arr
     """The outputs of one inference. The workspace starts as garbage.
 
     Each step runs as two calls, the second half of its units first: units must be independent."""
-    interpreter = Interpreter(program.module)
-    for functions in (FuncFunctions(), ScfFunctions(), loop_functions()):
+    interpreter, unit = Interpreter(program.module), TileUnit()
+    for functions in (FuncFunctions(), ScfFunctions(), loop_functions(unit)):
         interpreter.register_implementations(functions)
     outputs = [np.full(t.shape, 0xA5).astype(t.dtype) for t in info.outputs]
     memories = _memories(program, inputs, outputs)
@@ -402,6 +411,7 @@ def run_program(program: LoweredProgram, info: LibraryInfo, inputs: Sequence[Arr
     with np.errstate(all="ignore"):
         for step in program.steps:
             _run_step(interpreter, kernels[step.symbol], step, memories)
+            assert unit.released, f"{step.symbol} leaves the tile unit in use"
     return outputs
 
 

@@ -16,7 +16,7 @@ values), a copy kernel is inserted before the more demanding one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, cast
 
 from xdsl.context import Context
@@ -34,6 +34,8 @@ from ..dialects.tensors import shape_of, type_of
 from .kernel_classes import anchor_of, has_constant_weight
 from .rewriting import view_source
 
+_WAY_BYTES = 4096
+
 
 @dataclass(frozen=True)
 class Demand:
@@ -49,6 +51,10 @@ def demand_of(use_op: Operation, index: int) -> Demand:
     if not isinstance(use_op, graph.KernelOp):
         return Demand()
     anchor, argument = anchor_of(use_op), use_op.block.args[index]
+    if isinstance(anchor, graph.WinogradInputOp):
+        top, left, bottom, right = ints(anchor.pads)
+        halo = (top, left, bottom, right)
+        return Demand(halo, anchor.input_zero_point.value.data, LANES)
     if anchor.operands[:1] != (argument,) or not has_constant_weight(anchor):
         return Demand()
     multiple = 4 if isinstance(anchor, graph.QConv2dOp | graph.QMatMulOp) else 1
@@ -177,6 +183,8 @@ class _Assigner:
         dense = returned or self._has_dense_view(value)
         stride = c if dense or self._stays_narrow(kernel, c) else -(-c // LANES) * LANES
         layout = Layout(n, h, w, c, stride, demand.halo)
+        if isinstance(anchor_of(kernel), graph.WinogradInputOp):
+            layout = _spread(layout)
         if demand.halo != NO_HALO:
             kernel.attributes["halo_value"] = IntegerAttr(demand.value, i64)
         self._set(value, layout)
@@ -204,6 +212,13 @@ class _Assigner:
             cast(Any, old.element_type), old.get_shape(), LayoutAttr.of(layout)
         )
         Rewriter.replace_value_with_new_type(value, cast(Any, new))
+
+
+def _spread(layout: Layout) -> Layout:
+    """With room for one more pixel a row, if rows of two bytes an element would lie so far apart
+    that they compete for the same places of a cache: all of them are written in turn."""
+    competing = layout.row_stride * 2 % _WAY_BYTES in (0, _WAY_BYTES // 2)
+    return replace(layout, halo=(0, 0, 0, 1)) if competing else layout
 
 
 @dataclass(frozen=True)

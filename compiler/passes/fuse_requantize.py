@@ -1,14 +1,19 @@
 """Fuse the dequantize of an accumulator with the quantize that follows.
 
     quantize(dequantize(acc; sx·sw, 0); sy, zy) → requantize(acc; m, zy)      m = (sx·sw) / sy
+    quantize(dequantize(acc; sx·sw, 0) + b; sy, zy)
+                                  → quantize(dequantize(acc; m, 0) + b/sy; 1, zy)     b constant
 
 The range of codes stays. The two roundings of acc·(sx·sw) and of the division by sy become the one
 of acc·m, so a value on the edge between two codes may go to the other one: together with
 `integerize-contractions` this is the step of contract 7. Everything before and after is exact.
+The second form is for biases that are not on the accumulator's grid, as NNCF leaves them: it saves
+the division of every element.
 
 Side conditions: acc is i32 with zero point 0; sy is per-tensor, or per channel along acc's channel
-axis; one zero point; m is finite and not subnormal. Other users of the dequantized accumulator keep
-it. A clamp between the two has become a narrow range of codes before (`hoist-quantize`).
+axis (with a bias: per-tensor, and not 1 already); one zero point; m and b/sy are finite, m is not
+subnormal. Other users of the dequantized accumulator keep it; of one with a bias there are none. A
+clamp between the two has become a narrow range of codes before (`hoist-quantize`).
 """
 
 from __future__ import annotations
@@ -25,7 +30,7 @@ from ..dialects import graph
 from ..dialects.tensors import Array, type_of
 from .accumulators import is_usable_scale
 from .grids import Grid
-from .rewriting import defining, replace, rewrite
+from .rewriting import constant_of, defining, inherit_layer, replace, rewrite
 
 
 @dataclass(frozen=True)
@@ -71,8 +76,67 @@ class RequantizeAccumulator(RewritePattern):
 
 
 @dataclass(frozen=True)
+class BiasedRequantization:
+    """quantize(dequantize(acc) + bias), with both terms in steps of the result's grid."""
+
+    dequantize: graph.DequantizeOp
+    multipliers: Array
+    bias: Array
+    zero_point: int
+
+    @staticmethod
+    def of(op: graph.QuantizeOp) -> BiasedRequantization | None:
+        add, target = defining(op.input, graph.AddOp), Grid.of(op)
+        if add is None or not add.result.has_one_use():
+            return None
+        for term, other in ((add.lhs, add.rhs), (add.rhs, add.lhs)):
+            dequantize, bias = defining(term, graph.DequantizeOp), constant_of(other)
+            if dequantize is None or bias is None or term.type != add.result.type:
+                continue
+            if type_of(dequantize.input).element_type != i32 or not term.has_one_use():
+                continue
+            return BiasedRequantization._on_grid(dequantize, bias, target)
+        return None
+
+    @staticmethod
+    def _on_grid(
+        dequantize: graph.DequantizeOp, bias: Array, target: Grid
+    ) -> BiasedRequantization | None:
+        source = Grid.of(dequantize)
+        if not target.is_per_tensor or target.scales[0] == 1 or np.any(source.zero_points != 0):
+            return None
+        with np.errstate(over="ignore"):
+            multipliers, steps = source.scales / target.scales, bias / target.scales[0]
+        if not is_usable_scale(multipliers) or not np.all(np.isfinite(steps)):
+            return None
+        return BiasedRequantization(dequantize, multipliers, steps, target.zero_point)
+
+
+class RescaleBiasedAccumulator(RewritePattern):
+    @op_type_rewrite_pattern
+    def match_and_rewrite(self, op: graph.QuantizeOp, rewriter: PatternRewriter) -> None:
+        match = BiasedRequantization.of(op)
+        if match is None:
+            return
+        old = match.dequantize
+        steps = graph.DequantizeOp(old.input, match.multipliers, axis=old.axis_index)
+        bias = graph.ConstantOp(match.bias)
+        total = graph.AddOp(steps.result, bias.result)
+        inherit_layer(steps, old)
+        result = graph.QuantizeOp(
+            total.result,
+            np.float32(1),
+            match.zero_point,
+            type_of(op.result).element_type,
+            qmin=op.qmin.value.data,
+            qmax=op.qmax.value.data,
+        )
+        replace(rewriter, op, [steps, bias, total, result])
+
+
+@dataclass(frozen=True)
 class FuseRequantize(ModulePass):
     name = "fuse-requantize"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        rewrite(op, [RequantizeAccumulator()])
+        rewrite(op, [RequantizeAccumulator(), RescaleBiasedAccumulator()])

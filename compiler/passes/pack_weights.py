@@ -6,7 +6,8 @@
     %w = graph.packed_weights %d {scheme = "gemm", tile = array<i64: 14, 2, 16>, …}
 
 Layers are packed in parallel, by contractions/layer.py, which also chooses the tiles, unless they
-are given. Weights that kernels multiply as s8 have their zero point subtracted here, as several s8
+are given, and on a target with tile registers which layers use them (attribute `path` of the op).
+Weights that kernels multiply as s8 have their zero point subtracted here, as several s8
 terms where one does not reach; the op's zero point becomes 0. On targets without VNNI every block
 of channels also gets the order of its steps by proved form (contractions/forms.py). fp32 depthwise
 weights stay plain constants.
@@ -20,17 +21,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, TensorType, f32, i32
+from xdsl.dialects.builtin import ModuleOp, StringAttr, TensorType, f32, i32
 from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
 from ..codegen.targets import Target, by_name
-from ..contractions.depthwise import depthwise_form, pack_depthwise
+from ..contractions.depthwise import bytes_fit, pack_depthwise
+from ..contractions.depthwise_halves import pack_halves
 from ..contractions.geometry import Anchor, as_oihw, contraction_of, grid_of, signed_terms
-from ..contractions.layer import Layer, leader_of, pack_layer
+from ..contractions.layer import Layer, leader_of, pack_layer, path_of
 from ..contractions.ordered_tile import Choice
 from ..contractions.packing import PackedGemm
+from ..contractions.winograd import Tiling, pack_points, pack_taps, stores_taps, tile_for
 from ..dialects import graph
 from ..dialects.layout import Layout
 from ..dialects.tensors import Array, i32_array, shape_of, si8, type_of
@@ -60,9 +63,14 @@ class _Packer:
         c, weight = self.contraction, self.terms[0]
         if not c.quantized:
             return
-        data = pack_depthwise(c, weight, self.target.lanes)
-        form = "" if self.target.dot4 else depthwise_form(c, weight).name
-        self._replace(data, [], 1, scheme="depthwise", tile=(1, 4, self.target.lanes), form=form)
+        form = "" if self.target.dot4 else "bytes" if bytes_fit(c, weight) else "halves"
+        if form == "halves":
+            data = pack_halves(c, weight)
+        else:
+            data = pack_depthwise(c, weight, self.target.lanes)
+        path = "vectors: depthwise" if self.target.tile_dot4 else ""
+        tile = (1, 4, self.target.lanes)
+        self._replace(data, [], 1, path, scheme="depthwise", tile=tile, form=form)
 
     def layer(self) -> Layer:
         values = (*self.kernel.inputs, self.kernel.outputs[0])
@@ -71,7 +79,7 @@ class _Packer:
         leader = leader_of(self.target, self.library, c.quantized)
         return Layer(c, layouts[0], grid_of(c, layouts), self.terms, self.target, leader)
 
-    def use(self, packed: PackedGemm, merged: bool) -> None:
+    def use(self, packed: PackedGemm, merged: bool, path: str) -> None:
         order: list[Array] = []
         if packed.orders is not None:
             order = [
@@ -83,13 +91,14 @@ class _Packer:
             packed.data,
             order,
             len(self.terms),
-            scheme="gemm",
+            path,
+            scheme="chunks" if packed.chunk else "gemm",
             tile=(tile.m, tile.n, tile.lanes),
             share=packed.share,
             merged=merged,
         )
 
-    def _replace(self, data: Array, order: list[Array], terms: int, **form: Any) -> None:
+    def _replace(self, data: Array, order: list[Array], terms: int, path: str, **form: Any) -> None:
         op = self.anchor
         index = 1
         old = type_of(op.operands[index])
@@ -104,6 +113,8 @@ class _Packer:
             terms=terms,
             **form,
         )
+        if path:
+            packed.attributes["path"] = StringAttr(path)
         block = op.parent
         assert block is not None
         for new in (*constants, packed):
@@ -139,6 +150,9 @@ def pack_weights(
     library: Sequence[Target] = (),
 ) -> None:
     """`choices`: tiles by `Layer.key`; `library`: targets to share packed weights with."""
+    for op in list(module.walk()):
+        if isinstance(op, graph.WinogradQConv2dOp):
+            _pack_winograd(op, target)
     packers = list(_packers(module, target, library))
     gemms = []
     with Parallel(pack_layer) as work:
@@ -150,7 +164,31 @@ def pack_weights(
             work.add(layer.seconds, layer, choices.get(layer.key) if choices else None)
             gemms.append((packer, layer))
         for (packer, layer), packed in zip(gemms, work.results(), strict=True):
-            packer.use(packed, layer.runs.merged)
+            packer.use(packed, layer.runs.merged, path_of(layer, packed.chunk > 0))
+
+
+def _pack_winograd(op: graph.WinogradQConv2dOp, target: Target) -> None:
+    weight = constant_of(op.weight)
+    if weight is None:
+        return  # packed already
+    tile = tile_for(target, len(weight))
+    images, rows, columns, outputs = shape_of(op.result)
+    taps = stores_taps(Tiling(images, rows, columns), weight.shape[1], outputs, target)
+    data = graph.ConstantOp((pack_taps if taps else pack_points)(weight, tile))
+    packed = graph.PackedWeightsOp(
+        data.result,
+        [],
+        type_of(op.weight),
+        scheme="winograd",
+        tile=(tile.m, tile.n, tile.lanes),
+        groups=1,
+        form="taps" if taps else "points",
+    )
+    block = op.parent
+    assert block is not None
+    for new in (data, packed):
+        block.insert_op_before(new, op)
+    _replace_operand(op, 1, packed.result)
 
 
 def layers_of(module: ModuleOp, target: Target) -> Iterator[tuple[graph.KernelOp, Layer]]:

@@ -7,7 +7,7 @@ Three things could go wrong in an exact int8 kernel, and all follow from the con
   of the search that chose the order.
 - inputs: the steps of a block have to read each of them, inside its run.
 - 32 bits: max |Σ (a − z)(w − zw) + bias| < 2³¹ for all codes a. The sum may pass through any
-  intermediate value, since i32 wraps.
+  intermediate value, since i32 wraps. Sums that Winograd's filtering scales have to fit scaled.
 
 A weight that passes gets the attribute `proved`; the code generator refuses int8 weights without
 it. A failure is a bug of the compiler, not of the model, and is reported as such.
@@ -24,16 +24,18 @@ from xdsl.dialects.builtin import ModuleOp, UnitAttr
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import VerifyException
 
-from ..contractions.depthwise import depthwise_form
-from ..contractions.forms import DEPTHWISE_FORMS, verify_order
+from ..contractions.depthwise import bytes_fit
+from ..contractions.forms import verify_order
 from ..contractions.geometry import input_zero_point
 from ..contractions.packing import panels_of
+from ..contractions.tile import Tile
 from ..contractions.unpack import constants_of, geometry_of, packed_gemm, unpack
+from ..contractions.winograd import fits, pack_points, pack_taps
 from ..dialects import graph
 from ..dialects.tensors import Array
 from .rewriting import constant_of
 
-Integer: TypeAlias = graph.QConv2dOp | graph.QMatMulOp
+Integer: TypeAlias = graph.QConv2dOp | graph.QMatMulOp | graph.WinogradQConv2dOp
 
 
 def every_input_is_read(op: graph.PackedWeightsOp) -> bool:
@@ -56,12 +58,13 @@ def sixteen_bits_suffice(op: graph.PackedWeightsOp) -> bool:
     """Whether no 16-bit sum of any chain can leave its range."""
     data, order = constants_of(op)
     c, _ = geometry_of(op)
+    if op.scheme.data == "winograd":
+        # Both operands of its `dot2` do, whatever the weights are, if they are transforms of them.
+        tile = Tile(*graph.ints(op.tile))
+        pack = pack_taps if op.form.data == "taps" else pack_points
+        return np.array_equal(pack(unpack(op, data, order), tile), data)
     if op.scheme.data == "depthwise":
-        ranks = {form.name: rank for rank, form in enumerate(DEPTHWISE_FORMS)}
-        claimed = op.form.data
-        weight = unpack(op, data, order)
-        # A form further down the list needs less of the weights.
-        return not claimed or ranks[depthwise_form(c, weight).name] <= ranks[claimed]
+        return op.form.data != "bytes" or bytes_fit(c, unpack(op, data, order))
     packed = packed_gemm(op, data, order)
     if packed.orders is None:
         return True
@@ -71,6 +74,8 @@ def sixteen_bits_suffice(op: graph.PackedWeightsOp) -> bool:
 
 def thirty_two_bits_suffice(anchor: Integer, weight: Array) -> bool:
     """Whether |Σ (a − z)·w + bias| < 2³¹ for all codes a, per output channel."""
+    if isinstance(anchor, graph.WinogradQConv2dOp) and not fits(weight):
+        return False
     rows = weight.T if weight.ndim == 2 else weight.reshape(len(weight), -1)
     z = input_zero_point(anchor)
     largest = max(abs(z), abs(255 - z))

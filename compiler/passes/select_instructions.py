@@ -7,17 +7,17 @@
 
 `dot4_chain` (the op states the proof that 16 bits suffice):
       acc + vpmaddwd(Σ vpmaddubsw(aᵢ, bᵢ) [+ offset], 1)
-  centred, with a' = a − 128 as sign and magnitude:
-      acc + vpmaddwd(Σ vpmaddubsw(|a'ᵢ|, sign(a'ᵢ)·bᵢ), 1)
 
-`dot2` (s16 halves) is vpmaddwd plus an add everywhere. LLVM shares what the dot products of a tile
-have in common.
+`dot2` (s16 halves) is vpdpwssd, or vpmaddwd plus an add. LLVM shares what the dot products of a
+tile have in common.
 
 `narrow` packs four registers of i32 to one of bytes, saturating twice, and undoes the instructions'
 order, which is that of 128-bit lanes:
       shuffle(vpackuswb(vpackssdw(a, b), vpackssdw(c, d)))
 
 `lookup` in a table of chained rows (codegen/byte_tables.py): for each row, a shuffle and an XOR.
+
+Ops on tiles get registers by number, and a configuration (codegen/tile_registers.py).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
 from xdsl.context import Context
 from xdsl.dialects import arith, vector
@@ -42,17 +42,16 @@ from xdsl.dialects.builtin import (
     i32,
     i64,
 )
+from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
 from ..codegen import byte_tables
 from ..codegen.targets import Target, by_name
+from ..codegen.tile_registers import assign_registers
 from ..dialects import loop
 from ..dialects.loop import element_of, lanes_of, vector_of
-
-#: Per input vector: (a − 128, |a − 128|), emitted once per block.
-Magnitudes: TypeAlias = dict[SSAValue, tuple[SSAValue, SSAValue]]
 
 
 @cache
@@ -149,40 +148,16 @@ def dot4(op: loop.Dot4Op, target: Target) -> SSAValue:
     return rows.row(f"vpdpb{signs}d", op.accumulator, op.a, op.b)
 
 
-def chain(op: loop.DotChainOp, magnitudes: Magnitudes) -> SSAValue:
+def chain(op: loop.DotChainOp) -> SSAValue:
     rows = _Rows(op)
     sums: SSAValue | None = None
     for a, w in zip(op.inputs, op.weights, strict=True):
-        if op.centred is not None:
-            if a not in magnitudes:
-                magnitudes[a] = magnitude(a, rows)
-            offset, a = magnitudes[a]
-            w = signed(w, offset, rows)
         pairs = rows.row("vpmaddubsw", a, w, halves=True)
         sums = pairs if sums is None else rows.add(sums, pairs)
     assert sums is not None
     if op.offset is not None:
         sums = rows.add(sums, rows.halves(op.offset))
     return rows.add(op.accumulator, rows.row("vpmaddwd", sums, rows.constant(1)))
-
-
-def magnitude(a: SSAValue, rows: _Rows) -> tuple[SSAValue, SSAValue]:
-    """a − 128 as s8 bytes (the top bit flipped), and its magnitude as u8 bytes."""
-    flipped = rows.binary(arith.XOrIOp, rows.bytes(a), rows.constant(-128, i8))
-    negated = rows.binary(arith.SubiOp, rows.constant(0, i8), flipped)
-    return flipped, rows.binary(arith.MaxSIOp, flipped, negated)
-
-
-def signed(w: SSAValue, offset: SSAValue, rows: _Rows) -> SSAValue:
-    """w with the sign of `offset`; where that is 0 the magnitude is too, so any value will do."""
-    if rows.lanes < 16:
-        return rows.row("vpsignb", w, offset)
-    # AVX-512 has no vpsignb: negate under a mask.
-    zero = rows.constant(0, i8)
-    negative = rows.insert(arith.CmpiOp(offset, zero, "slt"))
-    bytes_ = rows.bytes(w)
-    negated = rows.binary(arith.SubiOp, zero, bytes_)
-    return rows.insert(loop.SelectOp(negative, negated, bytes_))
 
 
 def widened(op: loop.Dot4Op, rows: _Rows) -> SSAValue:
@@ -196,8 +171,10 @@ def widened(op: loop.Dot4Op, rows: _Rows) -> SSAValue:
     return rows.add(even, rows.row("vpmaddwd", a_odd, b_odd))
 
 
-def dot2(op: loop.Dot2Op) -> SSAValue:
+def dot2(op: loop.Dot2Op, target: Target) -> SSAValue:
     rows = _Rows(op)
+    if target.dot2 is not None:
+        return rows.row(target.dot2, op.accumulator, op.a, op.b)
     return rows.add(op.accumulator, rows.row("vpmaddwd", op.a, op.b))
 
 
@@ -269,18 +246,20 @@ class SelectInstructions(ModulePass):
         # One walk and no worklist: nothing that is inserted here matches again.
         for block in [b for func in op.body.block.ops for b in _blocks(func)]:
             self._rewrite(block, target)
+        for func in op.walk():
+            if isinstance(func, FuncOp):
+                assign_registers(func, target)
 
     @staticmethod
     def _rewrite(block: Block, target: Target) -> None:
-        magnitudes: Magnitudes = {}
         for dot in list(block.ops):
             results: Sequence[SSAValue]
             if isinstance(dot, loop.Dot4Op):
                 results = [dot4(dot, target)]
             elif isinstance(dot, loop.DotChainOp):
-                results = [chain(dot, magnitudes)]
+                results = [chain(dot)]
             elif isinstance(dot, loop.Dot2Op):
-                results = [dot2(dot)]
+                results = [dot2(dot, target)]
             elif isinstance(dot, loop.NarrowOp):
                 results = [narrow(dot, target)]
             elif isinstance(dot, loop.LookupOp):

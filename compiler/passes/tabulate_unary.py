@@ -4,8 +4,9 @@
     lut(lut(q; t); u)          → lut(q; u ∘ t)
     lut(q; t)                  → q                   if t keeps every code that q can hold
 
-f is any expression of elementwise float ops, scalar constants and per-tensor quantize, dequantize
-and lut ops whose only other leaf is q; q may occur several times. Roundings inside f are kept: the
+f is any expression of elementwise float ops, scalar constants (also as dequantized codes: ONNX
+Runtime's quantizer writes √s of an attention so) and per-tensor quantize, dequantize and lut ops
+whose only other leaf is q; q may occur several times. Roundings inside f are kept: the
 Swish of ONNX Runtime's quantizer is one table,
 
     quantize(mul(dequantize(q), dequantize(quantize(sigmoid(dequantize(q))))))
@@ -64,12 +65,13 @@ class Expression:
         return all(self._reach(operand) for operand in op.operands)
 
     def _reach(self, value: SSAValue) -> bool:
+        scalar = _scalar(value)
+        if scalar:
+            self.ops.update(scalar)
+            return True
         if is_code(value):
             self.leaves.add(value)
             return True
-        if isinstance(value.owner, graph.ConstantOp):
-            self.ops.add(value.owner)
-            return _is_uniform(value.owner.array)
         return isinstance(value.owner, Operation) and self.grow(value.owner)
 
     def expand_latest_leaf(self) -> bool:
@@ -81,6 +83,17 @@ class Expression:
         latest = max(computed, key=block.get_operation_index)
         self.leaves.remove(latest.results[0])
         return self.grow(latest)
+
+
+def _scalar(value: SSAValue) -> tuple[Operation, ...]:
+    """The ops that make `value` if it is one number everywhere, whatever its shape; else none."""
+    match value.owner:
+        case graph.ConstantOp() as constant if _is_uniform(constant.array):
+            return (constant,)
+        case graph.DequantizeOp() as op if Grid.of(op).is_per_tensor:
+            codes = _scalar(op.input)
+            return (*codes, op) if codes else ()
+    return ()
 
 
 def _is_uniform(array: Array) -> bool:
@@ -130,7 +143,7 @@ def _in_order(ops: Iterable[Operation], root: Operation) -> list[Operation]:
 
 def _on_256_elements(op: Operation, operands: list[SSAValue]) -> Operation:
     if isinstance(op, graph.ConstantOp):
-        return graph.ConstantOp(op.array.reshape(-1)[:1])
+        return graph.ConstantOp(np.repeat(op.array.reshape(-1)[:1], 256))
     element_type = cast(Any, type_of(op.results[0]).element_type)
     return type(op).create(
         operands=operands,

@@ -82,3 +82,34 @@ func.func @room(%x: tensor<1x4x4x20xui8>) -> tensor<1x4x4x20xui8> {
   }) {layer = "second"} : (tensor<1x4x4x20xui8>) -> tensor<1x4x4x20xui8>
   func.return %1 : tensor<1x4x4x20xui8>
 }
+
+// Transformed inputs of Winograd's filtering: 36 rows are written in turn. 16 tiles of 64 channels in 16 bits are half a
+// page, so that rows would meet in the cache: one more pixel lies between them. 12 tiles need none.
+// CHECK-LABEL: func.func @winograd(
+// CHECK:         }) {layer = "a"} : (tensor<1x16x16x64xui8>) -> tensor<36x16x64xsi16, #graph.layout<array<i64: 64, 0, 0, 0, 1>>>
+// CHECK:         }) {layer = "b"} : (tensor<1x14x18x64xui8>) -> tensor<36x12x64xsi16>
+func.func @winograd(%x: tensor<1x16x16x64xui8>, %y: tensor<1x14x18x64xui8>) -> (tensor<1x14x14x64xi32>, tensor<1x12x16x64xi32>) {
+  %0 = "graph.kernel"(%x) ({
+  ^bb0(%a: tensor<1x16x16x64xui8>):
+    %v = graph.winograd_input %a {pads = array<i64: 0, 0, 0, 0>, input_zero_point = 9 : i64} : (tensor<1x16x16x64xui8>) -> tensor<36x16x64xsi16>
+    graph.yield %v : tensor<36x16x64xsi16>
+  }) {layer = "a"} : (tensor<1x16x16x64xui8>) -> tensor<36x16x64xsi16>
+  %1 = "graph.kernel"(%0) ({
+  ^bb0(%v: tensor<36x16x64xsi16>):
+    %w = graph.constant {value = dense<1> : tensor<64x64x3x3xsi8>} : tensor<64x64x3x3xsi8>
+    %c = graph.winograd_qconv2d %v, %w {input_zero_point = 9 : i64} : (tensor<36x16x64xsi16>, tensor<64x64x3x3xsi8>) -> tensor<1x14x14x64xi32>
+    graph.yield %c : tensor<1x14x14x64xi32>
+  }) {layer = "a"} : (tensor<36x16x64xsi16>) -> tensor<1x14x14x64xi32>
+  %2 = "graph.kernel"(%y) ({
+  ^bb0(%a: tensor<1x14x18x64xui8>):
+    %v = graph.winograd_input %a {pads = array<i64: 0, 0, 0, 0>, input_zero_point = 9 : i64} : (tensor<1x14x18x64xui8>) -> tensor<36x12x64xsi16>
+    graph.yield %v : tensor<36x12x64xsi16>
+  }) {layer = "b"} : (tensor<1x14x18x64xui8>) -> tensor<36x12x64xsi16>
+  %3 = "graph.kernel"(%2) ({
+  ^bb0(%v: tensor<36x12x64xsi16>):
+    %w = graph.constant {value = dense<1> : tensor<64x64x3x3xsi8>} : tensor<64x64x3x3xsi8>
+    %c = graph.winograd_qconv2d %v, %w {input_zero_point = 9 : i64} : (tensor<36x12x64xsi16>, tensor<64x64x3x3xsi8>) -> tensor<1x12x16x64xi32>
+    graph.yield %c : tensor<1x12x16x64xi32>
+  }) {layer = "b"} : (tensor<36x12x64xsi16>) -> tensor<1x12x16x64xi32>
+  func.return %1, %3 : tensor<1x14x14x64xi32>, tensor<1x12x16x64xi32>
+}

@@ -54,4 +54,4 @@ func.func @depthwise(%x: tensor<1x3x3x2xui8>) -> tensor<1x1x1x2xi32> {
 // CHECK-LABEL: func.func @depthwise
 // CHECK:         graph.packed_weights {{.*}}scheme = "depthwise"{{.*}}form = ""
 // AVX2-LABEL: func.func @depthwise
-// AVX2:         graph.packed_weights {{.*}}scheme = "depthwise"{{.*}}form = "pairs"
+// AVX2:         graph.packed_weights {{.*}}scheme = "depthwise"{{.*}}form = "bytes"

@@ -43,20 +43,6 @@ func.func @chain_with_offset(%c: vector<8xi32>, %a: vector<8xi32>, %b: vector<8x
   func.return %0 : vector<8xi32>
 }
 
-// Sign and magnitude of a − 128 are computed once for both uses of %a.
-// CHECK-LABEL: func.func @centred(
-// CHECK:         arith.xori
-// CHECK:         loop.instruction "vpsignb.256" %v
-// CHECK:         loop.instruction "vpmaddubsw.256"
-// CHECK-NOT:     arith.xori
-// CHECK:         loop.instruction "vpsignb.256" %w
-// CHECK:         loop.instruction "vpmaddubsw.256"
-func.func @centred(%c: vector<8xi32>, %a: vector<8xi32>, %v: vector<8xi32>, %w: vector<8xi32>) -> (vector<8xi32>, vector<8xi32>) {
-  %0 = loop.dot4_chain %c, (%a), (%v) {centred} : vector<8xi32>
-  %1 = loop.dot4_chain %c, (%a), (%w) {centred} : vector<8xi32>
-  func.return %0, %1 : vector<8xi32>, vector<8xi32>
-}
-
 // Four registers of i32 are one of bytes. The pack instructions work within 128-bit lanes.
 // CHECK-LABEL: func.func @narrow(
 // CHECK-NEXT:    %[[L:.*]] = loop.instruction "vpackssdw.256" %a, %b

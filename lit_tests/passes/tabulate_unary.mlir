@@ -53,6 +53,21 @@ func.func @scalar_constants(%q: tensor<2x3xui8>) -> tensor<2x3xui8> {
 
 // -----
 
+// A scalar that was quantized, 5 · 0.1.
+func.func @quantized_scalar(%q: tensor<2x3xui8>) -> tensor<2x3xui8> {
+  %c = graph.constant {value = dense<5> : tensor<1xui8>} : tensor<1xui8>
+  %half = graph.dequantize %c {scale = array<f32: 0.1>, zero_point = array<i32: 0>, axis = 0 : i64} : (tensor<1xui8>) -> tensor<1xf32>
+  %x = graph.dequantize %q {scale = array<f32: 1.0>, zero_point = array<i32: 0>, axis = 1 : i64} : (tensor<2x3xui8>) -> tensor<2x3xf32>
+  %m = graph.mul %half, %x : (tensor<1xf32>, tensor<2x3xf32>) -> tensor<2x3xf32>
+  %r = graph.quantize %m {scale = array<f32: 0.5>, zero_point = array<i32: 1>, axis = 1 : i64, qmin = 0 : i64, qmax = 255 : i64} : (tensor<2x3xf32>) -> tensor<2x3xui8>
+  func.return %r : tensor<2x3xui8>
+}
+// CHECK-LABEL: func.func @quantized_scalar
+// CHECK-NEXT:    graph.lut %q {table = dense<"0x01020304{{.*}}FEFFFF">
+// CHECK-NEXT:    func.return
+
+// -----
+
 // The source of the function is the nearest 8-bit tensor; its own quantize of a float stays.
 func.func @behind_a_float(%x: tensor<2x3xf32>) -> tensor<2x3xui8> {
   %q = graph.quantize %x {scale = array<f32: 0.1>, zero_point = array<i32: 5>, axis = 1 : i64, qmin = 0 : i64, qmax = 255 : i64} : (tensor<2x3xf32>) -> tensor<2x3xui8>

@@ -61,3 +61,15 @@ func.func @broadcast(%q: tensor<1x4xui8>) -> tensor<4x4xui8> {
   %r = graph.quantize %z {scale = array<f32: 0.2>, zero_point = array<i32: 5>, axis = 1 : i64, qmin = 0 : i64, qmax = 255 : i64} : (tensor<4x4xf32>) -> tensor<4x4xui8>
   func.return %r : tensor<4x4xui8>
 }
+
+// -----
+
+// A quantized constant with more than one value.
+func.func @table_per_channel(%q: tensor<4x2xui8>) -> tensor<4x2xui8> {
+  %c = graph.constant {value = dense<[5, 6]> : tensor<2xui8>} : tensor<2xui8>
+  %w = graph.dequantize %c {scale = array<f32: 0.1>, zero_point = array<i32: 0>, axis = 0 : i64} : (tensor<2xui8>) -> tensor<2xf32>
+  %x = graph.dequantize %q {scale = array<f32: 1.0>, zero_point = array<i32: 0>, axis = 1 : i64} : (tensor<4x2xui8>) -> tensor<4x2xf32>
+  %m = graph.mul %w, %x : (tensor<2xf32>, tensor<4x2xf32>) -> tensor<4x2xf32>
+  %r = graph.quantize %m {scale = array<f32: 0.5>, zero_point = array<i32: 1>, axis = 1 : i64, qmin = 0 : i64, qmax = 255 : i64} : (tensor<4x2xf32>) -> tensor<4x2xui8>
+  func.return %r : tensor<4x2xui8>
+}

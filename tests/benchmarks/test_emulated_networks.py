@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(only_target() is None, reason="part of make test
 
 
 #: Share of multiply-adds among all instructions, with a four-way dot product and without one.
-LEAST_DOTS = {"resnet50": (0.45, 0.3), "mobilenet_v2": (0.3, 0.15)}
+LEAST_DOTS = {"resnet50": (0.45, 0.25), "mobilenet_v2": (0.3, 0.15)}
 
 
 @pytest.mark.parametrize("name", LEAST_DOTS)

@@ -6,11 +6,16 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from click import ClickException
+from click.testing import CliRunner
 from lpc.compiler.codegen.host import native_target
+from onnx import TensorProto, helper, numpy_helper
 from rich.console import Console
 
 from benchmarks import layers, masking, peak, run, worker, zoo
@@ -19,6 +24,7 @@ from benchmarks.engines import ENGINES, PACKAGES, Job
 from benchmarks.layers import Layer
 from benchmarks.metrics import ColdStart, CompileCost, cold_start
 from benchmarks.peers import EngineError, Timing, Worker, alternate
+from benchmarks.subjects import Subject, input_file, subjects
 
 JOB = Job("absent.onnx", "absent.npy", 1)
 
@@ -168,9 +174,8 @@ def test_failures_do_not_stop_the_benchmark(
     monkeypatch.setattr(run, "compile_library", fail)
     monkeypatch.setattr(run, "peak_gmacs", lambda target, threads: 100.0)
     console = Console(file=io.StringIO())
-    got = run.run_benchmarks(
-        ["mini_concat"], ["int8"], ["lpc"], "native", [1, 2], 0.1, True, console
-    )  # fmt: skip
+    models = subjects(["mini_concat"], ["int8"])
+    got = run.run_benchmarks(models, ["lpc"], "native", [1, 2], 0.1, True, console)
     assert [result.threads for result in got.results] == [1, 2]
     assert got.peaks == {1: 100.0, 2: 100.0}
     assert got.results[0].failures == ["lpc: broken"]
@@ -195,7 +200,8 @@ def test_a_crash_leaves_the_others_alone(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setenv("LPC_BENCHMARK_CACHE", str(tmp_path))
     monkeypatch.setattr(run, "Worker", Crash)
     monkeypatch.setattr(layers, "SECONDS", 0.0)
-    benchmark = run.ModelBenchmark("mini_shuffle", "int8", ["openvino", "lpc"], "native", "native")
+    (subject,) = subjects(["mini_shuffle"], ["int8"])
+    benchmark = run.ModelBenchmark(subject, ["openvino", "lpc"], "native", "native")
     benchmark.run([1], seconds=0.1, processes=False)
     (result,) = benchmark.results
     assert result.failures == ["openvino: the process ended with status -6"]
@@ -216,3 +222,60 @@ def test_layer_macs() -> None:
     macs = layers.layer_macs(zoo.build("mini_bert", "int8"))
     assert macs["layer0.feed_forward.up.matmul"] == 10 * 24 * 96
     assert macs["layer0.attention.scores"] == 3 * 10 * 8 * 10
+
+
+def external(folder: Path, dtype: int, shape: Sequence[int | str], name: str = "net") -> Path:
+    """A file with one matrix product of [rows, 8] and 8 columns, whose node has no name."""
+    value, weight = helper.make_tensor_value_info, np.eye(8, dtype=np.float32)
+    cast = helper.make_node("Cast", ["ids"], ["x"], to=TensorProto.FLOAT)
+    matmul = helper.make_node("MatMul", ["x", "w"], ["y"])
+    graph = helper.make_graph(
+        [cast, matmul],
+        "net",
+        [value("ids", dtype, shape)],
+        [value("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(weight, "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, folder / f"{name}.onnx")
+    return folder / f"{name}.onnx"
+
+
+def test_a_file_is_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LPC_BENCHMARK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(layers, "SECONDS", 0.0)
+    monkeypatch.setattr(run, "peak_gmacs", lambda target, threads: 100.0)
+    path, results = external(tmp_path, TensorProto.FLOAT, [3, 8]), tmp_path / "results.json"
+    arguments = ["--model", path, "--engine", "lpc", "--threads", "1", "--seconds", "0.1"]
+    arguments += ["--no-processes", "--json", results, "--plot", tmp_path / "plot.png"]
+    monkeypatch.setattr(reports, "write_plot", lambda report, plot: None)
+    done = CliRunner().invoke(run.main, [str(a) for a in arguments], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    (got,) = json.loads(results.read_text())["results"]
+    assert (got["model"], got["precision"], got["macs"]) == ("net", "fp32", 3 * 8 * 8)
+    assert list(got["timings"]) == ["lpc"]
+    assert not got["failures"]
+    assert [layer["macs"] for layer in got["layers"] if layer["name"] == "MatMul_1"] == [192]
+
+
+def test_files_have_a_precision_of_their_own(tmp_path: Path) -> None:
+    zoo.save(zoo.build("mini_concat", "int8"), tmp_path / "net.onnx")
+    assert Subject.of_file(tmp_path / "net.onnx").precision == "int8"
+    assert Subject.of_file(external(tmp_path, TensorProto.FLOAT, [1, 8])).precision == "fp32"
+
+
+def test_inputs_that_are_indices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LPC_BENCHMARK_CACHE", str(tmp_path))
+    path = external(tmp_path, TensorProto.INT64, [4, 8])
+    ids = np.load(input_file(path, onnx.load(path)))
+    assert (ids.shape, ids.dtype) == ((4, 8), np.dtype(np.int64))
+    assert 0 <= ids.min() <= ids.max() < 100
+
+
+def test_models_that_cannot_be_fed(tmp_path: Path) -> None:
+    path = external(tmp_path, TensorProto.FLOAT, ["batch", 8])
+    with pytest.raises(ClickException, match="input 'ids' has no fixed shape"):
+        input_file(path, onnx.load(path))
+    done = CliRunner().invoke(run.main, ["--model", str(tmp_path / "none.onnx")])
+    assert done.exit_code == 2
+    assert "no such file" in done.output

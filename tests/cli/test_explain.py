@@ -87,3 +87,16 @@ def test_a_target_names_the_kernels(invoke: Invoke, digits: Path) -> None:
     assert result.exit_code == 0, result.stderr
     (line,) = [line for line in result.stdout.splitlines() if " /fc/Gemm " in line]
     assert line.split()[4].endswith("_avx2_I8")
+
+
+def test_a_target_with_tile_registers_says_which_layers_use_them(
+    invoke: Invoke, digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "240")
+    arguments = ("--input-shape", "input:1,1,8,8", "--target", "amx_int8")
+    result = invoke("explain", digits, *arguments)
+    assert result.exit_code == 0, result.stderr
+    assert "vectors: depthwise" in result.stdout
+    lines = [line for line in result.stdout.splitlines() if "tile registers: " in line]
+    assert all(" tile_gemm_amx_int8_" in line for line in lines)
+    assert "/fc/Gemm" not in " ".join(lines)

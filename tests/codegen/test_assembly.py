@@ -8,8 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from lpc.compiler.codegen.targets import TARGETS, Target, by_name
+from lpc.compiler.contractions.tile import even_pieces
+from lpc.compiler.contractions.winograd import tile_for
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array, ui8
+from lpc.compiler.passes import pack_weights, winograd
 from support import Bench, levels_of
 
 OLDER = [target for target in TARGETS if target.dot4 is None]
@@ -98,7 +101,11 @@ def test_weights_without_proof_use_no_saturating_instruction(target: Target) -> 
 
 
 @pytest.mark.parametrize("target", OLDER, ids=lambda t: t.name)
-def test_proved_weights_use_the_fast_instruction(target: Target) -> None:
+def test_proved_weights_use_the_fast_instruction(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where convolution is direct; Winograd's, for layers of 3×3, has a test of its own."""
+    monkeypatch.setattr(winograd, "pays", lambda op, target: False)
     for shape in SHAPES:
         text = assembly_of(target, random_weights(-30, 30, shape))
         hot = [b for b in inner_loops(text) if b.count("pmaddubsw", "vpmaddubsw")]
@@ -107,11 +114,34 @@ def test_proved_weights_use_the_fast_instruction(target: Target) -> None:
         assert all(block.keeps_its_registers(block.count(*dots)) for block in hot), shape
 
 
+@pytest.mark.parametrize("form", ["points", "taps"])
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+def test_winograd_products_stay_in_registers(
+    target: Target, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop over input channels multiplies by `dot2` alone, and has no use for the stack."""
+    monkeypatch.setattr(winograd, "pays", lambda op, target: True)
+    monkeypatch.setattr(pack_weights, "stores_taps", lambda *sizes: form == "taps")
+    dots = ("vpdpwssd",) if target.dot2 else ("vpmaddwd", "pmaddwd")
+    for outputs in (48, 64):
+        text = assembly_of(target, random_weights(-30, 30, (outputs, 64, 3, 3)))
+        hot = [block for block in inner_loops(text) if block.count(*dots)]
+        tile = tile_for(target, outputs)
+        sizes = {m * tile.n for _, m in even_pieces(16, tile.m)}  # of 4 × 4 tiles
+        assert {block.count(*dots) for block in hot} == sizes
+        for block in hot:
+            assert not any(re.search(r"\(%r[sb]p", line) for line in block.lines)
+        others = {"vpdpbusd", "vpmaddubsw", "pmaddubsw", "vpmaddwd", "pmaddwd", "vpdpwssd", *dots}
+        assert not re.findall(rf"\t({'|'.join(others - set(dots))})\t", text)
+
+
 @pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
 def test_registers_are_as_wide_as_the_target(target: Target) -> None:
     text = assembly_of(target, random_weights(-30, 30, (64, 64, 3, 3)))
     name = {16: "%xmm", 32: "%ymm", 64: "%zmm"}[target.vector_bytes]
-    dots = ("vpdpbusd", "vpmaddwd", "pmaddwd")
+    dots: tuple[str, ...] = ("vpdpbusd", "vpdpwssd", "vpmaddwd", "pmaddwd")
+    if target.tile_dot4:
+        name, dots = "%tmm", (target.tile_dot4,)
     hot = [block for block in inner_loops(text) if block.count(*dots)]
     assert hot
     for block in hot:
@@ -155,3 +185,56 @@ def test_weights_that_few_tiles_share_are_prefetched(side: int, expected: bool) 
     text = levels_of(bench.module(), by_name("avx512"))["asm"].printed()
     assert isinstance(text, str)
     assert any(block.count("prefetcht1") for block in inner_loops(text)) == expected
+
+
+TILE_UNIT = (
+    "ldtilecfg", "tilezero", "tileloadd", "tdpbusd", "tilestored", "tilerelease",
+)  # fmt: skip
+
+
+def opcodes(assembly: str) -> list[str]:
+    lines = [line for line in assembly.splitlines() if line.startswith("\t")]
+    return [line.split("\t")[1] for line in lines if not line.startswith("\t.")]
+
+
+@pytest.mark.parametrize(
+    ("shape", "side", "tile"),
+    # two rows of 14 pixels, a row of 32, three rows of 14; registers of pixels × of channels
+    [((64, 64, 3, 3), 14, (2, 2)), ((64, 128, 3, 3), 32, (2, 2)), ((256, 256, 3, 3), 14, (3, 1))],
+    ids=str,
+)
+def test_tile_loops_are_products(shape: tuple[int, ...], side: int, tile: tuple[int, int]) -> None:
+    """Every code is loaded once, every weight once, and nothing else is as long as a product."""
+    text = assembly_of(by_name("amx_int8"), random_weights(-128, 127, shape), side=side)
+    hot = [block for block in inner_loops(text) if block.count("tdpbusd")]
+    assert hot
+    for block in hot:
+        assert block.count("tdpbusd") == tile[0] * tile[1]
+        assert block.count("tileloadd") == tile[0] + tile[1]
+        assert block.count("tilezero", "tilestored", "ldtilecfg") == 0
+        assert block.spills == 0
+        assert len(block.lines) - block.count("tdpbusd", "tileloadd") <= 8
+
+
+def test_a_kernel_configures_first_and_releases_last() -> None:
+    text = assembly_of(by_name("amx_int8"), random_weights(-128, 127, (64, 64, 3, 3)))
+    functions = re.findall(r"^(lpc_kernel\w+\.body):\n(.*?)^\.Lfunc_end", text, re.M | re.S)
+    used = [opcodes(body) for _, body in functions if "tdpbusd" in body]
+    assert used
+    for names in used:
+        unit = [name for name in names if name in TILE_UNIT]
+        assert unit[0] == "ldtilecfg"
+        assert unit.count("ldtilecfg") == 1
+        # One way out, past the release.
+        assert unit[-1] == "tilerelease"
+        assert unit.count("tilerelease") == names.count("retq") == 1
+        between = names[names.index("ldtilecfg") : names.index("tilerelease")]
+        assert not any(name.startswith("call") for name in between)
+
+
+@pytest.mark.parametrize(
+    "target", [target for target in TARGETS if not target.tile_dot4], ids=lambda t: t.name
+)
+def test_only_one_target_uses_tile_registers(target: Target) -> None:
+    text = assembly_of(target, random_weights(-128, 127, (64, 64, 3, 3)))
+    assert not set(opcodes(text)) & set(TILE_UNIT)

@@ -11,7 +11,7 @@ from lpc.compiler.codegen.builder import KernelBuilder, i8
 from lpc.compiler.codegen.lower import LoweredProgram, lower_to_loop
 from lpc.compiler.codegen.targets import TARGETS, Target
 from lpc.compiler.dialects import graph
-from lpc.compiler.dialects.loop import DotChainOp, vector_of
+from lpc.compiler.dialects.loop import DotChainOp, ScratchOp, vector_of
 from lpc.compiler.dialects.tensors import Array, shape_of, ui8
 from lpc.compiler.interpreters.graph import run_graph
 from lpc.compiler.interpreters.loop import (
@@ -21,6 +21,7 @@ from lpc.compiler.interpreters.loop import (
     loop_functions,
     run_program,
 )
+from lpc.compiler.passes import pack_weights, winograd
 from lpc.compiler.passes.select_instructions import SelectInstructions
 from lpc.compiler.signature import library_info
 from support import Bench, extreme_codes
@@ -56,6 +57,30 @@ def convolution(bench: Bench, g: np.random.Generator) -> SSAValue:
         bench(graph.DequantizeOp(codes, 0.03, 5, 3)), bench(graph.DequantizeOp(other, 0.02, 9, 3))
     )
     return bench(graph.QuantizeOp(bench(graph.UnaryOp("relu", bench(total))), 0.04, 0, ui8, 3))
+
+
+def winograd_points(bench: Bench, g: np.random.Generator) -> SSAValue:
+    """Ragged tiles of two images, padded channels, and the input in the epilogue."""
+    x = bench.input(extreme_codes(g, (2, 3, 5, 16), np.uint8))
+    op = graph.QConv2dOp(
+        x,
+        bench.constant(weights(g, 16, 16, 3, 3)),
+        input_zero_point=7,
+        pads=(1,) * 4,
+        layout="nhwc",
+    )
+    codes = bench(graph.RequantizeOp(bench(op), 4e-4, 120, ui8, 3))
+    total = graph.AddOp(
+        bench(graph.DequantizeOp(codes, 0.03, 5, 3)), bench(graph.DequantizeOp(x, 0.02, 9, 3))
+    )
+    return bench(graph.QuantizeOp(bench(total), 0.04, 0, ui8, 3))
+
+
+def winograd_taps(bench: Bench, g: np.random.Generator) -> SSAValue:
+    """Weights are transformed at run time; several groups of tiles."""
+    x = bench.input(extreme_codes(g, (1, 6, 18, 17), np.uint8))
+    w = bench.constant(weights(g, 16, 17, 3, 3))
+    return bench(graph.QConv2dOp(x, w, input_zero_point=255, layout="nhwc"))
 
 
 def grouped(bench: Bench, g: np.random.Generator) -> SSAValue:
@@ -140,14 +165,15 @@ def gather(bench: Bench, g: np.random.Generator) -> SSAValue:
 
 
 FAMILIES: tuple[Family, ...] = (
-    convolution, grouped, depthwise, matmul, float_matmul, product,
+    convolution, winograd_points, winograd_taps, grouped, depthwise, matmul, float_matmul, product,
     max_pool, average_pool, sum_pool, elementwise, softmax, layer_norm, reduction, movement, gather,
 )  # fmt: skip
 
 
 def lowered(module: ModuleOp, target: Target) -> LoweredProgram:
     context = driver.new_context()
-    driver.run_passes(module, context, driver.TO_PACKED)
+    driver.run_passes(module, context, driver.TO_FUSED)
+    driver.place(module, target, context)
     for level in driver.target_levels(module, target, context, lambda level, name: None):
         if level.name == "packed":
             return lower_to_loop(module, target)
@@ -156,7 +182,12 @@ def lowered(module: ModuleOp, target: Target) -> LoweredProgram:
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.__name__)
-def test_three_levels_agree(family: Family, target: Target) -> None:
+def test_three_levels_agree(
+    family: Family, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As small as an interpreter wants them, no layers would be worth it.
+    monkeypatch.setattr(winograd, "pays", lambda op, target: True)
+    monkeypatch.setattr(pack_weights, "stores_taps", lambda *sizes: family is winograd_taps)
     bench = Bench()
     bench.output(family(bench, np.random.default_rng(12)), family.__name__)
     module = bench.module()
@@ -164,6 +195,8 @@ def test_three_levels_agree(family: Family, target: Target) -> None:
     info = library_info(module)
     program = lowered(module, target)
     program.module.verify()
+    has_scratch = any(isinstance(op, ScratchOp) for op in program.module.walk())
+    assert has_scratch == (family in (winograd_points, winograd_taps, product))
     (at_loop,) = run_program(program, info, bench.arrays)
     bench.checks[0].compare(at_loop, expected, f"{target.name}, loop")
     SelectInstructions(target.name).apply(driver.new_context(), program.module)
@@ -230,12 +263,31 @@ def test_partial_accesses_touch_only_their_lanes() -> None:
     np.testing.assert_array_equal(target.data, [9, 9, 9, 9, 9, 5, 6])
 
 
+def test_scratch_is_garbage_that_ends() -> None:
+    """Nothing may rely on zeros, nor pass its end; two buffers are two."""
+    b = KernelBuilder("scratch", 1)
+    first, second = b.scratch(4), b.scratch(4)
+    b.store(b.load(first, 0, i32), b.buffers[0], 0)
+    b.store(b.constant(7, i32), second, 0)
+    b.store(b.load(first, 0, i32), b.buffers[0], 4)
+    b.store(b.load(second, 0, i32), b.buffers[0], 8)
+    out = Memory("words", np.zeros(12, np.uint8), True)
+    call(b.finish(), out)
+    words = out.data.view(np.int32)
+    assert words[0] == words[1] != 0
+    assert words[2] == 7
+    b = KernelBuilder("scratch", 1)
+    b.store(b.load(b.scratch(4), 1, i32), b.buffers[0], 0)
+    with pytest.raises(AccessError, match=r"bytes \[1, 5\) of scratch, which has 4"):
+        call(b.finish(), memory(4))
+
+
 def test_a_chain_without_its_proof_is_an_error() -> None:
     """Two pairs of 255·127 do not fit 16 bits; 255·64 + 255·64 does."""
     b = KernelBuilder("chain", 3)
     kind = vector_of(i32, 4)
     a, w = (b.load(buffer, 0, kind) for buffer in b.buffers[:2])
-    b.store(b.emit(DotChainOp(b.constant(0, i32, 4), [a], [w], False)), b.buffers[2], 0)
+    b.store(b.emit(DotChainOp(b.constant(0, i32, 4), [a], [w])), b.buffers[2], 0)
     kernel = b.finish()
     codes = Memory("codes", np.full(16, 255, np.uint8), False)
     out = Memory("sums", np.zeros(16, np.uint8), True)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
+from lpc.compiler.codegen.kernels import batched_qmatmul
 from lpc.compiler.codegen.kernels.batched_dot4 import choose_signs
 from lpc.compiler.codegen.targets import by_name
 from lpc.compiler.dialects import graph
@@ -109,6 +110,18 @@ def test_products_of_activations(seed: int) -> None:
         add_codes(bench, g, False)
         add_floats(bench, g, False)
     bench.check()
+
+
+def test_long_products_of_activations_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    g = np.random.default_rng(5)
+    for most in (batched_qmatmul._MOST_DEPTH, 16):
+        monkeypatch.setattr(batched_qmatmul, "_MOST_DEPTH", most)
+        bench = Bench()
+        for m, k, n in ((5, 2 * most + 3, 17), (13, most + 1, 16), (3, 3 * most, 33), (7, most, 5)):
+            a, b = (bench.input(extreme_codes(g, (2, *s), np.uint8)) for s in ((m, k), (k, n)))
+            sums = bench(graph.QMatMulOp(a, b, a_zero_point=7, b_zero_point=200))
+            bench.output(sums, f"{m}x{k} by {k}x{n}, parts of {most}")
+        bench.check()
 
 
 def test_constant_batches_and_constant_left_operands() -> None:

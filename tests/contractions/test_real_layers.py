@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from chain_semantics import assert_chains_exact, exact, executed, flat
+from chain_semantics import MADDWD, assert_chains_exact, exact, executed, flat
 from lpc.compiler import demo, driver
 from lpc.compiler.codegen.instructions import BY_NAME
 from lpc.compiler.codegen.targets import TARGETS
 from lpc.compiler.compilation import graph_at
-from lpc.compiler.contractions.forms import DEPTHWISE_FORMS, StepOrder
+from lpc.compiler.contractions.forms import PAIRS, StepOrder
 from lpc.compiler.contractions.packing import (
     PackedGemm,
     bias_correction,
@@ -100,14 +100,24 @@ def assert_gemm_exact(op: graph.PackedWeightsOp) -> None:
 
 def assert_depthwise_exact(op: graph.PackedWeightsOp) -> None:
     """Each group of taps is one multiplication."""
+    if op.form.data == "halves":
+        assert_halves_exact(op)
+        return
     weights = constants_of(op)[0].view(np.int8).reshape(-1, 1, 4)
     codes, zero = extreme_inputs(weights), np.zeros(2, np.int16)
     if not op.form.data:
         np.testing.assert_array_equal(four_way_sums(weights, codes), product(codes, weights))
         return
-    (form,) = (form for form in DEPTHWISE_FORMS if form.name == op.form.data)
     a, w = np.broadcast_arrays(codes, weights)
-    np.testing.assert_array_equal(executed(form, a, w, zero), exact(form, a, w, zero), form.name)
+    np.testing.assert_array_equal(executed(PAIRS, a, w, zero), exact(a, w, zero))
+
+
+def assert_halves_exact(op: graph.PackedWeightsOp) -> None:
+    weights = constants_of(op)[0].view(np.int16).reshape(-1, 2)
+    for codes in ((255, 255), (255, 0), (0, 255), (0, 0), (1, 254)):
+        a = np.broadcast_to(np.asarray(codes, np.int16), weights.shape)
+        expected = (a.astype(np.int64) * weights).sum(1)
+        np.testing.assert_array_equal(MADDWD(flat(a, np.int16), flat(weights, np.int16)), expected)
 
 
 def assert_layers_exact(path: Path, target: str) -> None:

@@ -109,6 +109,16 @@ REFUSED: dict[str, tuple[Callable[[], tuple[ModelProto, object]], str]] = {
         lambda: single_node("Gelu", real(3), domain="com.microsoft"),
         "(Gelu): domain 'com.microsoft' is not supported",
     ),
+    "operator_format": (
+        lambda: single_node("QLinearAdd", codes(3), domain="com.microsoft", dtype=np.uint8),
+        "(QLinearAdd): only the Q/DQ form of quantized models is supported; quantize again with "
+        "quant_format=QuantFormat.QDQ",
+    ),
+    "dynamic_quantization": (
+        lambda: single_node("DynamicQuantizeLinear", real(3), outputs=3, dtype=np.uint8),
+        "(DynamicQuantizeLinear): only the Q/DQ form of quantized models is supported; "
+        "use quantize_static",
+    ),
     "op_on_run_time_values": (
         lambda: single_node("ReduceProd", real(3)),
         "(ReduceProd): unsupported operator on values computed at run time",

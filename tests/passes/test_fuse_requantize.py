@@ -35,6 +35,27 @@ def test_off_by_one_at_most_on_the_edge(
     assert np.mean(before != after) <= 1e-3
 
 
+@settings(max_examples=25, deadline=None)
+@given(seed=SEEDS, per_channel=st.booleans(), zero_point=st.integers(-128, 127))
+def test_float_bias_is_off_by_one_at_most_on_the_edge(
+    seed: int, per_channel: bool, zero_point: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    shape, channels = (4, 8, 500), 8 if per_channel else 1
+    net = Net((shape, np.int32))
+    scale = generator.uniform(1e-5, 1e-3, channels).astype(np.float32)
+    bias = net.constant(generator.normal(0, 2, (1, channels, 1)).astype(np.float32))
+    total = net(graph.AddOp(net.dequantize(net.inputs[0], scale), bias))
+    step = float(generator.uniform(0.01, 0.1))
+    module = net.module(net(graph.QuantizeOp(total, step, zero_point, si8)))
+    fused = run_passes(module, "fuse-requantize")
+    assert operations(fused) == ["dequantize", "add", "quantize"]
+    x = generator.integers(-(2**13), 2**13, shape).astype(np.int32)
+    before, after = outputs(module, x)[0].astype(int), outputs(fused, x)[0].astype(int)
+    assert np.abs(before - after).max() <= 1
+    assert np.mean(before != after) <= 1e-3
+
+
 @settings(max_examples=15, deadline=None)
 @given(seed=SEEDS, exponent=st.integers(-12, 0))
 def test_exact_when_scales_are_powers_of_two(seed: int, exponent: int) -> None:

@@ -6,12 +6,15 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from lpc.compiler.codegen.targets import by_name
 from lpc.compiler.contractions.depthwise import pack_depthwise
-from lpc.compiler.contractions.forms import FORMS, OFFSET3, PAIRS, PAIRS2, PAIRS4
-from lpc.compiler.contractions.unpack import constants_of, geometry_of
+from lpc.compiler.contractions.forms import FORMS, OFFSET3, PAIRS2, PAIRS4
+from lpc.compiler.contractions.unpack import constants_of, geometry_of, unpack
+from lpc.compiler.contractions.winograd import POINTS, pack_points, pack_taps, tile_for
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array
-from lpc.compiler.driver import TO_PACKED
+from lpc.compiler.driver import TO_FUSED, TO_PACKED, TO_PLACED
+from lpc.compiler.passes import pack_weights, winograd
 from lpc.compiler.passes.pack_weights import PackWeights
 from lpc.compiler.passes.prove_accumulation import ProveAccumulation
 from nets import Net, codes, run_passes
@@ -110,16 +113,56 @@ def test_weights_moved_into_an_unproved_chain() -> None:
 def test_a_depthwise_form_that_the_weights_do_not_admit() -> None:
     module = packed(groups=8)
     op = weights_of(module)
-    assert op.form.data != PAIRS.name
-    op.properties["form"] = StringAttr(PAIRS.name)
+    assert op.form.data == "halves"
+    weight, block = unpack(op, *constants_of(op)), op.parent
+    assert block is not None
+    repacked = graph.ConstantOp(pack_depthwise(geometry_of(op)[0], weight, 8))
+    block.insert_op_before(repacked, op)
+    op.operands[0] = repacked.result
+    op.properties["form"] = StringAttr("bytes")
     with pytest.raises(VerifyException, match="16 bits"):
         prove(module)
-    c, _ = geometry_of(op)
-    data, _ = constants_of(op)
-    repacked = pack_depthwise(c, np.zeros((8, 1, 3, 3), np.int8), 8)
-    assert repacked.size == data.size  # the form alone is what was wrong
 
 
 def test_thirty_two_bits() -> None:
     with pytest.raises(VerifyException, match="32 bits"):
         prove(packed(bias=2**31 - 1))
+
+
+@pytest.mark.parametrize("form", ["points", "taps"])
+def test_sums_of_winograd_fit_with_their_factor(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Larger weights than those the pass accepted: their sums fit, 64 times them do not."""
+    monkeypatch.setattr(winograd, "pays", lambda op, target: True)
+    monkeypatch.setattr(pack_weights, "stores_taps", lambda *sizes: form == "taps")
+    net = Net(((1, 128, 6, 6), np.uint8))
+    small, large = (np.full((16, 128, 3, 3), value, np.int8) for value in (100, 127))
+    module = net.module(net(graph.QConv2dOp(net.inputs[0], net.constant(small))))
+    module = run_passes(module, *TO_FUSED, "winograd", *TO_PLACED)
+    PackWeights("avx2").apply(Context(), module)
+    assert weights_of(module).form.data == form
+    prove(module)
+    pack = pack_taps if form == "taps" else pack_points
+
+    def change(data: Array) -> None:
+        data[:] = pack(large, tile_for(by_name("avx2"), 16))
+
+    forge(module, 0, change)
+    with pytest.raises(VerifyException, match="32 bits"):
+        prove(module)
+
+
+def test_points_that_are_no_transform_of_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(winograd, "pays", lambda op, target: True)
+    monkeypatch.setattr(pack_weights, "stores_taps", lambda *sizes: False)
+    net = Net(((1, 16, 6, 6), np.uint8))
+    weight = np.ones((16, 16, 3, 3), np.int8)
+    module = net.module(net(graph.QConv2dOp(net.inputs[0], net.constant(weight))))
+    module = run_passes(module, *TO_FUSED, "winograd", *TO_PLACED)
+    PackWeights("avx2").apply(Context(), module)
+
+    def change(data: Array) -> None:
+        data[7 * len(data) // POINTS + 4] += 1
+
+    forge(module, 0, change)
+    with pytest.raises(VerifyException, match="16 bits"):
+        prove(module)

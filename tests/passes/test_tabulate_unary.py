@@ -57,6 +57,14 @@ def test_swish(x_dtype: Any, y_dtype: Any, scales: tuple[float, float], rounded:
     _check(net, y, x_dtype, ["lut"])
 
 
+def _scalar(net: Net, generator: np.random.Generator) -> SSAValue:
+    """A constant, as such or quantized."""
+    if generator.random() < 0.5:
+        return net.constant(generator.normal(size=1).astype(np.float32))
+    codes = net.constant(generator.integers(256, size=1).astype(np.uint8))
+    return net.dequantize(codes, 0.01, 120)
+
+
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), dtype=DTYPES)
 def test_random_expressions_of_one_tensor(seed: int, dtype: Any) -> None:
@@ -66,7 +74,7 @@ def test_random_expressions_of_one_tensor(seed: int, dtype: Any) -> None:
     values = [net.dequantize(net.inputs[0], 0.05, 30)]
     for _ in range(int(generator.integers(1, 8))):
         left = values[generator.integers(len(values))]
-        constant = net.constant(generator.normal(size=1).astype(np.float32))
+        constant = _scalar(net, generator)
         right = constant if generator.random() < 0.3 else values[generator.integers(len(values))]
         match generator.integers(4):
             case 0:

@@ -14,7 +14,10 @@ from lpc.compiler.codegen.program import (
 
 # Every target adds another constant, so that a result tells which one has run. The kernels
 # themselves are plain x86-64 code.
-BIAS = {"sse42": 5, "avx2": 7, "avx512": 9, "avx_vnni": 10, "avx10": 12, "avx512_vnni": 11}
+BIAS = {
+    "sse42": 5, "avx2": 7, "avx512": 9, "avx_vnni": 10, "avx10": 12, "avx512_vnni": 11,
+    "amx_int8": 13,
+}  # fmt: skip
 
 UNITS = 37
 LENGTH = 4 * UNITS

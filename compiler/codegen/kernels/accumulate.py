@@ -5,7 +5,7 @@ Natural order (VNNI, fp32): runs, and within a run contiguous steps.
     for run: for step: w[n] = load; for m: a = broadcast(x[m]); sum[m][n] += a · w[n]
 
 With few tiles to a block, the first of them would wait for its weights: each tile prefetches its
-share of the next block's panel, a little with every step.
+share of the next block's panel, a little with every step (ordered steps: before the first).
 
 Ordered steps (no VNNI): one loop per form of dot product (contractions/forms.py); a table gives the
 input offset of every step, so the order is free.
@@ -197,6 +197,9 @@ class OrderedAccumulator(Accumulator):
         jumps = b.add(b.mul(panel, self.total * self.jump_bytes), self.offsets)
         jumps = b.address(self.parameter_base, jumps)
         starts = self._starts(work)
+        if work.ahead is not None:
+            with b.loop(0, self.total * work.ahead.bytes, LINE) as lines:
+                b.prefetch(work.ahead.address, lines.variable)
         for number, form in enumerate(FORMS):
             count = self._entry(panel, number)
             if count == 0:

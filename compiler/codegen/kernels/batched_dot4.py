@@ -17,12 +17,12 @@ signs are chosen by what a step then costs (`choose_signs`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from xdsl.dialects import arith
 from xdsl.dialects.builtin import i32
-from xdsl.ir import SSAValue
+from xdsl.ir import Operation, SSAValue
 
 from ...dialects import graph
 from ...dialects.loop import Dot4Op, lanes_of, vector_of
@@ -83,12 +83,15 @@ def choose_signs(
 class Dot4MatMulGenerator(BatchedMatMulGenerator):
     """Of codes only."""
 
+    addition: ClassVar[type[Operation]] = arith.AddiOp
+
     def __init__(
         self, name: str, kernel: graph.KernelOp, anchor: Any, target: Target, halo_value: int
     ):
         super().__init__(name, kernel, anchor, target, halo_value)
         # The sums, per vector of b the sum of its columns and its bytes, a, and two temporaries.
         self.tile_rows = min(self.tile_rows, (target.registers - 3) // self.vectors - 2)
+        self._prepare_zero_points(-(-self.columns // self.width) * self.width)
 
     def _prepare_zero_points(self, channels: int) -> None:
         za = np.asarray([self.anchor.a_zero_point.value.data], np.int32)

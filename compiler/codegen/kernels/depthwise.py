@@ -18,7 +18,6 @@ from xdsl.dialects.builtin import i32
 from xdsl.ir import SSAValue
 
 from ...contractions.depthwise import Blocks, tap_groups
-from ...contractions.forms import WIDE, Form
 from ...contractions.geometry import Contraction
 from ...dialects import graph
 from ...dialects.layout import Layout
@@ -41,11 +40,10 @@ class DepthwiseGenerator:
         weights: Array,
         bias: Array,
         target: Target,
-        form: Form,
         halo_value: int,
     ):
         self.kernel, self.anchor, self.c = kernel, anchor, contraction
-        self.weights, self.form, self.target = weights, form, target
+        self.weights, self.target = weights, target
         self.b = KernelBuilder(name, len(kernel.inputs) + 3)
         self.inputs, self.output = buffers_of(kernel, self.b)
         self.x = self.inputs[0]
@@ -131,9 +129,9 @@ class DepthwiseGenerator:
         self._finish(sums, pixels, channel, lanes, first)
 
     def _multiply(self, total: SSAValue, a: SSAValue, w: SSAValue) -> SSAValue:
-        if self.form is WIDE or self.target.dot4 is not None:
+        if self.target.dot4 is not None:
             return self.b.emit(Dot4Op(total, a, w))
-        return self.b.emit(DotChainOp(total, [a], [w], self.form.centred))
+        return self.b.emit(DotChainOp(total, [a], [w]))
 
     def _uses(self, count: int) -> list[tuple[tuple[int, ...], list[tuple[int, int]]]]:
         """Byte offsets of four taps → the (pixel, group)s that they serve, left to right."""

@@ -160,12 +160,17 @@ class GemmGenerator:
 
     def _output_offset(self, layout: Layout, row: Index, first: Index, i: int) -> Index:
         """Elements to pixel `first + i` of output row `row` in any layout of the result's shape."""
-        b, c = self.b, self.c
-        stride = layout.channel_stride if layout.w > 1 or self.grid.collapsed else 0
+        b, stride = self.b, layout.channel_stride
         if self.grid.collapsed:
             if layout.n * layout.h * layout.w == 1:
                 return 0
             return b.add(b.mul(first, stride), i * stride)
+        return self._pixel_offset(layout, row, first, i)
+
+    def _pixel_offset(self, layout: Layout, row: Index, first: Index, i: int) -> Index:
+        """The same where rows are apart: `row` counts those of all images."""
+        b, c = self.b, self.c
+        stride = layout.channel_stride if layout.w > 1 else 0
         image, y = b.div(row, c.rows), b.rem(row, c.rows)
         offset = b.mul(image, layout.image_stride if layout.n > 1 else 0)
         offset = b.add(offset, b.mul(y, layout.row_stride if layout.h > 1 else 0))

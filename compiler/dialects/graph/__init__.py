@@ -57,6 +57,7 @@ from .quantization import (
 )
 from .reductions import BatchNormOp, LayerNormOp, ReduceOp, SoftmaxOp
 from .windows import WindowedOp
+from .winograd import WinogradInputOp, WinogradQConv2dOp
 
 Graph = Dialect(
     "graph",
@@ -65,7 +66,7 @@ Graph = Dialect(
         # quantization
         FakeQuantizeOp, QuantizeOp, DequantizeOp, RequantizeOp, LutOp, RecodeOp,
         # contractions
-        Conv2dOp, QConv2dOp, MatMulOp, QMatMulOp,
+        Conv2dOp, QConv2dOp, MatMulOp, QMatMulOp, WinogradInputOp, WinogradQConv2dOp,
         # pools
         MaxPoolOp, AvgPoolOp, QSumPoolOp,
         # elementwise
@@ -130,6 +131,8 @@ __all__ = [
     "TransposeOp",
     "UnaryOp",
     "WindowedOp",
+    "WinogradInputOp",
+    "WinogradQConv2dOp",
     "YieldOp",
     "code_range",
     "ints",

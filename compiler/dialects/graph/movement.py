@@ -156,7 +156,8 @@ class BroadcastOp(GraphOp):
 
 @irdl_op_definition
 class GatherOp(GraphOp):
-    """numpy take(input, indices, axis); indices i64."""
+    """numpy take(input, indices, axis); indices i64: negative ones count from the end, and what is
+    outside the axis is clamped into it."""
 
     name = "graph.gather"
     input = operand_def(Tensor)

@@ -19,18 +19,19 @@ from xdsl.irdl import (
 from ..tensors import i64_array, type_of, ui8
 from .base import GraphOp, Tensor, ints
 
-SCHEMES = ("gemm", "depthwise")
+SCHEMES = ("gemm", "chunks", "depthwise", "winograd")
 
 
 @irdl_op_definition
 class PackedWeightsOp(GraphOp):
-    """The weight tensor whose packed bytes are `data` (contractions/packing.py, depthwise.py).
+    """The weight tensor whose packed bytes are `data` (contractions/packing.py, depthwise.py,
+    winograd.py).
 
     The value is the plain weight (of a convolution [O, I/groups, kh, kw], of a matmul [K, N]), zero
     point already subtracted, so the ops that use it mean what they meant; the code generator reads
-    `data`. `share`: how many blocks lie side by side in a panel of `tile`, where not one. `order`:
-    for targets without VNNI where the steps of every block start, and how many chains of every form
-    there are, two i32 constants.
+    `data`. Scheme "chunks" is "gemm" for tile registers. `share`: how many blocks lie side by side
+    in a panel of `tile`, where not one. `order`: for targets without VNNI where the steps of every
+    block start, and how many chains of every form there are, two i32 constants.
 
         %w = graph.packed_weights %bytes {scheme = "gemm", tile = array<i64: 14, 2, 16>,
                groups = 1 : i64, terms = 1 : i64, merged = 0 : i64, form = ""}

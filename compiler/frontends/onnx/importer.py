@@ -48,6 +48,13 @@ _DOMAINS: dict[str, dict[str, Converter]] = {
     **dict.fromkeys(DEFAULT_DOMAINS, _DEFAULT),
     "org.openvinotoolkit": quantization.OPENVINO_CONVERTERS,
 }
+# Operators of quantized models in another form than Q/DQ, by the beginning of their names.
+_OTHER_QUANTIZED = {
+    "QLinear": "quantize again with quant_format=QuantFormat.QDQ",
+    "DynamicQuantize": "use quantize_static",
+    "ConvInteger": "use quantize_static",
+    "MatMulInteger": "use quantize_static",
+}
 _SHAPE_REMEDY = "correct the model, or pass the --input-shape it was made for"
 
 
@@ -132,6 +139,9 @@ class _Importer:
             self._check_declared(where, output)
 
     def _converted(self, proto: NodeProto, name: str) -> Sequence[Value]:
+        for beginning, remedy in _OTHER_QUANTIZED.items():
+            if proto.op_type.startswith(beginning):
+                raise NodeError(f"only the Q/DQ form of quantized models is supported; {remedy}")
         if proto.domain not in _DOMAINS:
             raise NodeError(
                 f"domain '{proto.domain}' is not supported; export with standard ONNX operators"

@@ -1,8 +1,8 @@
 // RUN: lpc opt %s --split-input-file --verify-diagnostics | filecheck %s
 
-// CHECK: unknown packing scheme 'winograd'
+// CHECK: unknown packing scheme 'fourier'
 func.func @scheme(%data: tensor<32xui8>) {
-  %w = graph.packed_weights %data {scheme = "winograd", tile = array<i64: 4, 1, 8>, groups = 1 : i64, terms = 1 : i64, merged = 0 : i64, form = ""} : (tensor<32xui8>) -> tensor<4x2xsi8>
+  %w = graph.packed_weights %data {scheme = "fourier", tile = array<i64: 4, 1, 8>, groups = 1 : i64, terms = 1 : i64, merged = 0 : i64, form = ""} : (tensor<32xui8>) -> tensor<4x2xsi8>
   func.return
 }
 

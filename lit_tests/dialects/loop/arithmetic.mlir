@@ -4,13 +4,13 @@
 // CHECK-NEXT:  %0 = loop.dot4 %c, %a, %b : vector<8xi32>
 // CHECK-NEXT:  %1 = loop.dot2 %0, %a, %b : vector<8xi32>
 // CHECK-NEXT:  %2 = loop.dot4_chain %1, (%a), (%b) : vector<8xi32>
-// CHECK-NEXT:  %3 = loop.dot4_chain %2, (%a, %b), (%b, %a) {centred} : vector<8xi32>
+// CHECK-NEXT:  %3 = loop.dot4_chain %2, (%a, %b), (%b, %a) : vector<8xi32>
 // CHECK-NEXT:  %4 = loop.dot4_chain %3, (%a, %b), (%b, %a) offset %c : vector<8xi32>
 func.func @dots(%c: vector<8xi32>, %a: vector<8xi32>, %b: vector<8xi32>) -> vector<8xi32> {
   %0 = loop.dot4 %c, %a, %b : vector<8xi32>
   %1 = loop.dot2 %0, %a, %b : vector<8xi32>
   %2 = loop.dot4_chain %1, (%a), (%b) : vector<8xi32>
-  %3 = loop.dot4_chain %2, (%a, %b), (%b, %a) {centred} : vector<8xi32>
+  %3 = loop.dot4_chain %2, (%a, %b), (%b, %a) : vector<8xi32>
   %4 = loop.dot4_chain %3, (%a, %b), (%b, %a) offset %c : vector<8xi32>
   func.return %4 : vector<8xi32>
 }

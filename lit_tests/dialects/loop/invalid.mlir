@@ -69,3 +69,11 @@ func.func @lookup_of_other_lanes(%t: !loop.buffer, %i: vector<16xi8>) {
   %0 = loop.lookup %t, %i : (vector<16xi8>) -> vector<32xi8>
   func.return
 }
+
+// -----
+
+// CHECK: scratch of 0 bytes
+func.func @scratch_of_nothing() {
+  %0 = loop.scratch 0
+  func.return
+}

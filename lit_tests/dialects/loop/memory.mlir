@@ -27,3 +27,17 @@ func.func @lookup(%t: !loop.buffer, %i: vector<16xi8>) -> vector<16xi8> {
   %r = loop.lookup %t, %i : (vector<16xi8>) -> vector<16xi8>
   func.return %r : vector<16xi8>
 }
+
+// Two of one size are two buffers.
+// CHECK-LABEL: func.func @scratch(
+// CHECK-NEXT:  %a = loop.scratch 64 : i64
+// CHECK-NEXT:  %b = loop.scratch 64 : i64
+// CHECK-NEXT:  loop.store %v, %a[%o] : i32
+// CHECK-NEXT:  %s = loop.load %b[%o] : i32
+func.func @scratch(%v: i32, %o: index) -> i32 {
+  %a = loop.scratch 64
+  %b = loop.scratch 64
+  loop.store %v, %a[%o] : i32
+  %s = loop.load %b[%o] : i32
+  func.return %s : i32
+}

@@ -1,0 +1,314 @@
+"""Products of a Winograd convolution, and what becomes of them (contractions/winograd.py).
+
+One unit is a few tiles × a block of n vectors of channels:
+
+    for 36 points: sums[point][tile][n] = Σ inputs[point] · weights[point]     (dot2, to scratch)
+    for each tile: pixels[4×4] = Aᵀ sums A, divided by 576, + bias             (to scratch)
+                   for the rows and columns that exist: codes = epilogue(pixels); store
+
+Weights are stored as `points`, transformed, and a unit has as many tiles as registers have room
+for. Or, for few tiles, as `taps`: then a unit has all tiles, and transforms the weights of its
+block before it uses them, two rows of points at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from xdsl.dialects import arith
+from xdsl.dialects.builtin import i32
+from xdsl.ir import SSAValue
+
+from ...contractions.tile import LINE, Tile, even_pieces
+from ...contractions.winograd import INPUTS, ODD_INVERSE, OUTPUTS, POINTS, SHIFT, Tiling
+from ...dialects import graph
+from ...dialects.layout import LANES
+from ...dialects.loop import Dot2Op, vector_of
+from ...dialects.tensors import Array
+from ..builder import Index, KernelBuilder, i8, i16
+from .common import LoweredKernel, Parameters, buffers_of, fill_halo
+from .elementwise import pixel_at
+from .evaluate import Evaluator, Position
+from .winograd_transforms import (
+    ROW_PAIRS,
+    Lanes,
+    output_transform,
+    weight_rows,
+    weight_transform,
+)
+
+#: Transformed weights of a chunk: more chunks load and store sums more often, more stack is rude.
+_TRANSFORMED_BYTES = 49152
+
+
+class WinogradGenerator:
+    def __init__(
+        self,
+        name: str,
+        kernel: graph.KernelOp,
+        anchor: graph.WinogradQConv2dOp,
+        tile: Tile,
+        weights: Array,
+        bias: Array,
+        form: str,
+        halo_value: int,
+    ):
+        self.kernel, self.anchor, self.tile, self.weights = kernel, anchor.result, tile, weights
+        self.b = KernelBuilder(name, len(kernel.inputs) + 3)
+        self.inputs, self.output = buffers_of(kernel, self.b)
+        self.points = self.inputs[0]
+        self.parameter_base, self.weight_base = self.b.buffers[-2:]
+        layout = self.output.layout
+        self.tiling = Tiling(layout.n, layout.h, layout.w)
+        self.depth = self.points.layout.channel_stride
+        self.blocks = layout.c // tile.channels
+        #: (count, size) of the groups of tiles that are multiplied together.
+        self.groups = even_pieces(self.tiling.tiles, tile.m)
+        self.as_taps = form == "taps"
+        #: Tiles of a unit.
+        self.tiles = self.tiling.tiles if self.as_taps else self.groups[0][1]
+        self.parameters = Parameters()
+        self.bias = self.parameters.add(bias)
+        self.halo = self.parameters.add(np.full(16, halo_value & 255, np.uint8))
+        self.evaluator = Evaluator(
+            self.b, kernel, self.inputs, self.parameters, self.parameter_base, layout.c
+        )
+        self.sums = self.b.scratch(POINTS * self.tiles * self.pixel_bytes)
+        self.pixels = self.b.scratch(OUTPUTS * OUTPUTS * self.pixel_bytes)
+        pairs = self.depth // 2
+        #: Pairs of input channels whose weights are transformed at a time.
+        self.chunk = next(
+            size
+            for size in range(pairs, 0, -1)
+            if pairs % size == 0 and 2 * INPUTS * size * self.pixel_bytes <= _TRANSFORMED_BYTES
+        )
+        if self.as_taps:
+            # A line more than their size apart, since they are written in turn.
+            self.panel_stride = self.chunk * self.pixel_bytes + LINE
+            self.panels = self.b.scratch(2 * INPUTS * self.panel_stride)
+
+    @property
+    def pixel_bytes(self) -> int:
+        """Of the sums of one pixel (or point), all channels of a block."""
+        return self.tile.channels * 4
+
+    @property
+    def panel_bytes(self) -> int:
+        """Of the weights of one point."""
+        return self.depth * self.tile.channels * 2
+
+    def generate(self, exec_type: str) -> LoweredKernel:
+        b = self.b
+        fill_halo(b, self.output, self.parameter_base, self.halo)
+        units = self.blocks
+        if not self.as_taps:
+            units *= sum(count for count, _ in self.groups)
+        with b.unit_loop() as unit:
+            if self.as_taps:
+                self._unit_of_taps(unit)
+            else:
+                self._unit_of_points(unit, units // self.blocks)
+        constants = (self.parameters.blob(), self.weights)
+        return LoweredKernel(b.finish(), b.fingerprint, constants, units, exec_type)
+
+    # --- units ------------------------------------------------------------------------------------
+
+    def _unit_of_points(self, unit: Index, groups: int) -> None:
+        """One group of tiles; groups or blocks go outside, whichever are dearer to read again."""
+        b = self.b
+        if self.points.layout.size * 2 > len(self.weights):
+            group, block = b.div(unit, self.blocks), b.rem(unit, self.blocks)
+        else:
+            block, group = b.div(unit, groups), b.rem(unit, groups)
+        (count, m), *shorter = self.groups
+        if not shorter:
+            self._multiply_points(block, b.mul(group, m), m)
+            return
+        with b.branch(b.compare("ult", group, count)) as blocks:
+            self._multiply_points(block, b.mul(group, m), m)
+        with b.otherwise(blocks):
+            self._multiply_points(block, b.add(b.mul(group, m - 1), count), m - 1)
+
+    def _multiply_points(self, block: Index, first: Index, m: int) -> None:
+        """Tiles [first, first + m) × one block of channels."""
+        b = self.b
+        weights = b.address(self.weight_base, b.mul(block, POINTS * self.panel_bytes))
+        zero = b.constant(0, i32, self.tile.lanes)
+        with b.loop(0, POINTS) as points:
+            w = b.address(weights, b.mul(points.variable, self.panel_bytes))
+            x = self._points_of(points.variable, first)
+            sums = self._products(x, w, self.depth // 2, m, [zero] * (m * self.tile.n))
+            self._store_sums(sums, self._place(points.variable, 0))
+        with b.loop(0, m) as tiles:
+            self._finish(block, b.add(first, tiles.variable), tiles.variable)
+
+    def _unit_of_taps(self, block: Index) -> None:
+        """All tiles × one block of channels."""
+        b = self.b
+        taps = b.address(self.weight_base, b.mul(block, 9 * self.panel_bytes // 2))
+        with b.loop(0, POINTS * self.tiles * self.pixel_bytes, self.tile.lanes * 4) as bytes_:
+            b.store(b.constant(0, i32, self.tile.lanes), self.sums, bytes_.variable)
+        with b.loop(0, self.depth // 2, self.chunk) as chunks:
+            for rows in ROW_PAIRS:
+                self._transform_weights(taps, chunks.variable, rows)
+                for number, row in enumerate(rows):
+                    self._multiply_row(chunks.variable, number, row)
+        with b.loop(0, self.tiles) as tiles:
+            self._finish(block, tiles.variable, tiles.variable)
+
+    def _multiply_row(self, pair: SSAValue, number: int, row: int) -> None:
+        """Adds the products of the chunk from `pair` on, for the points of a row, which is the
+        `number`th of those transformed, and all tiles."""
+        b, start = self.b, 0
+        for count, m in self.groups:
+            with b.loop(0, count) as groups:
+                first = b.add(b.mul(groups.variable, m), start)
+                with b.loop(0, INPUTS) as columns:
+                    panel = b.mul(b.add(columns.variable, number * INPUTS), self.panel_stride)
+                    point = b.add(columns.variable, row * INPUTS)
+                    w = b.address(self.panels, panel)
+                    self._add_products(point, first, pair, w, m)
+            start += count * m
+
+    # --- products ---------------------------------------------------------------------------------
+
+    def _transform_weights(self, taps: SSAValue, first: SSAValue, rows: tuple[int, int]) -> None:
+        """Weights of two rows of points, of the chunk from pair `first` on, to `panels`."""
+        b, v, tile = self.b, Lanes(self.b), self.tile
+        halves = 2 * tile.lanes
+        with b.loop(0, self.chunk) as pairs:
+            pair = b.add(first, pairs.variable)
+            here = b.address(taps, b.mul(pair, 9 * tile.n * halves))
+            there = b.address(self.panels, b.mul(pairs.variable, tile.n * halves * 2))
+            for j in range(tile.n):
+
+                def tap(y: int, x: int, j: int = j) -> SSAValue:
+                    place = ((3 * y + x) * tile.n + j) * halves
+                    return b.convert("sext", b.load(here, place, vector_of(i8, halves)), i16)
+
+                for row, weights in enumerate(weight_rows(v, tap, rows)):
+                    for column, result in enumerate(weight_transform(v, weights)):
+                        panel = (INPUTS * row + column) * self.panel_stride
+                        b.store(result, there, panel + j * halves * 2)
+
+    def _add_products(self, point: Index, first: Index, pair: Index, w: SSAValue, m: int) -> None:
+        """Adds a chunk's products to sums[point] of tiles [first, first + m) of all."""
+        b, tile = self.b, self.tile
+        place = self._place(point, first)
+        kind, vector = vector_of(i32, tile.lanes), tile.lanes * 4
+        before = [b.load(place, i * vector, kind, align=16) for i in range(m * tile.n)]
+        x = b.address(self._points_of(point, first), b.mul(pair, 4))
+        self._store_sums(self._products(x, w, self.chunk, m, before), place)
+
+    def _place(self, point: Index, number: Index) -> SSAValue:
+        """Where sums[point] of the unit's tile `number` are."""
+        b = self.b
+        offset = b.add(b.mul(point, self.tiles), number)
+        return b.address(self.sums, b.mul(offset, self.pixel_bytes))
+
+    def _points_of(self, point: Index, tile: Index) -> SSAValue:
+        b = self.b
+        offset = b.add(b.mul(point, self.points.layout.row_stride), b.mul(tile, self.depth))
+        return b.address(self.points.base, b.mul(offset, 2))
+
+    def _store_sums(self, sums: Sequence[SSAValue], place: SSAValue) -> None:
+        for i, total in enumerate(sums):
+            self.b.store(total, place, i * self.tile.lanes * 4)
+
+    def _products(
+        self, x: SSAValue, w: SSAValue, pairs: int, m: int, sums: Sequence[SSAValue]
+    ) -> Sequence[SSAValue]:
+        """`sums` and the products of so many pairs of input channels of m tiles."""
+        b = self.b
+        # One pair a turn: LLVM would add up several products first, and run out of registers.
+        with b.loop(0, pairs, carried=sums) as k:
+            here = b.address(x, b.mul(k.variable, 4))
+            panel = b.address(w, b.mul(k.variable, self.pixel_bytes))
+            k.next = self._pair(here, panel, m, k.carried)
+        return k.results
+
+    def _pair(self, x: SSAValue, w: SSAValue, m: int, sums: Sequence[SSAValue]) -> list[SSAValue]:
+        """One pair of input channels of m tiles."""
+        b, tile = self.b, self.tile
+        size = tile.lanes * 4
+        kind = vector_of(i32, tile.lanes)
+        vectors = [b.load(w, j * size, kind, align=size) for j in range(tile.n)]
+        result = []
+        for i in range(m):
+            a = b.splat(b.load(x, i * self.depth * 2, i32), tile.lanes)
+            for j in range(tile.n):
+                result.append(b.emit(Dot2Op(sums[i * tile.n + j], a, vectors[j])))
+        return result
+
+    # --- from products to pixels ------------------------------------------------------------------
+
+    def _finish(self, block: Index, tile: Index, number: SSAValue) -> None:
+        """Pixels of tile `tile`, which is `number` in its unit."""
+        b, t = self.b, self.tiling
+        sums = b.address(self.sums, b.mul(number, self.pixel_bytes))
+        channel = b.mul(block, self.tile.channels)
+        for j in range(self.tile.n):
+            bias = b.load(
+                self.parameter_base,
+                b.add(b.mul(channel, 4), self.bias + j * self.tile.lanes * 4),
+                vector_of(i32, self.tile.lanes),
+            )
+            self._transform(sums, j, bias)
+        image, rest = (f(tile, t.tile_rows * t.tile_columns) for f in (b.div, b.rem))
+        row, column = b.div(rest, t.tile_columns), b.rem(rest, t.tile_columns)
+        rows: Index = OUTPUTS
+        if t.rows % OUTPUTS:
+            rows = b.minimum(OUTPUTS, b.sub(t.rows, b.mul(row, OUTPUTS)))
+        with b.loop(0, rows) as ys:
+            y = b.add(b.mul(row, OUTPUTS), ys.variable)
+            pixels = b.address(self.pixels, b.mul(ys.variable, OUTPUTS * self.pixel_bytes))
+            self._row(pixels, image, y, column, channel)
+
+    def _transform(self, sums: SSAValue, j: int, bias: SSAValue) -> None:
+        """4×4 pixels of vector `j`, to scratch."""
+        b, v, lanes = self.b, Lanes(self.b), self.tile.lanes
+        kind, vector = vector_of(i32, lanes), lanes * 4
+        step = self.tiles * self.pixel_bytes
+        columns = []
+        for column in range(INPUTS):
+            loaded = [
+                b.load(sums, (INPUTS * i + column) * step + j * vector, kind, align=16)
+                for i in range(INPUTS)
+            ]
+            columns.append(output_transform(v, loaded))
+        inverse, shift = b.constant(ODD_INVERSE, i32, lanes), b.constant(SHIFT, i32, lanes)
+        for i in range(OUTPUTS):
+            for x, total in enumerate(output_transform(v, [c[i] for c in columns])):
+                whole = b.binary(arith.MuliOp, total, inverse)
+                exact = v.add(b.binary(arith.ShRSIOp, whole, shift), bias)
+                b.store(exact, self.pixels, ((OUTPUTS * i + x) * self.tile.n + j) * vector)
+
+    def _row(self, pixels: SSAValue, image: Index, y: Index, column: Index, channel: Index) -> None:
+        """The pixels of one row that exist."""
+        b, t = self.b, self.tiling
+        rest, last = t.columns % OUTPUTS, t.tile_columns - 1
+        if not rest:
+            self._store(pixels, image, y, b.mul(column, OUTPUTS), OUTPUTS, channel)
+        elif not last:
+            self._store(pixels, image, y, 0, rest, channel)
+        else:
+            with b.branch(b.compare("eq", column, last)) as blocks:
+                self._store(pixels, image, y, last * OUTPUTS, rest, channel)
+            with b.otherwise(blocks):
+                self._store(pixels, image, y, b.mul(column, OUTPUTS), OUTPUTS, channel)
+
+    def _store(
+        self, pixels: SSAValue, image: Index, y: Index, x: Index, count: int, channel: Index
+    ) -> None:
+        """The epilogue of `count` pixels, 16 channels at a time."""
+        b = self.b
+        kind, cache = vector_of(i32, LANES), dict[object, SSAValue]()
+        positions = []
+        for i in range(count):
+            pixel = pixel_at(b, image, y, b.add(x, i))
+            for c in range(0, self.tile.channels, LANES):
+                total = b.load(pixels, i * self.pixel_bytes + c * 4, kind, align=16)
+                at = Position(LANES, b.add(channel, c), pixel, {self.anchor: total}, None, cache)
+                positions.append(at)
+        self.evaluator.store(self.output, self.kernel.yielded, positions)

@@ -1,0 +1,67 @@
+"""Depthwise weights for products of 16-bit halves, where pairs of bytes could saturate.
+
+A group is two taps whose codes, widened, make the two halves of a 32-bit lane: `dot2` with the
+weights of both is exact for all weights. Taps pair along kernel columns, so that an interleaved
+pair of input pixels serves every output pixel that it is under; an odd last row pairs along itself.
+
+    [block of 16 channels][group][channel][2] s16, in natural channel order for every target
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..dialects.layout import LANES
+from ..dialects.tensors import Array
+from .geometry import Contraction
+
+Tap = tuple[int, int]
+
+
+def tap_pairs(c: Contraction) -> tuple[tuple[Tap, Tap, bool], ...]:
+    """Taps (dy, dx) by twos, and whether the second of them counts.
+
+    An odd tap has another one beside it, whose weight is zero there: if possible its right
+    neighbour, as the pairs of the row have."""
+    kh, kw = c.kernel
+    dy, dx = c.dilations
+    pairs = [
+        ((y * dy, x * dx), ((y + 1) * dy, x * dx), True)
+        for x in range(kw)
+        for y in range(0, kh - 1, 2)
+    ]
+    if kh % 2:
+        y = (kh - 1) * dy
+        if kw % 2:
+            pairs.append(((y, 0), (y, min(1, kw - 1) * dx), False))
+        pairs += [((y, x * dx), (y, (x + 1) * dx), True) for x in range(kw % 2, kw, 2)]
+    return tuple(pairs)
+
+
+def pack_halves(c: Contraction, weight: Array) -> Array:
+    """Weights [O, 1, kh, kw] (s8) as bytes, padded to whole blocks of channels."""
+    pairs = tap_pairs(c)
+    blocks = -(-c.outputs // LANES)
+    padded = np.zeros((blocks * LANES, len(pairs), 2), np.int16)
+    index = {tap: i for i, tap in enumerate(c.taps)}
+    flat = weight.reshape(c.outputs, -1)
+    for g, (first, second, counts) in enumerate(pairs):
+        padded[: c.outputs, g, 0] = flat[:, index[first]]
+        if counts:
+            padded[: c.outputs, g, 1] = flat[:, index[second]]
+    split = padded.reshape(blocks, LANES, len(pairs), 2).transpose(0, 2, 1, 3)
+    return np.ascontiguousarray(split).reshape(-1).view(np.uint8)
+
+
+def unpack_halves(c: Contraction, data: Array) -> Array:
+    """The weights [O, 1, kh, kw] (s8) again."""
+    pairs = tap_pairs(c)
+    split = data.view(np.int16).reshape(-1, len(pairs), LANES, 2).transpose(0, 2, 1, 3)
+    channels = split.reshape(-1, len(pairs), 2)[: c.outputs]
+    result = np.zeros((c.outputs, len(c.taps)), np.int8)
+    index = {tap: i for i, tap in enumerate(c.taps)}
+    for g, (first, second, counts) in enumerate(pairs):
+        result[:, index[first]] = channels[:, g, 0]
+        if counts:
+            result[:, index[second]] = channels[:, g, 1]
+    return result.reshape(c.outputs, 1, *c.kernel)

@@ -1,0 +1,242 @@
+"""Winograd's minimal filtering for 3×3 convolution of stride one, in integers: F(4×4, 3×3).
+
+An output tile of 4×4 pixels depends on 6×6 inputs d, which take 36 multiplications instead of 144:
+
+    y = Aᵀ [ (G w Gᵀ) ⊙ (Bᵀ d B) ] A / 576
+
+The classical matrices (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015)
+have fractions; here each row of G is multiplied by what makes it integer, which multiplies the sums
+by 24 per dimension and makes the whole computation exact:
+
+- Bᵀ d B of u8 codes lies in [−12750, 17340], G w Gᵀ of s8 weights in [−18432, 18352]: both fit
+  16 bits, as `dot2` wants them;
+- sums over input channels are made modulo 2³². Since 576 = 9·64 and 9 has an inverse modulo 2³²,
+  (sum · 9⁻¹) >> 6 is y, exactly, as long as 64·|y| < 2³¹ (`fits`).
+
+So the result is the integer that direct convolution gives, to the bit, whatever the inputs are.
+
+Tiles past the last output row or column read the edge of the padded image once more; what they
+compute there is dropped, and does not reach other outputs, because the arithmetic is exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..codegen.targets import Target
+from ..dialects.layout import LANES
+from ..dialects.tensors import Array
+from .tile import Tile
+
+#: Output pixels of a tile per side, inputs per side, and products.
+OUTPUTS, INPUTS = 4, 6
+POINTS = INPUTS * INPUTS
+
+INPUT_TRANSFORM = np.array(
+    [
+        [4, 0, -5, 0, 1, 0],
+        [0, 4, 4, -1, -1, 0],
+        [0, -4, 4, 1, -1, 0],
+        [0, -2, -1, 2, 1, 0],
+        [0, 2, -1, -2, 1, 0],
+        [0, 4, 0, -5, 0, 1],
+    ]
+)
+WEIGHT_TRANSFORM = np.array([[6, 0, 0], [4, 4, 4], [4, -4, 4], [1, 2, 4], [1, -2, 4], [0, 0, 12]])
+OUTPUT_TRANSFORM = np.array(
+    [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 2]]
+)
+#: By how much the sums are too large, as an odd factor times a power of two.
+ODD, SHIFT = 9, 6
+ODD_INVERSE = pow(ODD, -1, 2**32) - 2**32 * (pow(ODD, -1, 2**32) >= 2**31)
+
+#: 24 times the left inverse of WEIGHT_TRANSFORM.
+_WEIGHT_INVERSE = np.array([[4, 0, 0, 0, 0, 0], [0, 3, -3, 0, 0, 0], [0, 0, 0, 0, 0, 2]])
+
+#: Where weights are transformed at run time, all tiles of a block have sums on the stack: 24 tiles
+#: at most, or 18 with 512-bit registers. For more, what is read of the weights matters less.
+MOST_BYTES_OF_SUMS = 82944
+
+# What the estimates below count, measured on Zen 5: cycles per tile and vector of channels, `dot2`s
+# per cycle, cycles to transform one vector of weights for one point, bytes of weights per cycle
+# (from beyond the second-level cache), and products per cycle and byte of register in direct
+# convolution, without and with `dot4`.
+_INPUT_CYCLES, _OUTPUT_CYCLES, _DOTS_PER_CYCLE = 80.0, 80.0, 1.7
+_WEIGHT_CYCLES, _WEIGHT_BYTES_PER_CYCLE = 2.2, 12.0
+_DIRECT_RATES = {False: 36 / 32, True: 124 / 64}
+#: Of direct convolution's time, by whether weights are stored as taps: what is not clearly faster
+#: is not worth larger weights.
+_GAINS = {True: 0.95, False: 0.85}
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How `rows` × `columns` outputs of `images` images are cut into tiles."""
+
+    images: int
+    rows: int
+    columns: int
+
+    @property
+    def tile_rows(self) -> int:
+        return -(-self.rows // OUTPUTS)
+
+    @property
+    def tile_columns(self) -> int:
+        return -(-self.columns // OUTPUTS)
+
+    @property
+    def tiles(self) -> int:
+        return self.images * self.tile_rows * self.tile_columns
+
+
+def transform_inputs(padded: Array, tiling: Tiling) -> Array:
+    """Bᵀ d B of all tiles: codes [N, rows + 2, columns + 2, C] become s16 [36, tiles, C]."""
+    high = (tiling.tile_rows * OUTPUTS + 2) - padded.shape[1]
+    wide = (tiling.tile_columns * OUTPUTS + 2) - padded.shape[2]
+    x = np.pad(padded, ((0, 0), (0, high), (0, wide), (0, 0)), mode="edge").astype(np.int32)
+    windows = np.lib.stride_tricks.sliding_window_view(x, (INPUTS, INPUTS), axis=(1, 2))
+    tiles = windows[:, ::OUTPUTS, ::OUTPUTS]  # [N, tile rows, tile columns, C, 6, 6]
+    b = INPUT_TRANSFORM
+    result: Array = np.einsum("ik,ntuckl,jl->ijntuc", b, tiles, b, optimize=True)
+    return result.reshape(POINTS, tiling.tiles, -1).astype(np.int16)
+
+
+def transform_weights(weight: Array) -> Array:
+    """G w Gᵀ: s8 [O, I, 3, 3] become s16 [36, O, I]."""
+    g = WEIGHT_TRANSFORM
+    result: Array = np.einsum("ik,ockl,jl->ijoc", g, weight.astype(np.int32), g, optimize=True)
+    return result.reshape(POINTS, *weight.shape[:2]).astype(np.int16)
+
+
+def restore_weights(points: Array) -> Array:
+    """The s8 weights [O, I, 3, 3] of their transform [36, O, I]."""
+    inverse = _WEIGHT_INVERSE
+    square = points.reshape(INPUTS, INPUTS, *points.shape[1:]).astype(np.int64)
+    result: Array = np.einsum("ik,kloc,jl->ocij", inverse, square, inverse, optimize=True)
+    return (result // (24 * 24)).astype(np.int8)
+
+
+def convolve(points: Array, weight: Array, tiling: Tiling) -> Array:
+    """Σ x·w of all outputs, i32 [N, rows, columns, O], from transformed inputs, modulo 2³²."""
+    products = points.astype(np.float64) @ transform_weights(weight).transpose(0, 2, 1).astype(
+        np.float64
+    )  # exact: below 2⁵³
+    square = products.astype(np.int64).reshape(INPUTS, INPUTS, *products.shape[1:])
+    a = OUTPUT_TRANSFORM
+    sums = np.einsum("ik,kltc,jl->tijc", a, square, a, optimize=True)
+    wrapped = (sums * ODD_INVERSE).astype(np.uint32).view(np.int32) >> SHIFT
+    grid = wrapped.reshape(tiling.images, tiling.tile_rows, tiling.tile_columns, 4, 4, -1)
+    image = grid.transpose(0, 1, 3, 2, 4, 5)
+    image = image.reshape(tiling.images, 4 * tiling.tile_rows, 4 * tiling.tile_columns, -1)
+    return np.ascontiguousarray(image[:, : tiling.rows, : tiling.columns])
+
+
+def fits(weight: Array) -> bool:
+    """Whether 64·|Σ x·w| < 2³¹ for all codes x in [0, 255], per output channel."""
+    rows = weight.reshape(len(weight), -1).astype(np.int64)
+    largest = max(int(np.maximum(part, 0).sum(1).max(initial=0)) for part in (rows, -rows))
+    return 255 * largest << SHIFT < 2**31
+
+
+# --- tiles and packing ----------------------------------------------------------------------------
+
+
+def tile_for(target: Target, outputs: int) -> Tile:
+    """`m` tiles × `n` vectors of channels: whole groups of 16 channels, sums in registers."""
+    n = max(1, LANES // target.lanes)
+    if target.registers == 32 and outputs % (2 * target.lanes) == 0:
+        n = 2
+    # Besides the sums: inputs, products, and the weights, which LLVM loads before it needs them.
+    others = max(4, n + 2)
+    return Tile((target.registers - others) // n, n, target.lanes)
+
+
+def padded_inputs(inputs: int) -> int:
+    """Channels of a transformed input, padding included."""
+    return -(-inputs // LANES) * LANES
+
+
+def pack_points(weight: Array, tile: Tile) -> Array:
+    """Transformed weights, bytes of s16 [block][point][input pair][vector][lane][2]."""
+    return (
+        _in_blocks(transform_weights(weight), tile)
+        .transpose(1, 0, 4, 2, 3, 5)
+        .copy()
+        .view(np.uint8)
+        .reshape(-1)
+    )
+
+
+def pack_taps(weight: Array, tile: Tile) -> Array:
+    """The weights themselves, bytes [block][input pair][tap][vector][lane][2]."""
+    taps = weight.reshape(*weight.shape[:2], 9).transpose(2, 0, 1)
+    return _in_blocks(taps, tile).transpose(1, 4, 0, 2, 3, 5).copy().view(np.uint8).reshape(-1)
+
+
+def _in_blocks(planes: Array, tile: Tile) -> Array:
+    """[plane, O, I] as [plane, block, vector, lane, input pair, 2]."""
+    count, outputs, inputs = planes.shape
+    depth = padded_inputs(inputs)
+    padded = np.zeros((count, outputs, depth), planes.dtype)
+    padded[:, :, :inputs] = planes
+    return padded.reshape(count, -1, tile.n, tile.lanes, depth // 2, 2)
+
+
+def unpack_points(data: Array, outputs: int, inputs: int, tile: Tile) -> Array:
+    """The s8 weights [O, I, 3, 3] that `pack_points` packed."""
+    depth = padded_inputs(inputs)
+    split = data.view(np.int16).reshape(-1, POINTS, depth // 2, tile.n, tile.lanes, 2)
+    points = split.transpose(1, 0, 3, 4, 2, 5).reshape(POINTS, outputs, depth)
+    return restore_weights(points[:, :, :inputs])
+
+
+def unpack_taps(data: Array, outputs: int, inputs: int, tile: Tile) -> Array:
+    """The s8 weights [O, I, 3, 3] that `pack_taps` packed."""
+    depth = padded_inputs(inputs)
+    split = data.view(np.int8).reshape(-1, depth // 2, 9, tile.n, tile.lanes, 2)
+    taps = split.transpose(0, 3, 4, 1, 5, 2).reshape(outputs, depth, 3, 3)
+    return np.ascontiguousarray(taps[:, :inputs])
+
+
+# --- whether it pays ------------------------------------------------------------------------------
+
+
+def worthwhile(tiling: Tiling, inputs: int, outputs: int, target: Target) -> bool:
+    """Whether the estimated time is below that of direct convolution."""
+    if target.tile_dot4:
+        return False  # tile registers multiply eight times as many bytes as vectors do
+    return any(_gains(tiling, inputs, outputs, target).values())
+
+
+def stores_taps(tiling: Tiling, inputs: int, outputs: int, target: Target) -> bool:
+    """Whether weights are better transformed at run time than read in their eightfold size."""
+    cycles = _weight_cycles(tiling, inputs, outputs, target)
+    gains = _gains(tiling, inputs, outputs, target)
+    return cycles[True] < cycles[False] or (gains[True] and not gains[False])
+
+
+def _gains(tiling: Tiling, inputs: int, outputs: int, target: Target) -> dict[bool, bool]:
+    """Whether it pays with weights stored as taps or as points."""
+    lanes = target.lanes
+    pixels = tiling.images * tiling.rows * tiling.columns
+    rate = _DIRECT_RATES[target.dot4 is not None] * target.vector_bytes
+    direct = 9 * inputs * outputs * pixels / rate
+    dots = POINTS * tiling.tiles * (inputs / 2) * (outputs / lanes) / _DOTS_PER_CYCLE
+    transforms = tiling.tiles * (
+        inputs / (2 * lanes) * _INPUT_CYCLES + outputs / lanes * _OUTPUT_CYCLES
+    )
+    weights = _weight_cycles(tiling, inputs, outputs, target)
+    return {taps: dots + transforms + weights[taps] < _GAINS[taps] * direct for taps in weights}
+
+
+def _weight_cycles(tiling: Tiling, inputs: int, outputs: int, target: Target) -> dict[bool, float]:
+    """What weights cost, stored as taps or as points."""
+    weights = inputs * outputs
+    vectors = weights / (target.vector_bytes / 2)
+    taps = vectors * POINTS * _WEIGHT_CYCLES + 9 * weights / _WEIGHT_BYTES_PER_CYCLE
+    points = 2 * POINTS * weights / _WEIGHT_BYTES_PER_CYCLE
+    sums = tiling.tiles * POINTS * tile_for(target, outputs).channels * 4
+    return {True: taps if sums <= MOST_BYTES_OF_SUMS else np.inf, False: points}

@@ -1,0 +1,124 @@
+"""winograd: 3×3 convolutions that fewer multiplications pay for, as two kernels.
+
+    %y = graph.kernel %x {                    %v = graph.kernel %x { winograd_input }
+      qconv2d 3×3, stride 1           ⇒       %y = graph.kernel %v {
+      epilogue                                  winograd_qconv2d
+    }                                           epilogue
+                                              }
+
+What contractions/winograd.py computes is the same integer, so nothing is rounded differently.
+
+Side conditions: u8 codes, s8 weights without zero point, one group, stride and dilation 1, channels
+in whole vectors on the way out; the weights leave room for the factor of the sums (`fits`); and the
+estimate of the target's time says that it pays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Block, Region, SSAValue
+from xdsl.passes import ModulePass
+from xdsl.rewriter import Rewriter
+
+from ..codegen.targets import Target, by_name
+from ..contractions.winograd import Tiling, fits, worthwhile
+from ..dialects import graph
+from ..dialects.graph import ints
+from ..dialects.layout import LANES
+from ..dialects.tensors import array_to_numpy, shape_of, si8, type_of, ui8
+from .kernel_classes import anchor_of
+from .rewriting import constant_of, inherit_layer
+
+
+def is_suitable(op: graph.QConv2dOp) -> bool:
+    """Whether the arithmetic allows it."""
+    o, i, *window = shape_of(op.weight)
+    weight = constant_of(op.weight)
+    return (
+        window == [3, 3]
+        and op.group_count == 1
+        and ints(op.strides) == ints(op.dilations) == (1, 1)
+        and op.layout.data == "nhwc"
+        and o % LANES == 0
+        and i >= LANES
+        and type_of(op.input).element_type == ui8
+        and type_of(op.weight).element_type == si8
+        and not np.any(array_to_numpy(op.weight_zero_point))
+        and weight is not None
+        and (op.bias is None or constant_of(op.bias) is not None)
+        and fits(weight)
+    )
+
+
+def pays(op: graph.QConv2dOp, target: Target) -> bool:
+    images, rows, columns, outputs = shape_of(op.result)
+    return worthwhile(Tiling(images, rows, columns), shape_of(op.input)[3], outputs, target)
+
+
+def input_kernel(kernel: graph.KernelOp, op: graph.QConv2dOp, x: SSAValue) -> graph.KernelOp:
+    """The kernel that transforms `x`, which `op` in `kernel` reads."""
+    body = Block(arg_types=[x.type])
+    transform = graph.WinogradInputOp(body.args[0], ints(op.pads), op.input_zero_point.value.data)
+    body.add_ops([transform, graph.YieldOp(transform.result)])
+    result = graph.KernelOp([x], [transform.result.type], Region(body))
+    inherit_layer(result, kernel)
+    return result
+
+
+def product_kernel(kernel: graph.KernelOp, op: graph.QConv2dOp, points: SSAValue) -> graph.KernelOp:
+    """`kernel` with `op` reading the transformed inputs."""
+    others = [
+        (argument, value)
+        for argument, value in zip(kernel.block.args, kernel.inputs, strict=True)
+        if any(use.operation is not op for use in argument.uses)
+    ]
+    inputs = [points, *(value for _, value in others)]
+    body = Block(arg_types=[value.type for value in inputs])
+    mapping: dict[SSAValue, SSAValue] = {
+        argument: new for (argument, _), new in zip(others, body.args[1:], strict=True)
+    }
+    for inner in kernel.block.ops:
+        if inner is not op:
+            body.add_op(clone := inner.clone(value_mapper=mapping))
+            mapping.update(zip(inner.results, clone.results, strict=True))
+            continue
+        product = graph.WinogradQConv2dOp(
+            body.args[0],
+            mapping[op.weight],
+            None if op.bias is None else mapping[op.bias],
+            shape_of(op.result),
+            op.input_zero_point.value.data,
+        )
+        inherit_layer(product, op)
+        body.add_op(product)
+        mapping[op.result] = product.result
+    outputs = [value.type for value in kernel.outputs]
+    return graph.KernelOp(inputs, outputs, Region(body))
+
+
+@dataclass(frozen=True)
+class Winograd(ModulePass):
+    name: ClassVar[str] = "winograd"
+    target: str = "avx2"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        target = by_name(self.target)
+        for kernel in list(op.walk()):
+            if not isinstance(kernel, graph.KernelOp):
+                continue
+            anchor = anchor_of(kernel)
+            if isinstance(anchor, graph.QConv2dOp) and is_suitable(anchor) and pays(anchor, target):
+                _split(kernel, anchor)
+
+
+def _split(kernel: graph.KernelOp, op: graph.QConv2dOp) -> None:
+    x = kernel.inputs[kernel.block.args.index(op.input)]
+    first = input_kernel(kernel, op, x)
+    second = product_kernel(kernel, op, first.outputs[0])
+    second.attributes.update(kernel.attributes)
+    Rewriter.replace_op(kernel, [first, second])

@@ -1,0 +1,23 @@
+// RUN: lpc opt %s | lpc opt | filecheck %s
+
+// Two images of 6×7 outputs: 2·2 tiles each.
+// CHECK-LABEL: func.func @input(
+// CHECK: graph.winograd_input %{{.*}} {pads = array<i64: 1, 1, 1, 1>, input_zero_point = 9 : i64} : (tensor<2x6x7x16xui8>) -> tensor<36x8x16xsi16>
+func.func @input(%x: tensor<2x6x7x16xui8>) -> tensor<36x8x16xsi16> {
+  %0 = graph.winograd_input %x {pads = array<i64: 1, 1, 1, 1>, input_zero_point = 9 : i64} : (tensor<2x6x7x16xui8>) -> tensor<36x8x16xsi16>
+  func.return %0 : tensor<36x8x16xsi16>
+}
+
+// CHECK-LABEL: func.func @products(
+// CHECK: graph.winograd_qconv2d %{{.*}}, %{{.*}}, %{{.*}} {input_zero_point = 9 : i64} : (tensor<36x8x16xsi16>, tensor<32x16x3x3xsi8>, tensor<32xi32>) -> tensor<2x6x7x32xi32>
+func.func @products(%v: tensor<36x8x16xsi16>, %w: tensor<32x16x3x3xsi8>, %b: tensor<32xi32>) -> tensor<2x6x7x32xi32> {
+  %0 = graph.winograd_qconv2d %v, %w, %b {input_zero_point = 9 : i64} : (tensor<36x8x16xsi16>, tensor<32x16x3x3xsi8>, tensor<32xi32>) -> tensor<2x6x7x32xi32>
+  func.return %0 : tensor<2x6x7x32xi32>
+}
+
+// CHECK-LABEL: func.func @without_bias(
+// CHECK: graph.winograd_qconv2d %{{.*}}, %{{.*}} {input_zero_point = 0 : i64} : (tensor<36x1x16xsi16>, tensor<32x16x3x3xsi8>) -> tensor<1x4x1x32xi32>
+func.func @without_bias(%v: tensor<36x1x16xsi16>, %w: tensor<32x16x3x3xsi8>) -> tensor<1x4x1x32xi32> {
+  %0 = graph.winograd_qconv2d %v, %w {input_zero_point = 0 : i64} : (tensor<36x1x16xsi16>, tensor<32x16x3x3xsi8>) -> tensor<1x4x1x32xi32>
+  func.return %0 : tensor<1x4x1x32xi32>
+}

@@ -1,0 +1,310 @@
+"""Winograd's filtering gives the integers of direct convolution, and knows when it cannot."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lpc.compiler.codegen.targets import TARGETS, Target, by_name
+from lpc.compiler.contractions import winograd
+from lpc.compiler.contractions.winograd import (
+    INPUT_TRANSFORM,
+    INPUTS,
+    ODD,
+    ODD_INVERSE,
+    OUTPUT_TRANSFORM,
+    OUTPUTS,
+    POINTS,
+    SHIFT,
+    WEIGHT_TRANSFORM,
+    Tiling,
+)
+from lpc.compiler.dialects.layout import LANES
+from lpc.compiler.dialects.tensors import Array
+
+SEEDS = st.integers(0, 2**32 - 1)
+EACH_TARGET = pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+#: The largest sum of an output channel's positive weights whose result fits with its factor of 64.
+LARGEST = (2**31 - 1) // (255 << SHIFT)
+#: Greatest and least weight: the ends of s8, and what 512 channels of one sign just leave room for.
+ENDS = ((127, 127), (-128, -128), (-128, 127), (28, 28), (-28, -28), (-57, 57))
+
+
+def direct(padded: Array, weight: Array) -> Array:
+    """Σ x·w in i64, [N, H − 2, W − 2, O]: the definition."""
+    _, high, wide, _ = padded.shape
+    x, w = padded.astype(np.int64), weight.astype(np.int64)
+    total: Array = sum(
+        x[:, i : high - 2 + i, j : wide - 2 + j] @ w[:, :, i, j].T
+        for i in range(3)
+        for j in range(3)
+    )  # type: ignore[assignment]
+    return total
+
+
+def filtered(padded: Array, weight: Array) -> Array:
+    """The same by Winograd's filtering, i32."""
+    images, high, wide, _ = padded.shape
+    tiling = Tiling(images, high - 2, wide - 2)
+    points = winograd.transform_inputs(padded, tiling)
+    assert points.shape == (POINTS, tiling.tiles, padded.shape[3])
+    return winograd.convolve(points, weight, tiling)
+
+
+# --- the algebra ----------------------------------------------------------------------------------
+
+
+def test_the_matrices_are_a_filtering_times_24() -> None:
+    """Σₖ aᵢₖ gₖₘ bₖⱼ is 24 where input j is weight m of output i, and 0 elsewhere."""
+    a, g, b = OUTPUT_TRANSFORM, WEIGHT_TRANSFORM, INPUT_TRANSFORM
+    product = np.einsum("ik,km,kj->imj", a, g, b)
+    i, m, j = np.indices(product.shape)
+    np.testing.assert_array_equal(product, 24 * (j == i + m))
+
+
+def test_the_factor_has_an_inverse() -> None:
+    assert ODD << SHIFT == 24 * 24
+    assert -(2**31) <= ODD_INVERSE < 2**31
+    assert ODD * ODD_INVERSE % 2**32 == 1
+
+
+@settings(max_examples=60)
+@given(
+    seed=SEEDS,
+    images=st.integers(1, 3),
+    rows=st.integers(1, 13),
+    columns=st.integers(1, 13),
+    inputs=st.sampled_from((1, 3, 16, 17, 64)),
+    outputs=st.sampled_from((1, 5, 16)),
+    spread=st.sampled_from((1, 20, 60, 500)),
+)
+def test_random_convolutions(
+    seed: int, images: int, rows: int, columns: int, inputs: int, outputs: int, spread: int
+) -> None:
+    """Whole and ragged tiles, of several images."""
+    generator = np.random.default_rng(seed)
+    x = generator.integers(0, 256, (images, rows + 2, columns + 2, inputs)).astype(np.uint8)
+    values = np.rint(generator.normal(0, spread, (outputs, inputs, 3, 3)))
+    weight = np.clip(values, -128, 127).astype(np.int8)
+    assert winograd.fits(weight)
+    np.testing.assert_array_equal(filtered(x, weight), direct(x, weight))
+
+
+def extreme_weights(outputs: int, inputs: int, ends: tuple[int, int], size: int) -> Array:
+    """Weights that alternate between both ends every `size` elements, of every channel shifted."""
+    place = np.arange(inputs * 9) + np.arange(outputs)[:, None]
+    values = np.where(place // size % 2, *ends)
+    return values.reshape(outputs, inputs, 3, 3).astype(np.int8)
+
+
+@settings(max_examples=60)
+@given(
+    inputs=st.sampled_from((1, 2, 16, 48, 100, 114, 115, 227, 512)),
+    ends=st.sampled_from(ENDS),
+    size=st.sampled_from((1, 3, 9, 512)),
+    rows=st.sampled_from((1, 4, 6)),
+    inverted=st.booleans(),
+)
+def test_extreme_convolutions(
+    inputs: int, ends: tuple[int, int], size: int, rows: int, inverted: bool
+) -> None:
+    """All inputs 255, or those that meet a positive weight of the first channel, up to K = 4608."""
+    weight = extreme_weights(4, inputs, ends, size)
+    x = np.full((2, rows + 2, 7, inputs), 255, np.uint8)
+    if inverted:
+        x[:, :, ::3] = np.where(weight[0, :, 0, 0] > 0, 255, 0)
+    expected = direct(x, weight)
+    if not winograd.fits(weight):
+        assert (
+            max(np.maximum(w, 0).sum(dtype=int) for w in (*weight, *-weight.astype(int))) > LARGEST
+        )
+        return
+    np.testing.assert_array_equal(filtered(x, weight), expected)
+
+
+def test_which_extreme_weights_fit() -> None:
+    """Layers of one sign: up to 114 channels at the ends of s8, 512 at 28."""
+    for inputs, value, expected in (
+        (115, 127, True), (116, 127, False), (114, -128, True), (115, -128, False),
+        (512, 28, True), (512, 29, False), (512, -28, True), (512, -29, False),
+    ):  # fmt: skip
+        weight = np.full((2, inputs, 3, 3), value, np.int8)
+        assert winograd.fits(weight) == expected, (inputs, value)
+
+
+# --- 32 bits --------------------------------------------------------------------------------------
+
+
+def weight_of_sum(total: int, sign: int) -> Array:
+    """[1, 128, 3, 3], s8, whose weights of one sign add up to `total`; the others are ∓1."""
+    weight = np.full(128 * 9, -sign, np.int8)
+    whole, rest = divmod(total, 127)
+    weight[:whole], weight[whole] = 127 * sign, rest * sign
+    return weight.reshape(1, 128, 3, 3)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_largest_weights_that_fit(sign: int) -> None:
+    """One more unit of weight does not, and gives another result: the limit is the true one."""
+    just, past = (weight_of_sum(total, sign) for total in (LARGEST, LARGEST + 1))
+    assert winograd.fits(just)
+    assert not winograd.fits(past)
+    for weight in (just, past):
+        x = np.where(weight.transpose(0, 2, 3, 1) * sign > 0, 255, 0).astype(np.uint8)
+        expected = direct(x, weight)
+        assert abs(expected.item()) * ODD << SHIFT >= 2**32  # what is added up has wrapped by then
+        same = filtered(x, weight) == expected
+        assert same.all() == (weight is just)
+
+
+def test_both_signs_of_all_channels_are_looked_at() -> None:
+    for sign in (1, -1):
+        for channel in range(3):
+            weight = np.zeros((3, 128, 3, 3), np.int8)
+            weight[channel] = weight_of_sum(LARGEST, sign)[0]
+            assert winograd.fits(weight)
+            weight[channel] = weight_of_sum(LARGEST + 1, sign)[0]
+            assert not winograd.fits(weight)
+
+
+# --- 16 bits --------------------------------------------------------------------------------------
+
+
+def extremes(matrix: Array) -> Array:
+    """Coefficients of each point of matrix ⊗ matrix: [points, size, size]."""
+    products: Array = np.einsum("ik,jl->ijkl", matrix, matrix)
+    return products.reshape(POINTS, *matrix.shape[1:] * 2)
+
+
+def test_transformed_inputs_reach_their_bounds_and_fit() -> None:
+    """One tile for each point and sign: 255 where the coefficient has that sign, 0 elsewhere."""
+    coefficients = extremes(INPUT_TRANSFORM)
+    bounds = []
+    for signed in (coefficients, -coefficients):
+        codes = np.where(signed > 0, 255, 0).astype(np.uint8)
+        points = winograd.transform_inputs(codes[..., None], Tiling(POINTS, OUTPUTS, OUTPUTS))
+        expected = np.einsum("pkl,tkl->pt", coefficients, codes.astype(np.int64))
+        np.testing.assert_array_equal(points[:, :, 0], expected)
+        reached = np.diag(expected)
+        np.testing.assert_array_equal(np.abs(expected).max(1) <= 32767, True)
+        np.testing.assert_array_equal(
+            reached, 255 * np.where(signed > 0, coefficients, 0).sum((1, 2))
+        )
+        bounds.append(int(reached.max() if signed is coefficients else reached.min()))
+    assert bounds == [17340, -12750]
+
+
+def test_transformed_weights_reach_their_bounds_and_fit() -> None:
+    coefficients = extremes(WEIGHT_TRANSFORM)
+    for low, high, bound in ((-128, 127, 18352), (127, -128, -18432)):
+        weight = np.where(coefficients > 0, high, low)
+        points = winograd.transform_weights(weight[:, None].astype(np.int8))
+        expected = np.einsum("pkl,tkl->pt", coefficients, weight)
+        np.testing.assert_array_equal(points[:, :, 0], expected)
+        reached = np.diag(expected)
+        assert (reached.max() if bound > 0 else reached.min()) == bound
+
+
+def test_a_pair_of_products_fits_32_bits() -> None:
+    """vpmaddwd adds two of them before anything may wrap on purpose."""
+    assert 2 * 17340 * 18432 < 2**31
+
+
+# --- packing --------------------------------------------------------------------------------------
+
+
+@EACH_TARGET
+@pytest.mark.parametrize("outputs", [16, 32, 48, 64, 80])
+def test_tiles_fit_the_registers(target: Target, outputs: int) -> None:
+    """The sums, `n` vectors of weights, inputs and products; whole groups of channels."""
+    tile = winograd.tile_for(target, outputs)
+    assert tile.lanes == target.lanes
+    assert tile.channels % LANES == outputs % tile.channels == 0
+    assert (tile.m + 1) * tile.n + 2 <= target.registers
+
+
+@settings(max_examples=30)
+@given(
+    seed=SEEDS,
+    target=st.sampled_from([target.name for target in TARGETS]),
+    inputs=st.sampled_from((16, 17, 31, 32, 50, 64)),
+    outputs=st.sampled_from((16, 32, 48, 96)),
+)
+def test_packed_weights_come_back(seed: int, target: str, inputs: int, outputs: int) -> None:
+    generator = np.random.default_rng(seed)
+    weight = generator.integers(-128, 128, (outputs, inputs, 3, 3)).astype(np.int8)
+    weight[generator.random(weight.shape) < 0.2] = -128
+    tile = winograd.tile_for(by_name(target), outputs)
+    for pack, unpack, size in (
+        (winograd.pack_points, winograd.unpack_points, 2 * POINTS),
+        (winograd.pack_taps, winograd.unpack_taps, 9),
+    ):
+        data = pack(weight, tile)
+        assert data.dtype == np.uint8
+        assert data.shape == (size * outputs * winograd.padded_inputs(inputs),)
+        back = unpack(data, outputs, inputs, tile)
+        assert back.dtype == np.int8
+        np.testing.assert_array_equal(back, weight)
+
+
+def test_packed_weights_lie_as_the_kernel_reads_them() -> None:
+    """Pairs of inputs innermost, and zeros for the channels that are padding."""
+    tile = winograd.tile_for(by_name("avx2"), 32)
+    weight = np.random.default_rng(0).integers(-128, 128, (32, 19, 3, 3)).astype(np.int8)
+    o = tile.channels + tile.lanes + 3  # lane 3 of the second vector of the second block
+    panels = winograd.pack_points(weight, tile).view(np.int16)
+    panels = panels.reshape(32 // tile.channels, POINTS, LANES, tile.n, tile.lanes, 2)
+    points = winograd.transform_weights(weight)
+    np.testing.assert_array_equal(panels[1, :, 8, 1, 3], points[:, o, 16:18])
+    np.testing.assert_array_equal(panels[1, :, 9, 1, 3, 0], points[:, o, 18])
+    assert not panels[:, :, 9, :, :, 1].any()
+    assert not panels[:, :, 10:].any()
+    taps = winograd.pack_taps(weight, tile).view(np.int8)
+    taps = taps.reshape(32 // tile.channels, LANES, 9, tile.n, tile.lanes, 2)
+    np.testing.assert_array_equal(taps[1, 8, 5, 1, 3], weight[o, 16:18, 1, 2])
+    assert not taps[:, 9, ..., 1].any()
+    assert not taps[:, 10:].any()
+
+
+# --- whether it pays ------------------------------------------------------------------------------
+
+AVX2 = by_name("avx2")
+
+
+@pytest.mark.parametrize(("side", "channels"), [(56, 64), (28, 128), (14, 256)])
+def test_the_usual_layers_are_worth_it(side: int, channels: int) -> None:
+    assert winograd.worthwhile(Tiling(1, side, side), channels, channels, AVX2)
+
+
+@EACH_TARGET
+def test_few_tiles_do_not_pay_for_large_weights(target: Target) -> None:
+    """One tile reads 8 bytes of weights for each that direct convolution reads."""
+    for side in (1, 3, 4):
+        assert not winograd.worthwhile(Tiling(1, side, side), 256, 256, target)
+
+
+def test_more_images_make_large_weights_pay() -> None:
+    assert not winograd.worthwhile(Tiling(1, 4, 4), 256, 256, AVX2)
+    assert winograd.worthwhile(Tiling(64, 4, 4), 256, 256, AVX2)
+
+
+@EACH_TARGET
+def test_weights_are_stored_as_taps_for_few_tiles(target: Target) -> None:
+    """Sums of all tiles of a block have to stay near; and bytes matter most where few use them."""
+    channels = winograd.tile_for(target, 256).channels
+    limit = winograd.MOST_BYTES_OF_SUMS // (winograd.POINTS * channels * 4)
+    assert not winograd.stores_taps(Tiling(1, 4, 4 * limit + 4), 256, 256, target)
+    assert winograd.stores_taps(Tiling(1, 7, 7), 256, 256, target) == (target.vector_bytes > 16)
+
+
+def test_tiles_that_are_mostly_padding_do_not_pay() -> None:
+    """A last tile of one row and column costs as much as a whole one."""
+    assert winograd.worthwhile(Tiling(8, 8, 8), 64, 64, AVX2)
+    assert not winograd.worthwhile(Tiling(8, 5, 5), 64, 64, AVX2)
+
+
+def test_tilings_cover_all_outputs() -> None:
+    tiling = Tiling(3, 9, 4)
+    assert (tiling.tile_rows, tiling.tile_columns, tiling.tiles) == (3, 1, 9)
+    assert INPUTS == OUTPUTS + 2
