@@ -34,7 +34,7 @@ from xdsl.passes import ModulePass
 from xdsl.pattern_rewriter import PatternRewriter, RewritePattern, op_type_rewrite_pattern
 
 from .. import numerics
-from ..codegen.kernels.bounds import FINITE, magnitude
+from ..bounds import FINITE, magnitude
 from ..dialects import graph
 from ..dialects.tensors import Array, shape_of, type_of, value_dtype
 from .clamps import clamp_of

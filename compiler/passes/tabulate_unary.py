@@ -41,7 +41,7 @@ from ..dialects.tensors import (
 )
 from ..interpreters.graph import run_graph
 from .grids import Grid, code_bounds
-from .rewriting import constant_of, defining, forward, replace, rewrite
+from .rewriting import constant_of, defining, forward, inherit_layer, replace, rewrite
 
 _FLOAT_OPS = (graph.UnaryOp, graph.BinaryOp)
 _CODE_OPS = (graph.QuantizeOp, graph.LutOp, graph.RecodeOp)
@@ -73,6 +73,12 @@ class Expression:
             self.leaves.add(value)
             return True
         return isinstance(value.owner, Operation) and self.grow(value.owner)
+
+    @property
+    def work(self) -> list[Operation]:
+        """What computes, in order, apart from changes between codes and reals."""
+        apart = (graph.ConstantOp, graph.QuantizeOp, graph.DequantizeOp)
+        return [op for op in _in_order(self.ops, self.root) if not isinstance(op, apart)]
 
     def expand_latest_leaf(self) -> bool:
         """Take the op that computes the latest leaf; False if no leaf can be taken."""
@@ -161,7 +167,10 @@ class Tabulate(RewritePattern):
         if expression is None:
             return
         (source,) = expression.leaves
-        replace(rewriter, op, graph.LutOp(source, tabulate(expression)))
+        table = graph.LutOp(source, tabulate(expression))
+        for work in expression.work[-1:]:
+            inherit_layer(table, work)
+        replace(rewriter, op, table)
 
 
 class ComposeTables(RewritePattern):

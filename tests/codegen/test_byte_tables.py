@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given
+from lpc.compiler.bounds import magnitude, saturates
 from lpc.compiler.codegen.byte_tables import chained_rows, table_of
-from lpc.compiler.codegen.kernels.bounds import magnitude, saturates
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array, ui8
 from support import EXAMPLES, SEEDS, Bench, extreme_codes

@@ -20,6 +20,7 @@ from xdsl.dialects import arith
 from xdsl.dialects.builtin import StringAttr, f32, i32, i64
 from xdsl.ir import Attribute, BlockArgument, Operation, OpResult, SSAValue
 
+from ...bounds import saturates
 from ...dialects import graph
 from ...dialects.layout import Layout
 from ...dialects.loop import LookupOp, element_of, lanes_of, vector_of
@@ -28,7 +29,6 @@ from ...errors import LpcError
 from ...functions import POWERS, apply_unary, power
 from ..builder import Index, KernelBuilder, i8
 from ..byte_tables import chained_rows
-from .bounds import saturates
 from .common import Parameters, TensorBuffer
 from .vector_math import LoopMath
 

@@ -13,8 +13,8 @@ import numpy as np
 from xdsl.dialects.builtin import i32
 from xdsl.ir import Operation, OpResult, SSAValue
 
-from ...dialects import graph
-from ...dialects.tensors import is_code, type_of
+from .dialects import graph
+from .dialects.tensors import is_code, type_of
 
 #: Float32 reals that are bounded by it, or by less, are finite: no sum of two of them is NaN.
 FINITE = 1e38
