@@ -50,8 +50,8 @@ LAYERS: dict[str, tuple[Callable[[Bench], None], float, float]] = {
     "depthwise": (lambda b: convolution(b, 64, 64, 3, 64), 0.12, 0.2),
     "matmul": (product, 0.5, 0.25),
 }
-#: Multiply-adds of the layers that suit tile registers, and of one instruction on these. Two rows of
-#: 14 pixels, with the two pixels of halo between them, fill two registers but for two rows.
+#: Multiply-adds of layers that suit tile registers, and of one instruction on these. Two rows of 14
+#: pixels, with the two pixels of halo between them, fill two registers but for two rows.
 PRODUCTS = {"3x3": 14 * 14 * 64 * 64 * 9, "1x1": 14 * 14 * 64 * 256, "matmul": 64 * 128 * 256}
 MACS_OF_A_TILE, MOST_IN_VAIN = 16 * 16 * 64, 1.2
 #: All but addresses and loops.
