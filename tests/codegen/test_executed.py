@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import tile_unit
 from emulation import CPU_MODELS, emulator, only_target, targets_tested
 from hostile import run
 from lpc.compiler.codegen.targets import TARGETS, Target
@@ -49,6 +50,10 @@ LAYERS: dict[str, tuple[Callable[[Bench], None], float, float]] = {
     "depthwise": (lambda b: convolution(b, 64, 64, 3, 64), 0.12, 0.2),
     "matmul": (product, 0.5, 0.25),
 }
+#: Multiply-adds of layers that suit tile registers, and of one instruction on these. Two rows of 14
+#: pixels, with the two pixels of halo between them, fill two registers but for two rows.
+PRODUCTS = {"3x3": 14 * 14 * 64 * 64 * 9, "1x1": 14 * 14 * 64 * 256, "matmul": 64 * 128 * 256}
+MACS_OF_A_TILE, MOST_IN_VAIN = 16 * 16 * 64, 1.2
 #: All but addresses and loops.
 LEAST_VECTORS = 0.8
 #: Instructions of a run that may handle single elements: the support code has one or two.
@@ -63,13 +68,20 @@ def test_large_layers_execute_little_else(layer: str, target: Target) -> None:
     if not targets_tested([target]):
         pytest.skip(f"{only_target()} alone is tested")
     build, *least = LAYERS[layer]
-    bench, executed = Bench(), Counter[str]()
+    bench, executed, before = Bench(), Counter[str](), tile_unit.counts()
     build(bench)
     module = bench.module()
     expected = run_graph(module, bench.arrays)
     model = load(module, target, emulator().call)
     actual = run(model, bench.arrays, opcodes=executed)
     np.testing.assert_array_equal(actual[0], expected[0])
+    if target.tile_dot4 and layer in PRODUCTS:
+        # What an emulated CPU does not know is in no tally of its own.
+        ran = {name: count - before[name] for name, count in tile_unit.counts().items()}
+        assert 1 <= ran["tdpbusd"] * MACS_OF_A_TILE / PRODUCTS[layer] <= MOST_IN_VAIN
+        assert ran["tileloadd"] <= 1.5 * ran["tdpbusd"]
+        assert ran["ldtilecfg"] == ran["tilerelease"] == 1
+        return
     scalars = {name: count for name, count in executed.items() if SCALAR.search(name)}
     assert sum(scalars.values()) <= MOST_SCALARS, scalars
     assert share_of_dots(executed) > least[target.dot4 is None]
