@@ -238,5 +238,10 @@ def _weight_cycles(tiling: Tiling, inputs: int, outputs: int, target: Target) ->
     vectors = weights / (target.vector_bytes / 2)
     taps = vectors * POINTS * _WEIGHT_CYCLES + 9 * weights / _WEIGHT_BYTES_PER_CYCLE
     points = 2 * POINTS * weights / _WEIGHT_BYTES_PER_CYCLE
+    return {True: taps if taps_fit(tiling, outputs, target) else np.inf, False: points}
+
+
+def taps_fit(tiling: Tiling, outputs: int, target: Target) -> bool:
+    """Whether the sums of all tiles, which weights transformed on the way need, are few enough."""
     sums = tiling.tiles * POINTS * tile_for(target, outputs).channels * 4
-    return {True: taps if sums <= MOST_BYTES_OF_SUMS else np.inf, False: points}
+    return sums <= MOST_BYTES_OF_SUMS

@@ -33,7 +33,7 @@ from ..contractions.geometry import Anchor, as_oihw, contraction_of, grid_of, si
 from ..contractions.layer import Layer, leader_of, pack_layer, path_of
 from ..contractions.ordered_tile import Choice
 from ..contractions.packing import PackedGemm
-from ..contractions.winograd import Tiling, pack_points, pack_taps, stores_taps, tile_for
+from ..contractions.winograd import Tiling, pack_points, pack_taps, stores_taps, taps_fit, tile_for
 from ..dialects import graph
 from ..dialects.layout import Layout
 from ..dialects.tensors import Array, i32_array, shape_of, si8, type_of
@@ -152,7 +152,7 @@ def pack_weights(
     """`choices`: tiles by `Layer.key`; `library`: targets to share packed weights with."""
     for op in list(module.walk()):
         if isinstance(op, graph.WinogradQConv2dOp):
-            _pack_winograd(op, target)
+            _pack_winograd(op, target, library)
     packers = list(_packers(module, target, library))
     gemms = []
     with Parallel(pack_layer) as work:
@@ -167,13 +167,16 @@ def pack_weights(
             packer.use(packed, layer.runs.merged, path_of(layer, packed.chunk > 0))
 
 
-def _pack_winograd(op: graph.WinogradQConv2dOp, target: Target) -> None:
+def _pack_winograd(op: graph.WinogradQConv2dOp, target: Target, library: Sequence[Target]) -> None:
     weight = constant_of(op.weight)
     if weight is None:
         return  # packed already
     tile = tile_for(target, len(weight))
     images, rows, columns, outputs = shape_of(op.result)
-    taps = stores_taps(Tiling(images, rows, columns), weight.shape[1], outputs, target)
+    tiling, inputs = Tiling(images, rows, columns), weight.shape[1]
+    # Points are eight times as large: where another target without VNNI stores taps, so do we.
+    alike = [t for t in library if t.dot4 is None and taps_fit(tiling, outputs, target)]
+    taps = any(stores_taps(tiling, inputs, outputs, t) for t in (target, *alike))
     data = graph.ConstantOp((pack_taps if taps else pack_points)(weight, tile))
     packed = graph.PackedWeightsOp(
         data.result,
