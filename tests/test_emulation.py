@@ -31,6 +31,10 @@ LACKING = [
     ("avx512_vnni", "lynnfield"),
     ("avx512_vnni", "haswell"),
     ("avx512_vnni", "skylake_x"),
+    ("avx_vnni", "haswell"),
+    ("avx_vnni", "icelake"),
+    ("avx10", "haswell"),
+    ("avx10", "icelake"),
     ("amx_int8", "skylake_x"),
 ]
 KEPT: list[mmap.mmap] = []

@@ -21,7 +21,7 @@ from watched import share_of_dots, share_of_vectors
 #: Opcodes that handle one element at a time, as Bochs spells them.
 SCALAR = re.compile(
     r"^(EVEX_)?(V\d+_)?V?(ADD|SUB|MUL|DIV|SQRT|MAX|MIN|CVTSI2|CVTSD2)SS_|^IMUL_GdEd|PEXTRB|PINSRB"
-    r"|^MOV[SZ]X_G[dq]E[bw]|^MOV_(EbGb|GbEb)"
+    r"|^MOV[SZ]X_G[dq]Eb|^MOV_(EbGb|GbEb)"
 )
 
 
@@ -45,10 +45,10 @@ def product(bench: Bench) -> None:
 #: Layer → how to build it, and the least share of multiply-adds with a four-way dot product, and
 #: without one, where they come with an addition each.
 LAYERS: dict[str, tuple[Callable[[Bench], None], float, float]] = {
-    "3x3": (lambda b: convolution(b, 64, 64, 3), 0.5, 0.25),
-    "1x1": (lambda b: convolution(b, 256, 64, 1), 0.5, 0.25),
+    "3x3": (lambda b: convolution(b, 64, 64, 3), 0.4, 0.2),
+    "1x1": (lambda b: convolution(b, 256, 64, 1), 0.4, 0.25),
     "depthwise": (lambda b: convolution(b, 64, 64, 3, 64), 0.12, 0.2),
-    "matmul": (product, 0.5, 0.25),
+    "matmul": (product, 0.4, 0.25),
 }
 #: Multiply-adds of layers that suit tile registers, and of one instruction on these. Two rows of 14
 #: pixels, with the two pixels of halo between them, fill two registers but for two rows.
@@ -56,8 +56,9 @@ PRODUCTS = {"3x3": 14 * 14 * 64 * 64 * 9, "1x1": 14 * 14 * 64 * 256, "matmul": 6
 MACS_OF_A_TILE, MOST_IN_VAIN = 16 * 16 * 64, 1.2
 #: All but addresses and loops.
 LEAST_VECTORS = 0.8
-#: Instructions of a run that may handle single elements: the support code has one or two.
-MOST_SCALARS = 10
+#: Of all instructions, those that may be of the kind that handles single elements: the support code
+#: has one or two, and where a tile lies is worked out with some.
+MOST_SCALARS = 0.01
 
 
 @pytest.mark.parametrize(
@@ -83,6 +84,6 @@ def test_large_layers_execute_little_else(layer: str, target: Target) -> None:
         assert ran["ldtilecfg"] == ran["tilerelease"] == 1
         return
     scalars = {name: count for name, count in executed.items() if SCALAR.search(name)}
-    assert sum(scalars.values()) <= MOST_SCALARS, scalars
+    assert sum(scalars.values()) <= MOST_SCALARS * executed.total(), scalars
     assert share_of_dots(executed) > least[target.dot4 is None]
     assert share_of_vectors(executed) > LEAST_VECTORS
