@@ -118,20 +118,35 @@ class DepthwiseGenerator:
         base = b.address(self.x.base, start)
         kind = vector_of(i32, lanes)
         bias = b.add(b.mul(channel, 4), self.bias)
-        initial = [b.load(self.parameter_base, b.add(bias, 4 * lanes * i), kind) for i in range(4)]
+        # The constants of a block are more than there are registers: each is read at its use.
+        constants = self._fresh(self.parameter_base)
+        initial = [b.load(constants, b.add(bias, 4 * lanes * i), kind) for i in range(4)]
         sums = [list(initial) for _ in range(count)]
         for taps, uses in self._uses(count):
             columns = self._interleave(base, taps, lanes)
-            for pixel, group in uses:
-                for i in range(4):
-                    offset = (group * 4 + i) * lanes * 4
-                    w = b.load(weights, offset, kind, align=16)
-                    sums[pixel][i] = self._multiply(sums[pixel][i], columns[i], w)
+            panel = self._fresh(weights)
+            for (pixel, group), i in self._in_order(uses):
+                w = b.load(panel, (group * 4 + i) * lanes * 4, kind, align=16)
+                sums[pixel][i] = self._multiply(sums[pixel][i], columns[i], w)
         pixels = [pixel_at(b, image, y, b.add(x, pixel)) for pixel in range(count)]
         self._finish(sums, pixels, channel, lanes, first)
 
+    def _in_order(self, uses: list[tuple[int, int]]) -> list[tuple[tuple[int, int], int]]:
+        """Every use with each of the four vectors; the magnitudes of one vector at a time."""
+        if self.form.centred and self.target.vector_bytes > 16:
+            return [(use, i) for i in range(4) for use in uses]
+        return [(use, i) for use in uses for i in range(4)]
+
+    def _fresh(self, base: SSAValue) -> SSAValue:
+        """Where constants are read from, here and not before.
+
+        Weights that become 16-bit halves are better kept than computed again, and SSE, whose
+        instructions overwrite an operand, needs fewer copies if all comes from the stack."""
+        widens = self.form is WIDE and not self.target.dot4
+        return base if widens or self.target.vector_bytes == 16 else self.b.renew(base)
+
     def _multiply(self, total: SSAValue, a: SSAValue, w: SSAValue) -> SSAValue:
-        if self.form is WIDE or self.target.dot4 is not None:
+        if self.form is WIDE or self.target.dot4:
             return self.b.emit(Dot4Op(total, a, w))
         return self.b.emit(DotChainOp(total, [a], [w], self.form.centred))
 
@@ -190,6 +205,7 @@ class DepthwiseGenerator:
                 self._store_wide(wide, channel, room)
             return
         for some in self.evaluator.together(positions):
+            self.evaluator.parameter_base = self._fresh(self.parameter_base)
             codes = self.evaluator.codes(self.kernel.yielded, some)
             for own, group in zip(codes, some, strict=True):
                 natural = self.b.shuffle(own, own, _natural_order(lanes))
