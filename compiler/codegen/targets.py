@@ -84,7 +84,7 @@ TARGETS: tuple[Target, ...] = (
         vector_bytes=64,
         registers=32,
         llvm_cpu="cascadelake",
-        llvm_features="-prefer-256-bit",
+        llvm_features="-prefer-256-bit,+fast-dpwssd",
         fma=True,
         dot4="vpdpbusd",
     ),

@@ -10,8 +10,8 @@
   centred, with a' = a − 128 as sign and magnitude:
       acc + vpmaddwd(Σ vpmaddubsw(|a'ᵢ|, sign(a'ᵢ)·bᵢ), 1)
 
-`dot2` (s16 halves) is vpmaddwd plus an add everywhere. LLVM shares what the dot products of a tile
-have in common.
+`dot2` (s16 halves) is vpmaddwd plus an add, or vpdpwssd where there is VNNI. LLVM shares what the
+dot products of a tile have in common.
 
 `narrow` packs four registers of i32 to one of bytes, saturating twice, and undoes the instructions'
 order, which is that of 128-bit lanes:
@@ -191,8 +191,10 @@ def widened(op: loop.Dot4Op, rows: _Rows) -> SSAValue:
     return rows.add(even, rows.row("vpmaddwd", a_odd, b_odd))
 
 
-def dot2(op: loop.Dot2Op) -> SSAValue:
+def dot2(op: loop.Dot2Op, target: Target) -> SSAValue:
     rows = _Rows(op)
+    if target.dot4 is not None:
+        return rows.row("vpdpwssd", op.accumulator, op.a, op.b)
     return rows.add(op.accumulator, rows.row("vpmaddwd", op.a, op.b))
 
 
@@ -275,7 +277,7 @@ class SelectInstructions(ModulePass):
             elif isinstance(dot, loop.DotChainOp):
                 results = [chain(dot, magnitudes)]
             elif isinstance(dot, loop.Dot2Op):
-                results = [dot2(dot)]
+                results = [dot2(dot, target)]
             elif isinstance(dot, loop.NarrowOp):
                 results = [narrow(dot, target)]
             elif isinstance(dot, loop.LookupOp):

@@ -3,9 +3,13 @@
     out[…, m, n] = bias[n] + Σ_k (a[…, m, k] − za)·(b[…, k, n] − zb[n])
 
 Rows of b are read as they lie in memory: a few vectors of columns × a few rows of a are in
-registers, and each step multiplies a broadcast element of a with the vectors of b. Codes take two
-steps of k at a time: rows k and k + 1 of b interleave to pairs of s16, minus the zero point, and a
-`dot2` with the pair of a is exact. Leading axes of length one broadcast.
+registers, and each step multiplies a broadcast element of a with the vectors of b. Leading axes of
+length one broadcast.
+
+Codes are multiplied as pairs of s16, minus the zero points: a `dot2` of two such pairs is exact.
+Four steps of k share one broadcast of four codes of a, whose even and odd bytes are pairs without
+any shuffle: a[k], a[k + 2] and a[k + 1], a[k + 3]. The rows of b interleave to match. With 16
+registers and a zero point to subtract there is no room for that: two steps of neighbours then.
 """
 
 from __future__ import annotations
@@ -42,6 +46,8 @@ class BatchedMatMulGenerator:
         self.b = KernelBuilder(name, len(kernel.inputs) + 2)
         self.inputs, self.output = buffers_of(kernel, self.b)
         self.parameters, self.base = Parameters(), self.b.buffers[-1]
+        self.constants: SSAValue = self.base
+        self.fours = False
         self.halo = self.parameters.add(np.full(16, halo_value & 255, np.uint8))
         tensors = dict(zip(kernel.block.args, self.inputs, strict=True))
         self.left, self.right = tensors[anchor.a], tensors[anchor.b]
@@ -63,9 +69,16 @@ class BatchedMatMulGenerator:
         """zb twice per 32-bit lane, and za."""
         zero_points = np.zeros(channels, np.int16)
         zero_points[: self.columns] = array_to_numpy(self.anchor.b_zero_point)
+        self.has_right_zeros = bool(zero_points.any())
         self.right_zeros = self.parameters.add(np.repeat(zero_points, 2))
-        left = np.asarray([self.anchor.a_zero_point.value.data], np.int16)
-        self.left_zero = self.parameters.add(left)
+        zero = self.anchor.a_zero_point.value.data
+        self.left_zero = self.parameters.add(np.asarray([zero], np.int16))
+        # Signed codes become unsigned ones by their top bit.
+        signed = self.left.dtype == np.int8
+        self.unsigned_zero = zero + 128 * signed
+        self.fours = self.target.registers > 16 or self.unsigned_zero == 0
+        zeros = np.full(2 * self.lanes, self.unsigned_zero, np.int16)
+        self.left_zeros = self.parameters.add(zeros)
 
     def generate(self, exec_type: str) -> LoweredKernel:
         b = self.b
@@ -102,18 +115,12 @@ class BatchedMatMulGenerator:
     ) -> None:
         """`rows` rows × `width` columns, of which `count` exist."""
         b, layout = self.b, self.left.layout
-        item = self.left.item
-        starts = [
-            b.address(
-                self.left.base,
-                b.mul(pixel_at(b, image, y, b.add(first, i))(layout), item),
-            )
-            for i in range(rows)
-        ]
+        start = b.mul(pixel_at(b, image, y, first)(layout), self.left.item)
+        left = b.address(self.left.base, start)
         right = pixel_at(b, image, y, 0)(self.right.layout)
         right = b.mul(b.add(right, column), self.right.item)
         matrix = b.address(self.right.base, right)
-        sums = self._products(starts, matrix, column, count)
+        sums = self._products(left, rows, matrix, column, count)
         for i in range(rows):
             pixel = pixel_at(b, image, y, b.add(first, i))
             self._finish(sums[i * self.vectors : (i + 1) * self.vectors], pixel, column, count)
@@ -121,26 +128,43 @@ class BatchedMatMulGenerator:
     # --- Σ_k --------------------------------------------------------------------------------------
 
     def _products(
-        self, rows: list[SSAValue], matrix: SSAValue, column: Index, count: int | None
+        self, left: SSAValue, rows: int, matrix: SSAValue, column: Index, count: int | None
     ) -> list[SSAValue]:
         """Sums of every row × vector, without bias."""
         b, element = self.b, i32 if self.quantized else f32
         zero = b.constant(0, element, self.lanes)
-        sums = [zero] * (len(rows) * self.vectors)
-        step = 2 if self.quantized else 1
+        sums = [zero] * (rows * self.vectors)
+        step = (4 if self.fours else 2) if self.quantized else 1
         whole = self.depth // step * step
         stride = self.right.layout.channel_stride * self.right.item
         with b.loop(0, whole, step, carried=sums) as k:
+            own = b.address(left, b.mul(k.variable, self.left.item))
             below = b.address(matrix, b.mul(k.variable, stride))
-            offset = b.mul(k.variable, self.left.item)
-            vectors = self._vectors(below, stride, column, count)
-            k.next = self._step(rows, offset, vectors, list(k.carried), step)
+            inner = list(k.carried)
+            for first in range(max(1, step // 2)):
+                x, w = self._fresh(own, below, bool(first))
+                apart = stride * max(1, step // 2)
+                vectors = self._vectors(b.address(w, first * stride), apart, column, count)
+                inner = self._step(x, rows, vectors, inner, step, first)
+            k.next = inner
+        self.constants = self.base
         sums = list(k.results)
-        if whole < self.depth:  # an odd last row pairs with itself, times zero
-            below = b.address(matrix, whole * stride)
-            vectors = self._vectors(below, 0, column, count)
-            sums = self._step(rows, whole, vectors, sums, 1)
+        for first in range(whole, self.depth, 2):
+            codes = min(2, self.depth - first)
+            below = b.address(matrix, first * stride)
+            # An odd last row pairs with itself, times zero.
+            vectors = self._vectors(below, stride * (codes - 1), column, count)
+            own = b.address(left, first * self.left.item)
+            sums = self._step(own, rows, vectors, sums, codes)
         return sums
+
+    def _fresh(self, x: SSAValue, w: SSAValue, second: bool) -> tuple[SSAValue, SSAValue]:
+        """16 registers have no room for zero points, nor for what both halves of a step read: all
+        of it is read where it is used."""
+        if not self.fours or self.target.registers > 16:
+            return x, w
+        self.constants = self.b.renew(self.base)
+        return (self.b.renew(x), self.b.renew(w)) if second else (x, w)
 
     def _vectors(
         self, matrix: SSAValue, stride: int, column: Index, count: int | None
@@ -167,28 +191,51 @@ class BatchedMatMulGenerator:
         mask = [lane + part * lanes for lane in range(lanes) for part in range(2)]
         extend = "zext" if self.right.dtype == np.uint8 else "sext"
         pairs = b.convert(extend, b.shuffle(rows[0], rows[1], mask), i16)
+        if not self.has_right_zeros:
+            return b.bitcast(pairs, i32, lanes)
         place = b.add(b.mul(column, 4), self.right_zeros + j * lanes * 4)
-        zeros = b.load(self.base, place, vector_of(i16, 2 * lanes))
+        zeros = b.load(self.constants, place, vector_of(i16, 2 * lanes), align=16)
         return b.bitcast(b.binary(arith.SubiOp, pairs, zeros), i32, lanes)
 
     def _step(
         self,
-        rows: list[SSAValue],
-        offset: Index,
+        left: SSAValue,
+        rows: int,
         vectors: list[SSAValue],
         sums: list[SSAValue],
         codes: int,
+        first: int = 0,
     ) -> list[SSAValue]:
-        """One or two (`codes`) steps of k for every row."""
-        result = list(sums)
-        for i, row in enumerate(rows):
-            a = self._element(row, offset, codes)
+        """One or two (`codes`) steps of k for every row, or of four those from `first` by twos."""
+        layout, result = self.left.layout, list(sums)
+        stride = layout.channel_stride * self.left.item if layout.w > 1 else 0
+        for i in range(rows):
+            if codes == 4:
+                a = self._half(left, i * stride, first)
+            else:
+                a = self._element(left, i * stride, codes)
             for j, vector in enumerate(vectors):
                 place = i * self.vectors + j
                 result[place] = self._multiply(result[place], a, vector)
         return result
 
-    def _element(self, row: SSAValue, offset: Index, codes: int) -> SSAValue:
+    def _half(self, row: SSAValue, offset: int, first: int) -> SSAValue:
+        """The pair a[m, k + first], a[m, k + first + 2] minus the zero point, in every lane."""
+        b, halves = self.b, 2 * self.lanes
+        four = b.splat(b.load(row, offset, i32), self.lanes)
+        if self.left.dtype == np.int8:
+            four = b.binary(arith.XOrIOp, four, b.constant(-0x7F7F7F80, i32, self.lanes))
+        pair = b.bitcast(four, i16, halves)
+        if first:
+            pair = b.binary(arith.ShRUIOp, pair, b.constant(8, i16, halves))
+        else:
+            pair = b.binary(arith.AndIOp, pair, b.constant(0xFF, i16, halves))
+        if self.unsigned_zero:
+            zeros = b.load(self.constants, self.left_zeros, vector_of(i16, halves), align=16)
+            pair = b.binary(arith.SubiOp, pair, zeros)
+        return b.bitcast(pair, i32, self.lanes)
+
+    def _element(self, row: SSAValue, offset: int, codes: int) -> SSAValue:
         """a[m, k], or the pair a[m, k], a[m, k + 1] minus the zero point, in every lane."""
         b = self.b
         if not self.quantized:
