@@ -8,10 +8,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 EMULATOR := tests/emulator/requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types lit pytest bench clean
+.PHONY: help demo test lint types lit pytest bench bench-native mca clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed  ## compile the bundled int8 network, run it, check its accuracy, profile it
 	@$(BIN)/lpc demo
@@ -33,6 +33,12 @@ pytest: $(VENV)/.installed-dev  ## everything else
 
 bench: $(VENV)/.installed-bench  ## speed, compile time and memory beside onnxruntime and openvino
 	$(BIN)/python -m benchmarks.run
+
+bench-native: $(VENV)/.installed-dev  ## the property tests and small networks on each instruction set of this CPU
+	$(BIN)/python -m benchmarks.native --jobs $(JOBS)
+
+mca: $(VENV)/.installed-dev  ## every hot loop in llvm-mca's models of CPUs, beside its bound
+	$(BIN)/python -m benchmarks.mca
 
 clean:  ## remove the environment, caches and build products
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

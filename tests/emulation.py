@@ -6,6 +6,7 @@ The emulator (tests/emulator) executes AVX-512 and VNNI kernels of this very pro
 a time; the two older targets need no more than what every machine that runs these tests has.
 
 LPC_TEST_EMULATE=1    emulates the AVX-512 targets although this CPU has them
+LPC_TEST_NATIVE=1     only the targets that this CPU runs, and no emulator
 REQUIRE_EMULATOR=1    a missing emulator is an error, not a skipped test
 """
 
@@ -14,14 +15,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from lpc.compiler.codegen.host import runs_here
-from lpc.compiler.codegen.targets import by_name
+from lpc.compiler.codegen.targets import Target, by_name
 
 Invoke = Callable[..., int]
 
@@ -42,12 +43,20 @@ def thread_counts(target: str) -> tuple[int, ...]:
     return (1,) if is_emulated(target) else (1, 2)
 
 
+def tested(targets: Sequence[Target]) -> list[Target]:
+    """Those to test: all, or with LPC_TEST_NATIVE those that this CPU runs."""
+    only_native = bool(os.environ.get("LPC_TEST_NATIVE"))
+    return [target for target in targets if not only_native or runs_here(target)]
+
+
 def invoke_for(target: str) -> Invoke | None:
     """The `invoke` argument of `lpc.runtime.load` for the target; None: this CPU runs it.
 
     Skips the calling test where neither this CPU nor an emulator can."""
     if not is_emulated(target):
         return None
+    if os.environ.get("LPC_TEST_NATIVE"):
+        pytest.skip(f"this CPU does not run {target}, and LPC_TEST_NATIVE is set")
     if target not in EMULATED:
         pytest.skip(f"this CPU does not run {target}, and it is not emulated")
     call: Invoke = emulator().call

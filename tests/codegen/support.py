@@ -18,7 +18,7 @@ from typing import Any
 import lpc.runtime as lpr
 import numpy as np
 import numpy.typing as npt
-from emulation import invoke_for, thread_counts
+from emulation import invoke_for, tested, thread_counts
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from lpc.compiler import driver
@@ -161,7 +161,7 @@ class Bench:
         for check, wanted in zip(self.checks, expected, strict=True):
             if check.exact is not None:
                 check.compare(wanted, check.exact, "the interpreter")
-        for target in targets:
+        for target in tested(targets):
             own = module.clone()
             model = load(own, target)
             for threads in thread_counts(target.name):
