@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 EMULATOR := tests/emulator/requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-emulated lint types lit pytest emulated bench clean
+.PHONY: help demo test test-emulated lint types lit pytest emulated bench bench-native mca clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,12 @@ test-emulated: $(VENV)/.installed-dev  ## the same with CASES=20000 generated ca
 
 bench: $(VENV)/.installed-bench  ## speed, compile time and memory beside onnxruntime and openvino
 	$(BIN)/python -m benchmarks.run
+
+bench-native: $(VENV)/.installed-dev  ## the property tests and small networks on each instruction set of this CPU
+	$(BIN)/python -m benchmarks.native --jobs $(JOBS)
+
+mca: $(VENV)/.installed-dev  ## every hot loop in llvm-mca's models of CPUs, beside its bound
+	$(BIN)/python -m benchmarks.mca
 
 clean:  ## remove the environment, caches and build products
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -52,7 +52,7 @@ def peers_mask(isa: Isa, console: Console) -> tuple[Isa, str]:
 class ModelBenchmark:
     """Measures one model in one precision; failures are recorded, not raised."""
 
-    def __init__(self, subject: Subject, engines: Sequence[str], isa: Isa, mask: Isa) -> None:
+    def __init__(self, subject: Subject, engines: Sequence[str], isa: str, mask: Isa) -> None:
         self.subject, self.path = subject, subject.path
         self.isa, self.mask = isa, mask
         self.engines = list(engines)

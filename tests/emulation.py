@@ -10,6 +10,7 @@ unit, is software (tile_unit.py).
 
 LPC_TEST_EMULATE=1      emulates the AVX-512 targets although this CPU has them
 LPC_TEST_EMULATE=avx2   tests this target alone, emulated on its own CPU model (make test-emulated)
+LPC_TEST_NATIVE=1       only the targets that this CPU runs, and no emulator
 REQUIRE_EMULATOR=1      a missing emulator is an error, not a skipped test
 """
 
@@ -72,6 +73,12 @@ def thread_counts(target: str) -> tuple[int, ...]:
     return (1,) if is_emulated(target) else (1, 2)
 
 
+def tested(targets: Sequence[Target]) -> list[Target]:
+    """Those to test: all, or with LPC_TEST_NATIVE those that this CPU runs."""
+    only_native = bool(os.environ.get("LPC_TEST_NATIVE"))
+    return [target for target in targets if not only_native or runs_here(target)]
+
+
 def invoke_for(target: str) -> Invoke | None:
     """The `invoke` argument of `lpc.runtime.load` for the target; None: this CPU runs it.
 
@@ -83,6 +90,8 @@ def invoke_for(target: str) -> Invoke | None:
         if target == TILES:
             tile_unit.request_permission()
         return None
+    if os.environ.get("LPC_TEST_NATIVE"):
+        pytest.skip(f"this CPU does not run {target}, and LPC_TEST_NATIVE is set")
     if target == TILES:
         return _with_tiles()
     if target not in CPU_MODELS or (only_target() is None and target not in EMULATED):

@@ -326,6 +326,9 @@ class KernelBuilder:
     def prefetch(self, base: SSAValue, offset: Index) -> None:
         self.emit(loop.PrefetchOp(base, self.index(offset)))
 
+    def renew(self, base: SSAValue) -> SSAValue:
+        return self.emit(loop.RenewOp(base))
+
     # --- vectors ----------------------------------------------------------------------------------
 
     def splat(self, scalar: SSAValue, lanes: int) -> SSAValue:

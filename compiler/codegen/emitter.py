@@ -261,6 +261,12 @@ def _prefetch(e: _KernelEmitter, op: Any) -> None:
     e.intrinsic("llvm.prefetch.p0", ir.VoidType(), arguments)
 
 
+def _renew(e: _KernelEmitter, op: Any) -> None:
+    """Assembly that does nothing, but might."""
+    signature = ir.FunctionType(_POINTER, [_POINTER])
+    e.set(op, e.builder.asm(signature, "", "=r,0", [e[op.base]], side_effect=True))
+
+
 # --- control flow ---------------------------------------------------------------------------------
 
 
@@ -506,6 +512,7 @@ _EMIT: dict[type[Operation], Callable[[_KernelEmitter, Any], None]] = {
     loop.LoadPartOp: _load_part,
     loop.StorePartOp: _store_part,
     loop.PrefetchOp: _prefetch,
+    loop.RenewOp: _renew,
     # control flow
     scf.ForOp: _for,
     scf.IfOp: _if,

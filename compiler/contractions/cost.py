@@ -49,6 +49,13 @@ def free_registers(m: int, n: int, target: Target) -> int:
     return target.registers - m * n - scratch
 
 
+def keeps_weights(m: int, n: int, longest: int, target: Target) -> bool:
+    """Whether LLVM spills nothing in a loop of chains of up to `longest` steps: where chains are
+    long or sums are many it has more products under way than one."""
+    crowded = {16: 0, 32: int(longest == 4), 64: 4}[target.vector_bytes]
+    return free_registers(m, n, target) >= n * longest + crowded
+
+
 def chain_cycles(form: Form, m: int, n: int, target: Target) -> float:
     """One chain of m × n sums."""
     k, dots, ports = form.chain, m * n, ports_of(target)

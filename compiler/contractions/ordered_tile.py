@@ -15,7 +15,7 @@ import numpy as np
 from ..codegen.targets import Target
 from ..dialects.tensors import Array
 from .chains import OFFSET, PLAIN, Menu, shares, sort_blocks
-from .cost import free_registers, ports_of, steps_cycles
+from .cost import keeps_weights, ports_of, steps_cycles
 from .forms import Form
 from .geometry import Grid
 from .tile import TILE_OVERHEAD, Tile, even_pieces, pieces
@@ -86,7 +86,7 @@ def _pixels(
     """How many pixels a tile of n vectors can have, and what the layer then costs."""
     for m in range(1, min(grid.columns, target.registers) + 1):
         # Spilled weights would be stored as well as loaded; an offset can stay in memory.
-        if m > 1 and free_registers(m, n, target) < n * max(menu.longest, menu.longest_offset):
+        if m > 1 and not keeps_weights(m, n, max(menu.longest, menu.longest_offset), target):
             return
         yield m, _layer_cycles(steps, m, n, target, grid, vectors)
 

@@ -57,7 +57,8 @@ def _recipe(target: Target, quantized: bool) -> _Recipe:
     if quantized:
         assert target.dot4, "without a four-way dot product tiles depend on the weights"
         return _Recipe(1.0, 2.0, 4.0, 0)
-    return _Recipe(1.0, 2.0, 4.0, 0) if target.fma else _Recipe(2.0, 2.0, 4.0, 1)
+    # Without FMA a product needs a register, and SSE multiplies in place: a copy of the input.
+    return _Recipe(1.0, 2.0, 4.0, 0) if target.fma else _Recipe(2.0, 2.0, 4.0, 2)
 
 
 def _step_cycles(tile: Tile, recipe: _Recipe, pixel_bytes: int) -> float:

@@ -268,6 +268,25 @@ class PrefetchOp(LoopOp):
         super().__init__(operands=[base, offset])
 
 
+@irdl_op_definition
+class RenewOp(LoopOp):
+    """The same address, which LLVM takes for one that it has not seen before.
+
+    What is read through it is read where it stands. Without that, LLVM reads constants in front of
+    a loop, or keeps them from their first use, and where it has no registers for them it stores
+    them on the stack, only to read them there."""
+
+    name = "loop.renew"
+    base = operand_def(BufferType)
+    result = result_def(BufferType)
+    # Not pure: two of them are not one, and none leaves its loop.
+    traits = traits_def(MemoryWriteEffect())
+    assembly_format: ClassVar[str] = "$base attr-dict"
+
+    def __init__(self, base: SSAValue):
+        super().__init__(operands=[base], result_types=[buffer])
+
+
 # --- arithmetic -----------------------------------------------------------------------------------
 
 
@@ -524,6 +543,7 @@ Loop = Dialect(
     [
         # memory
         AddressOp, ScratchOp, LoadOp, StoreOp, LoadPartOp, StorePartOp, PrefetchOp,
+        RenewOp,
         # arithmetic
         Dot4Op, DotChainOp, Dot2Op, ConvertOp, SelectOp, NarrowOp, LookupOp,
         # isa level

@@ -144,6 +144,10 @@ def _prefetch(op: loop.PrefetchOp, args: PythonValues) -> None:
     """Nothing that a program could see."""
 
 
+def _renew(op: loop.RenewOp, args: PythonValues) -> Any:
+    return args[0]
+
+
 def _lookup(op: loop.LookupOp, args: PythonValues) -> tuple[Array, ...]:
     table, *indices = args
     entries = table_of(table.memory.at(table.offset, 256)).view(np.int8)
@@ -324,6 +328,7 @@ _EVALUATE: dict[type[Operation], Evaluate] = {
     loop.LoadPartOp: _load_part,
     loop.StorePartOp: _store_part,
     loop.PrefetchOp: _prefetch,
+    loop.RenewOp: _renew,
     loop.LookupOp: _lookup,
     # integers and indices
     arith.ConstantOp: _constant,

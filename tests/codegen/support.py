@@ -21,7 +21,14 @@ import lpc.runtime as lpr
 import numpy as np
 import numpy.typing as npt
 import pytest
-from emulation import Invoke, invoke_for, only_target, targets_tested, thread_counts
+from emulation import (
+    Invoke,
+    invoke_for,
+    only_target,
+    targets_tested,
+    tested,
+    thread_counts,
+)
 from hostile import run
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -149,7 +156,7 @@ class Bench:
         for check, wanted in zip(self.checks, expected, strict=True):
             if check.exact is not None:
                 check.compare(wanted, check.exact, "the interpreter")
-        for target in targets:
+        for target in tested(targets):
             own = module.clone()
             model = load(own, target)
             for threads in thread_counts(target.name):

@@ -30,6 +30,11 @@ from ..builder import Index, KernelBuilder, i16
 from ..targets import Target
 from .common import Parameters, TensorBuffer
 
+#: Sums to add to in turn, so that none is waited for: two a cycle, each ready after four or five.
+_ENOUGH_SUMS = 10
+#: Chains of fewer sums than this are unrolled: the loop's own instructions would take as long.
+_FEW_SUMS = 4
+
 
 @dataclass(frozen=True)
 class Ahead:
@@ -125,23 +130,42 @@ class NaturalAccumulator(Accumulator):
             for u in range(unroll):
                 sums = self._step(work.x, work.w, 4 * u, step_bytes * u, sums, m, n)
             return sums
-        with b.loop(0, steps, unroll, carried=sums) as k:
+        sets = self._sets(unroll, m, n)
+        zero = b.constant(0, self.element, self.lanes)
+        with b.loop(0, steps, unroll, carried=sums + [zero] * (len(sums) * (sets - 1))) as k:
             x_k = b.address(work.x, b.mul(k.variable, 4))
             w_k = b.address(work.w, b.mul(k.variable, step_bytes))
             if work.ahead is not None:
                 line = b.address(work.ahead.address, b.mul(k.variable, work.ahead.bytes))
                 for offset in range(0, unroll * work.ahead.bytes, LINE):
                     b.prefetch(line, offset)
-            inner = list(k.carried)
+            inner = [list(k.carried[i * m * n : (i + 1) * m * n]) for i in range(sets)]
             for u in range(unroll):
-                inner = self._step(x_k, w_k, 4 * u, step_bytes * u, inner, m, n)
-            k.next = inner
-        return list(k.results)
+                own = inner[u % sets]
+                inner[u % sets] = self._step(x_k, w_k, 4 * u, step_bytes * u, own, m, n)
+            k.next = [total for own in inner for total in own]
+        return self._added(list(k.results), m * n)
+
+    def _added(self, sums: list[SSAValue], count: int) -> list[SSAValue]:
+        """One set of `count` sums from all."""
+        kind = arith.AddiOp if self.c.quantized else arith.AddfOp
+        while len(sums) > count:
+            half = len(sums) // 2
+            pairs = zip(sums[:half], sums[half:], strict=True)
+            sums = [self.b.binary(kind, a, other) for a, other in pairs]
+        return sums
+
+    def _sets(self, unroll: int, m: int, n: int) -> int:
+        """How many sets of sums the unrolled steps take turns with."""
+        room = (self.target.registers - n - 2) // (m * n)
+        wanted = max(1, min(unroll, room, -(-_ENOUGH_SUMS // (m * n))))
+        return next(sets for sets in (4, 2, 1) if sets <= wanted)
 
     def _unroll(self, steps: int, m: int, n: int) -> int:
         """Steps per iteration. LLVM loads the next step's operands before it needs them: where they
         have no registers, sums would be spilled."""
-        if m * n + 2 * (n + 1) > self.target.registers:
+        scratch = 0 if self.target.fma else 2
+        if m * n + 2 * (n + 1) + scratch > self.target.registers:
             return 1
         return next(u for u in (4, 2, 1) if steps % u == 0 and (u * m * n <= 64 or u == 1))
 
@@ -244,26 +268,48 @@ class OrderedAccumulator(Accumulator):
         sums: list[SSAValue],
     ) -> list[SSAValue]:
         """All chains of one form."""
+        b, dots = self.b, work.m * work.n
+        unroll = 1 if dots >= _FEW_SUMS else 4 // dots
+        whole = b.sub(count, b.rem(count, unroll)) if unroll > 1 else 0
+        for first, last, step in ((0, whole, unroll), (whole, count, 1)):
+            if first == last:
+                continue
+            with b.loop(first, last, step, carried=sums) as chains:
+                inner = list(chains.carried)
+                for i in range(step):
+                    chain = b.add(chains.variable, i)
+                    inner = self._chain(form, chain, jumps, starts, work, inner)
+                chains.next = inner
+            sums = list(chains.results)
+        return sums
+
+    def _chain(
+        self,
+        form: Form,
+        chain: Index,
+        jumps: SSAValue,
+        starts: SSAValue,
+        work: Work,
+        sums: list[SSAValue],
+    ) -> list[SSAValue]:
+        """One chain of every sum."""
         b, n = self.b, work.n
         step_bytes = work.stride
-        with b.loop(0, count, carried=sums) as chains:
-            first = b.mul(chains.variable, form.chain)
-            entry = b.mul(first, self.jump_bytes)
-            w_chain = b.address(work.w, b.mul(first, step_bytes))
-            sources = []
-            for i in range(form.chain):
-                jump = self._jump(jumps, b.add(entry, self.jump_bytes * i))
-                sources.append(b.address(work.x, jump))
-            weights = [self.weights(w_chain, i * step_bytes, n) for i in range(form.chain)]
-            offsets: list[SSAValue | None] = [None] * n
-            if form.offset:
-                start = b.address(starts, b.mul(chains.variable, step_bytes))
-                offsets = [*self.weights(start, 0, n)]
-            result = []
-            for i in range(work.m):
-                a = [self.inputs(source, 0, i) for source in sources]
-                for j in range(n):
-                    total, own = chains.carried[i * n + j], [v[j] for v in weights]
-                    result.append(b.emit(DotChainOp(total, a, own, offset=offsets[j])))
-            chains.next = result
-        return list(chains.results)
+        first = b.mul(chain, form.chain)
+        entry, w_chain = b.mul(first, self.jump_bytes), b.address(work.w, b.mul(first, step_bytes))
+        sources = []
+        for i in range(form.chain):
+            jump = self._jump(jumps, b.add(entry, self.jump_bytes * i))
+            sources.append(b.address(work.x, jump))
+        weights = [self.weights(w_chain, i * step_bytes, n) for i in range(form.chain)]
+        offsets: list[SSAValue | None] = [None] * n
+        if form.offset:
+            start = b.address(starts, b.mul(chain, step_bytes))
+            offsets = [*self.weights(start, 0, n)]
+        result = []
+        for i in range(work.m):
+            a = [self.inputs(source, 0, i) for source in sources]
+            for j in range(n):
+                own = [v[j] for v in weights]
+                result.append(b.emit(DotChainOp(sums[i * n + j], a, own, offset=offsets[j])))
+        return result

@@ -116,17 +116,25 @@ class DepthwiseGenerator:
         base = b.address(self.x.base, start)
         kind = vector_of(i32, lanes)
         bias = b.add(b.mul(channel, 4), self.bias)
-        initial = [b.load(self.parameter_base, b.add(bias, 4 * lanes * i), kind) for i in range(4)]
+        # The constants of a block are more than there are registers: each is read at its use.
+        constants = self._fresh(self.parameter_base)
+        initial = [b.load(constants, b.add(bias, 4 * lanes * i), kind) for i in range(4)]
         sums = [list(initial) for _ in range(count)]
         for taps, uses in self._uses(count):
             columns = self._interleave(base, taps, lanes)
+            panel = self._fresh(weights)
             for pixel, group in uses:
                 for i in range(4):
                     offset = (group * 4 + i) * lanes * 4
-                    w = b.load(weights, offset, kind, align=16)
+                    w = b.load(panel, offset, kind, align=16)
                     sums[pixel][i] = self._multiply(sums[pixel][i], columns[i], w)
         pixels = [pixel_at(b, image, y, b.add(x, pixel)) for pixel in range(count)]
         self._finish(sums, pixels, channel, lanes, first)
+
+    def _fresh(self, base: SSAValue) -> SSAValue:
+        """Where constants are read from, here and not before. SSE, whose instructions overwrite an
+        operand, needs fewer copies if all comes from the stack."""
+        return base if self.target.vector_bytes == 16 else self.b.renew(base)
 
     def _multiply(self, total: SSAValue, a: SSAValue, w: SSAValue) -> SSAValue:
         if self.target.dot4 is not None:
@@ -188,6 +196,7 @@ class DepthwiseGenerator:
                 self._store_wide(wide, channel, room)
             return
         for some in self.evaluator.together(positions):
+            self.evaluator.parameter_base = self._fresh(self.parameter_base)
             codes = self.evaluator.codes(self.kernel.yielded, some)
             for own, group in zip(codes, some, strict=True):
                 natural = self.b.shuffle(own, own, _natural_order(lanes))

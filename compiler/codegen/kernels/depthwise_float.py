@@ -18,8 +18,6 @@ from .common import LoweredKernel, Parameters, buffers_of, fill_halo
 from .elementwise import pixel_at
 from .evaluate import Evaluator, Position, store_lanes
 
-_TILE = 4  # output pixels whose sums are in registers together
-
 
 class FloatDepthwiseGenerator:
     def __init__(
@@ -33,6 +31,8 @@ class FloatDepthwiseGenerator:
         target: Target,
     ):
         self.kernel, self.anchor, self.c, self.target = kernel, anchor, contraction, target
+        #: Output pixels whose sums are in registers together.
+        self.tile = 2 if target.vector_bytes == 16 else 4
         self.b = KernelBuilder(name, len(kernel.inputs) + 2)
         self.inputs, self.output = buffers_of(kernel, self.b)
         self.x, self.base = self.inputs[0], self.b.buffers[-1]
@@ -61,9 +61,9 @@ class FloatDepthwiseGenerator:
         return LoweredKernel(b.finish(), b.fingerprint, (self.parameters.blob(),), units, exec_type)
 
     def _row(self, image: Index, y: Index, channel: Index, count: int | None) -> None:
-        whole = self.c.columns // _TILE * _TILE
-        with self.b.loop(0, whole, _TILE) as xs:
-            self._pixels(image, y, xs.variable, _TILE, channel, count)
+        whole = self.c.columns // self.tile * self.tile
+        with self.b.loop(0, whole, self.tile) as xs:
+            self._pixels(image, y, xs.variable, self.tile, channel, count)
         if whole < self.c.columns:
             self._pixels(image, y, whole, self.c.columns - whole, channel, count)
 
@@ -77,7 +77,8 @@ class FloatDepthwiseGenerator:
         start = b.add(start, b.mul(x, sx * layout.channel_stride))
         start = b.add(b.add(start, channel), layout.offset(0, oy, ox))
         source = b.address(self.x.base, b.mul(start, 4))
-        constants = b.address(self.base, b.mul(channel, 4))
+        # The weights are more than there are registers: each is read at its use.
+        constants = b.address(b.renew(self.base), b.mul(channel, 4))
         sums = [b.load(constants, self.bias, kind)] * pixels
         for number, (dy, dx) in enumerate(c.taps):
             w = b.load(constants, self.weights + number * self.channels * 4, kind)

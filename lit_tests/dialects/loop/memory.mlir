@@ -9,6 +9,8 @@
 // CHECK-NEXT:  loop.store %v, %b[%o] : vector<16xf32>
 // CHECK-NEXT:  loop.store_part %p, %x[%o] {count = 3 : i64} : vector<16xi8>
 // CHECK-NEXT:  loop.prefetch %b[%o]
+// CHECK-NEXT:  %n = loop.renew %b
+// CHECK-NEXT:  loop.store %s, %n[%o] : i32
 func.func @memory(%x: !loop.buffer, %o: index) {
   %b = loop.address %x[%o]
   %s = loop.load %b[%o] : i32
@@ -18,6 +20,8 @@ func.func @memory(%x: !loop.buffer, %o: index) {
   loop.store %v, %b[%o] : vector<16xf32>
   loop.store_part %p, %x[%o] {count = 3 : i64} : vector<16xi8>
   loop.prefetch %b[%o]
+  %n = loop.renew %b
+  loop.store %s, %n[%o] : i32
   func.return
 }
 

@@ -1,0 +1,134 @@
+"""Every hot loop of the cases on every CPU model: cycles, the bound, and what lies between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from lpc.compiler import driver
+from lpc.compiler.codegen.targets import Target, by_name
+from lpc.compiler.errors import LpcError
+from xdsl.dialects.builtin import ModuleOp
+
+from . import assembly, necessary
+from .assembly import Loop, Signature
+from .cases import CASES, Case
+from .mix import mixes
+from .necessary import HotLoop
+from .tool import Simulated, simulate
+
+#: Target → the models that stand for the CPUs that run it.
+MODELS: dict[str, tuple[str, ...]] = {
+    "sse42": ("nehalem",),
+    "avx2": ("znver3", "skylake-avx512"),
+    "avx512": ("skylake-avx512",),
+    "avx512_vnni": ("icelake-server", "sapphirerapids", "znver4"),
+}
+#: Those on which the test holds loops to the limit.
+OWN: dict[str, tuple[str, ...]] = {
+    "sse42": ("nehalem",),
+    "avx2": ("znver3", "skylake-avx512"),
+    "avx512": ("skylake-avx512",),
+    "avx512_vnni": ("icelake-server", "sapphirerapids"),
+}
+#: Of the bound, that every loop reaches.
+ENOUGH = 0.85
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A hot loop of a case as machine code, and its work."""
+
+    case: str
+    target: Target
+    loop: Loop
+    work: HotLoop
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of an iteration: four, two or one for each 32-bit lane."""
+        counts, lanes = self.work.work, self.work.width // 4
+        fours = counts["vpmaddubsw"] + counts["vpdpbusd"]
+        if fours:
+            return 4 * lanes * fours
+        twos = counts["vpmaddwd"] + counts["vpdpwssd"]
+        return 2 * lanes * twos or lanes * (counts["fma"] or counts["mulps"])
+
+    @property
+    def form(self) -> str:
+        """The dot products of an iteration in words: 20 vpmaddubsw, 10 vpmaddwd."""
+        return ", ".join(f"{count} {name}" for name, count in self.work.signature)
+
+
+@dataclass(frozen=True)
+class Row:
+    compiled: Compiled
+    cpu: str
+    simulated: Simulated
+    bound: float  # cycles
+
+    @property
+    def efficiency(self) -> float:
+        return self.bound / self.simulated.cycles
+
+    @property
+    def macs_per_cycle(self) -> float:
+        return self.compiled.macs / self.simulated.cycles
+
+
+def compiled_loops(case: Case, target: Target) -> list[Compiled]:
+    """The hot loops of a case that differ in their instructions."""
+    hot: list[HotLoop] = []
+    text = ""
+    for level in _levels(case.build(), target):
+        if level.name == "isa":
+            hot = necessary.hot_loops(level.module, target)
+        elif level.name == "asm":
+            text = str(level.printed())
+            break
+    known: dict[tuple[str, int, Signature], list[HotLoop]] = {}
+    for work in hot:
+        known.setdefault((work.function, work.width, work.signature), []).append(work)
+    found: dict[tuple[str, ...], Compiled] = {}
+    for loop in assembly.hot_loops(text):
+        same = known.get((loop.function, loop.width, loop.signature))
+        if same is None:
+            raise LpcError(
+                f"{case.name} on {target.name}: no kernel has a loop of {loop.signature}"
+            )
+        # 14 pixels × 2 vectors, or two steps of 14 × 1: the broadcasts tell them apart.
+        work = min(same, key=lambda known: abs(known.broadcasts - loop.broadcasts))
+        found.setdefault(loop.opcodes, Compiled(case.name, target, loop, work))
+    return list(found.values())
+
+
+def _levels(module: ModuleOp, target: Target) -> Iterator[driver.Level]:
+    context = driver.new_context()
+    driver.run_passes(module, context, driver.TO_PACKED)
+    return driver.target_levels(module, target, context, lambda level, name: None)
+
+
+def rows_of(loops: Sequence[Compiled], cpu: str) -> list[Row]:
+    """All in one run of the simulator."""
+    blocks: list[Sequence[str]] = []
+    repeats: list[list[int]] = []
+    for compiled in loops:
+        work = compiled.work
+        ways = mixes(work.work, work.width, compiled.target.registers)
+        blocks += [compiled.loop.lines, *(block for block, _ in ways)]
+        repeats.append([repeat for _, repeat in ways])
+    results, rows = iter(simulate(cpu, blocks)), []
+    for compiled, counts in zip(loops, repeats, strict=True):
+        own = next(results)
+        bound = min(next(results).cycles / count for count in counts)
+        rows.append(Row(compiled, cpu, own, bound))
+    return rows
+
+
+def prove(target: str, cpus: Sequence[str] = (), cases: Sequence[Case] = CASES) -> list[Row]:
+    """Loops that several cases share appear once, with the first of them."""
+    loops: dict[tuple[str, ...], Compiled] = {}
+    for case in cases:
+        for compiled in compiled_loops(case, by_name(target)):
+            loops.setdefault(compiled.loop.opcodes, compiled)
+    return [row for cpu in cpus or MODELS[target] for row in rows_of(list(loops.values()), cpu)]

@@ -1,0 +1,117 @@
+"""The speed proof: hot loops against the limits of CPU models, and the page that shows them."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from lpc.compiler.codegen.targets import by_name
+from lpc.compiler.errors import LpcError
+
+from benchmarks.mca import assembly, mix, necessary, report, tool
+from benchmarks.mca.cases import CASES
+from benchmarks.mca.exceptions import EXCEPTIONS, allowed, exception_for
+from benchmarks.mca.proof import ENOUGH, MODELS, OWN, compiled_loops, prove
+
+ASSEMBLY = """
+\t.globl\tlpc_kernel0_avx2.body
+lpc_kernel0_avx2.body:
+\tpushq\t%rbp
+.LBB0_1:
+\tmovq\t(%rax), %rcx
+.LBB0_2:
+\tvpmaddubsw\t(%rdi), %ymm1, %ymm2
+\tvpmaddwd\t%ymm0, %ymm2, %ymm2
+\tvpaddd\t32(%rsp), %ymm2, %ymm2
+\tvmovdqa\t%ymm2, (%rbp)
+\tdecq\t%rcx
+\tjne\t.LBB0_2
+\tjmp\t.LBB0_1
+"""
+
+
+def need_llvm_mca() -> None:
+    """Skips, or with REQUIRE_MCA fails, where there is no simulator."""
+    try:
+        tool.llvm_mca()
+    except LpcError as error:
+        if os.environ.get("REQUIRE_MCA"):
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("target", OWN)
+def test_hot_loops_reach_their_limit(target: str) -> None:
+    need_llvm_mca()
+    failures = []
+    for row in prove(target, OWN[target]):
+        if report.falls_short(row) and not allowed(row):
+            failures.append(" ".join((row.cpu, *report.cells(row))))
+    assert not failures, "\n".join([f"below {ENOUGH:.0%}, or with spills:", *failures])
+
+
+def test_innermost_loops_are_found_with_their_spills() -> None:
+    (loop,) = assembly.hot_loops(ASSEMBLY)
+    assert loop.function == "lpc_kernel0_avx2"
+    assert loop.signature == (("vpmaddubsw", 1), ("vpmaddwd", 1))
+    assert (loop.width, loop.spills, len(loop.lines)) == (32, 1, 6)
+
+
+def test_a_frame_pointer_leads_to_the_stack() -> None:
+    framed = ASSEMBLY.replace("\tpushq\t%rbp\n", "\tpushq\t%rbp\n\tmovq\t%rsp, %rbp\n")
+    (loop,) = assembly.hot_loops(framed)
+    assert loop.spills == 2
+
+
+def test_necessary_work_of_a_chain_is_that_of_the_cost_model() -> None:
+    """k·m·n multiplies, (k − 1)·m·n additions of halves, … (compiler/contractions/cost.py)."""
+    (case,) = [c for c in CASES if c.name == "3x3 64 to 64, 56x56, small weights"]
+    works = [loop.work.work for loop in compiled_loops(case, by_name("avx2"))]
+    (work,) = [w for w in works if w["vpmaddubsw"] == 4 * w["vpmaddwd"]]
+    m = work["vpmaddwd"]
+    assert (work["vpaddw"], work["vpaddd"]) == (3 * m, m)
+    assert (work["load"], work["broadcast32"], work["scalar_load"]) == (4, 4 * m, 4)
+
+
+def test_work_becomes_independent_instructions() -> None:
+    work = necessary.Work({"vpmaddubsw": 2, "vpmaddwd": 1, "load": 1, "broadcast32": 2})
+    for lines, repeat in mix.mixes(work, 32, 16):
+        text = "\n".join(lines)
+        assert text.count("vpmaddubsw") == 2 * repeat
+        assert text.count("(%rdi)") == 3 * repeat
+        written = [line.rsplit("%", 1)[1] for line in lines]
+        assert not {"ymm0", "ymm1"} & set(written)
+
+
+def test_a_missing_simulator_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLVM_MCA", "no-such-program")
+    tool.llvm_mca.cache_clear()
+    with pytest.raises(LpcError, match=r"^no no-such-program; install it .*LLVM_MCA$"):
+        tool.llvm_mca()
+    tool.llvm_mca.cache_clear()
+
+
+def test_the_page_has_every_case_on_every_model() -> None:
+    generated = report.DOCS.read_text().partition(report.MARK)[2]
+    titles = [line.removeprefix("## ") for line in generated.splitlines() if line[:3] == "## "]
+    assert titles == [f"{target} on {cpu}" for target, cpus in MODELS.items() for cpu in cpus]
+    header = "| " + " | ".join(report.HEADER) + " |"
+    assert generated.count(header) == len(titles)
+    rows = [line for line in generated.splitlines() if line.startswith("| ") and "%" in line]
+    shown = {line.split(" | ")[0].removeprefix("| ") for line in rows}
+    assert shown <= {case.name for case in CASES}
+    assert all(line.count(" | ") == len(report.HEADER) - 1 for line in rows)
+
+
+def test_exceptions_say_why() -> None:
+    for exception in EXCEPTIONS:
+        assert exception.reason
+        assert exception.least < 1
+        assert any(case.name.startswith(exception.case) for case in CASES)
+
+
+def test_exceptions_are_found_by_case_and_model() -> None:
+    need_llvm_mca()
+    (case,) = [c for c in CASES if c.name == "3x3 64 to 64, 56x56"]
+    rows = prove("avx512_vnni", ("icelake-server",), [case])
+    assert [exception_for(row) for row in rows] == [None] * len(rows)
