@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-import llvmlite.binding as llvm
 import numpy as np
 import pytest
 from emulation import invoke_for
@@ -14,6 +14,7 @@ from lpc.compiler.codegen import machine
 from lpc.compiler.codegen.builder import KernelBuilder
 from lpc.compiler.codegen.emitter import emit_kernels, module_text
 from lpc.compiler.codegen.instructions import INSTRUCTIONS, Instruction
+from lpc.compiler.codegen.linker import find_linker, link_library
 from lpc.compiler.codegen.targets import TARGETS, Target, by_name
 from lpc.compiler.dialects import loop
 from lpc.compiler.dialects.loop import vector_of
@@ -21,7 +22,7 @@ from lpc.compiler.dialects.tensors import Array
 from xdsl.dialects.builtin import IntegerType, ModuleOp
 
 COUNT = 2000
-_KEPT: list[Any] = []
+_KEPT: list[ctypes.CDLL] = []
 
 
 def vector_type(text: str) -> tuple[int, int]:
@@ -47,12 +48,17 @@ def kernel_of(row: Instruction) -> ModuleOp:
 
 
 def loaded(module: ModuleOp, target: Target) -> int:
-    """Address of the module's function `kernel`."""
-    optimized = machine.optimize(module_text(emit_kernels(module, target)), target)
-    engine = llvm.create_mcjit_compiler(optimized, machine.target_machine(target))
-    engine.finalize_object()
-    _KEPT.append(engine)
-    return int(engine.get_function_address("kernel"))
+    """Address of the module's function `kernel`.
+
+    Linked, not placed by LLVM's own loader: in a process with large mappings that finds no room for
+    a program's sections within each other's reach, and aborts."""
+    content = machine.object_code(module_text(emit_kernels(module, target)), target)
+    with TemporaryDirectory() as folder:
+        objects, library = Path(folder) / "kernel.o", Path(folder) / "kernel.so"
+        objects.write_bytes(content)
+        link_library(find_linker(), library, library.name, [objects], ["kernel"])
+        _KEPT.append(ctypes.CDLL(str(library)))
+    return int(ctypes.cast(_KEPT[-1].kernel, ctypes.c_void_p).value or 0)
 
 
 def call(address: int, target: Target, buffers: Sequence[Array], units: int) -> None:
