@@ -39,6 +39,10 @@ class Loop:
         return signature_of(opcode(line) for line in self.lines)
 
     @property
+    def is_float(self) -> bool:
+        return all(name in FLOAT_DOTS.values() for name, _ in self.signature)
+
+    @property
     def width(self) -> int:
         """Bytes of the registers of its dot products."""
         dots = [line for line in self.lines if opcode(line) in {**DOTS, **FLOAT_DOTS}]
@@ -99,4 +103,6 @@ def hot_loops(text: str) -> list[Loop]:
         elif found := _FUNCTION.match(line):
             function, stack = found[1].removesuffix(".body"), ("%rsp",)
             labels, lines = {}, []
-    return loops
+    # Where codes are multiplied, loops that only scale sums are epilogues.
+    whole = {loop.function for loop in loops if not loop.is_float}
+    return [loop for loop in loops if not loop.is_float or loop.function not in whole]

@@ -92,8 +92,10 @@ def hot_loops(module: ModuleOp, target: Target) -> list[HotLoop]:
     for func in module.walk():
         if not isinstance(func, FuncOp):
             continue
-        for op in func.walk():
-            if isinstance(op, scf.ForOp) and not any(isinstance(o, scf.ForOp) for o in _inside(op)):
+        innermost = [op for op in func.walk() if isinstance(op, scf.ForOp) and _is_innermost(op)]
+        # Where codes are multiplied, loops that only scale sums are epilogues.
+        for op in list(filter(_has_integer_dots, innermost)) or innermost:
+            if not any(isinstance(inner, scf.IfOp) for inner in op.walk()):
                 counted = _Counter(op, target)
                 if signature := signature_of(_opcodes(counted.work)):
                     name = func.sym_name.data
@@ -101,8 +103,13 @@ def hot_loops(module: ModuleOp, target: Target) -> list[HotLoop]:
     return found
 
 
-def _inside(op: scf.ForOp) -> Iterator[Operation]:
-    return (inner for inner in op.walk() if inner is not op)
+def _is_innermost(op: scf.ForOp) -> bool:
+    return not any(isinstance(inner, scf.ForOp) for inner in op.walk() if inner is not op)
+
+
+def _has_integer_dots(op: scf.ForOp) -> bool:
+    rows = (inner.row.data for inner in op.walk() if isinstance(inner, loop.InstructionOp))
+    return any(row.startswith(("vpmadd", "vpdp", "tdp")) for row in rows)
 
 
 def _opcodes(work: Work) -> Iterator[str]:

@@ -104,7 +104,8 @@ def compiled_loops(case: Case, target: Target) -> list[Compiled]:
 
 def _levels(module: ModuleOp, target: Target) -> Iterator[driver.Level]:
     context = driver.new_context()
-    driver.run_passes(module, context, driver.TO_PACKED)
+    driver.run_passes(module, context, driver.TO_FUSED)
+    driver.place(module, target, context)
     return driver.target_levels(module, target, context, lambda level, name: None)
 
 
