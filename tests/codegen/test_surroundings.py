@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import llvmlite.binding as llvm
 import lpc.runtime as lpr
 import numpy as np
 import pytest
@@ -19,7 +18,8 @@ from emulation import invoke_for, is_emulated, targets_tested
 from hostile import guarded
 from lpc.compiler.codegen.host import runs_here
 from lpc.compiler.codegen.library import write_library
-from lpc.compiler.codegen.objects import baseline_machine
+from lpc.compiler.codegen.linker import find_linker, link_library
+from lpc.compiler.codegen.objects import emit_object
 from lpc.compiler.codegen.program import TargetProgram
 from lpc.compiler.codegen.targets import TARGETS, Target
 from lpc.compiler.dialects import graph
@@ -121,19 +121,31 @@ define i32 @with_mxcsr(ptr %run, ptr %inputs, ptr %outputs, ptr %workspace, i32 
 """
 
 
+@pytest.fixture(scope="module")
+def with_mxcsr(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """Linked: see `loaded` in test_instructions.py."""
+    stub = tmp_path_factory.mktemp("mxcsr") / "stub.o"
+    stub.write_bytes(emit_object(_WITH_MXCSR))
+    link_library(find_linker(), stub.with_suffix(".so"), "stub.so", [stub], ["with_mxcsr"])
+    return ctypes.CDLL(str(stub.with_suffix(".so")))
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("mxcsr", [0x9FC0, 0xFFC0, 0x3F80, 0xE040], ids=hex)
 @EACH_TARGET
 def test_callers_mxcsr(
-    target: Target, mxcsr: int, threads: int, library: Path, expected: list[Array]
+    target: Target,
+    mxcsr: int,
+    threads: int,
+    library: Path,
+    with_mxcsr: ctypes.CDLL,
+    expected: list[Array],
 ) -> None:
     """Flushed denormals, other roundings, unmasked exceptions: no effect, and all left in place."""
     load(library, target)
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(_WITH_MXCSR), baseline_machine())
-    engine.finalize_object()
     pointers = (ctypes.c_void_p,) * 4
     signature = ctypes.CFUNCTYPE(ctypes.c_int32, *pointers, ctypes.c_int32, ctypes.c_void_p)
-    stub = signature(engine.get_function_address("with_mxcsr"))
+    stub = ctypes.cast(with_mxcsr.with_mxcsr, signature)
     left = []
 
     def invoke(entry: int, inputs: int, outputs: int, workspace: int, count: int) -> int:
