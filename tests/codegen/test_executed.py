@@ -55,7 +55,7 @@ LAYERS: dict[str, tuple[Callable[[Bench], None], float, float]] = {
 PRODUCTS = {"3x3": 14 * 14 * 64 * 64 * 9, "1x1": 14 * 14 * 64 * 256, "matmul": 64 * 128 * 256}
 MACS_OF_A_TILE, MOST_IN_VAIN = 16 * 16 * 64, 1.2
 #: All but addresses and loops.
-LEAST_VECTORS = 0.8
+LEAST_VECTORS = 0.75
 #: Of all instructions, those that may be of the kind that handles single elements: the support code
 #: has one or two, and where a tile lies is worked out with some.
 MOST_SCALARS = 0.01
