@@ -56,9 +56,11 @@ def only_target() -> str | None:
 
 
 def targets_tested(targets: Sequence[Target]) -> tuple[Target, ...]:
-    """Those of `targets` that this process tests."""
-    only = only_target()
-    return tuple(target for target in targets if only in (None, target.name))
+    """Those of `targets` that this process tests: the one that is emulated; with LPC_TEST_NATIVE
+    those that this CPU runs; else all."""
+    only, native = only_target(), bool(os.environ.get("LPC_TEST_NATIVE"))
+    wanted = (target for target in targets if only in (None, target.name))
+    return tuple(target for target in wanted if not native or runs_here(target))
 
 
 def is_emulated(target: str) -> bool:
@@ -73,25 +75,17 @@ def thread_counts(target: str) -> tuple[int, ...]:
     return (1,) if is_emulated(target) else (1, 2)
 
 
-def tested(targets: Sequence[Target]) -> list[Target]:
-    """Those to test: all, or with LPC_TEST_NATIVE those that this CPU runs."""
-    only_native = bool(os.environ.get("LPC_TEST_NATIVE"))
-    return [target for target in targets if not only_native or runs_here(target)]
-
-
 def invoke_for(target: str) -> Invoke | None:
     """The `invoke` argument of `lpc.runtime.load` for the target; None: this CPU runs it.
 
     Skips the calling test where neither this CPU nor an emulator can, or the target is not
     tested."""
     if not targets_tested([by_name(target)]):
-        pytest.skip(f"{only_target()} alone is tested")
+        pytest.skip(f"this run does not test {target}")
     if not is_emulated(target):
         if target == TILES:
             tile_unit.request_permission()
         return None
-    if os.environ.get("LPC_TEST_NATIVE"):
-        pytest.skip(f"this CPU does not run {target}, and LPC_TEST_NATIVE is set")
     if target == TILES:
         return _with_tiles()
     if target not in CPU_MODELS or (only_target() is None and target not in EMULATED):

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from lpc.compiler.codegen.targets import Target
 from lpc.compiler.dialects import loop
 from lpc.compiler.dialects.loop import element_of, lanes_of
+from lpc.compiler.errors import LpcError
 from xdsl.dialects import arith, math, scf, vector
 from xdsl.dialects.builtin import Float32Type, IntegerType, ModuleOp, VectorType
 from xdsl.dialects.func import FuncOp
@@ -147,7 +148,9 @@ class _Counter:
             if isinstance(op, loop.StoreOp | loop.StorePartOp):
                 self.work["store"] += self._registers(op.value)
             elif not isinstance(op, _FREE):
-                raise NotImplementedError(f"a hot loop with a '{op.name}'")
+                raise LpcError(
+                    f"a hot loop with a '{op.name}', whose work is unknown; add it to _visit"
+                )
             return
         result = op.results[0]
         properties = str(sorted((k, str(v)) for k, v in op.properties.items()))

@@ -26,13 +26,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..codegen.targets import Target
+from ..dialects.graph import winograd as dialect
 from ..dialects.layout import LANES
 from ..dialects.tensors import Array
 from .tile import Tile
 
 #: Output pixels of a tile per side, inputs per side, and products.
-OUTPUTS, INPUTS = 4, 6
-POINTS = INPUTS * INPUTS
+OUTPUTS, INPUTS, POINTS = dialect.TILE, 6, dialect.POINTS
 
 INPUT_TRANSFORM = np.array(
     [
@@ -89,7 +89,7 @@ class Tiling:
 
     @property
     def tiles(self) -> int:
-        return self.images * self.tile_rows * self.tile_columns
+        return dialect.tiles_of(self.images, self.rows, self.columns)
 
 
 def transform_inputs(padded: Array, tiling: Tiling) -> Array:

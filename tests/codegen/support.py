@@ -26,7 +26,6 @@ from emulation import (
     invoke_for,
     only_target,
     targets_tested,
-    tested,
     thread_counts,
 )
 from hostile import run
@@ -156,7 +155,7 @@ class Bench:
         for check, wanted in zip(self.checks, expected, strict=True):
             if check.exact is not None:
                 check.compare(wanted, check.exact, "the interpreter")
-        for target in tested(targets):
+        for target in targets:
             own = module.clone()
             model = load(own, target)
             for threads in thread_counts(target.name):
