@@ -40,7 +40,7 @@ _DEAREST = 1.15
 @dataclass(frozen=True)
 class Layer:
     """`terms`: the weights [O, I/groups, kh, kw] as s8 summands, or one f32 array. `leader`: the
-    target whose packing is preferred, in a library that holds both (following.py)."""
+    target whose packing is preferred, in a library that holds both (`leader_of`)."""
 
     contraction: Contraction
     layout: Layout
