@@ -5,10 +5,16 @@
       accumulate all steps of the block (accumulate.py)
       for m: codes = epilogue(sum[m]); store
 
+Tiles of the same pixels follow one another, for a group of blocks whose weights stay in the
+second-level cache: inputs come from the first-level one, weights are read in the order of memory,
+as prefetchers like it, and outputs are neighbours.
+
 The inputs of neighbouring pixels lie a fixed stride apart, so one address register serves all rows.
 """
 
 from __future__ import annotations
+
+from functools import cached_property
 
 import numpy as np
 from xdsl.dialects.builtin import f32, i32
@@ -29,6 +35,8 @@ from .evaluate import Evaluator, Position
 
 #: Bytes of the next panel per step below which many tiles share one, and waiting for it is cheap.
 _LEAST_AHEAD = 2
+#: Weights of a group of blocks: half of a usual second-level cache.
+_GROUP_BYTES = 256 << 10
 
 
 class GemmGenerator:
@@ -75,6 +83,13 @@ class GemmGenerator:
     def blocks(self) -> int:
         return -(-self.vectors // self.tile.n)
 
+    @cached_property
+    def _blocks_of_group(self) -> int:
+        """A divisor of their number, so that groups are alike."""
+        most = max(1, _GROUP_BYTES // self._block_bytes)
+        sizes = range(1, min(self.blocks, most) + 1)
+        return max(size for size in sizes if self.blocks % size == 0)
+
     @property
     def tiles_per_row(self) -> int:
         return sum(count for count, _ in even_pieces(self.grid.columns, self.tile.m))
@@ -84,7 +99,9 @@ class GemmGenerator:
         fill_halo(b, self.output, self.parameter_base, self.halo_value)
         tiles = self.grid.rows * self.tiles_per_row
         with b.unit_loop() as unit:
-            block, rest = b.div(unit, tiles), b.rem(unit, tiles)
+            size = self._blocks_of_group
+            group, rest = b.div(unit, tiles * size), b.rem(unit, tiles * size)
+            block, rest = b.add(b.mul(group, size), b.rem(rest, size)), b.div(rest, size)
             row, column = b.div(rest, self.tiles_per_row), b.rem(rest, self.tiles_per_row)
             self._ragged_blocks(block, row, column)
         return LoweredKernel(
@@ -207,20 +224,24 @@ class GemmGenerator:
         _, n = blocks_of(self.c, self.packed.tile)[0]
         return self.packed.panel_steps * n * self.tile.lanes * 4
 
+    @property
+    def _block_bytes(self) -> int:
+        """A block's share of a panel."""
+        return self._panel_bytes // self.packed.share
+
     def _ahead(self, w: SSAValue, part: Index, row: Index, first: Index) -> Ahead | None:
-        """The tile's share of the panel after `w`, in proportion to its pixels: of a part of it as
-        large as a block, where several blocks lie in a panel.
+        """The tile's share of the weights after the group's, in proportion to its pixels: of the
+        block in the place of its own.
 
         Behind the last panel lies, as a rule, what the next kernel reads."""
         b, pixels = self.b, self.grid.rows * self.grid.columns
         per_step = -(-self.tile.channels * 4 * self.tile.m // pixels)
         if not _LEAST_AHEAD <= per_step <= LINE:
             return None
-        block_bytes = self._panel_bytes // self.packed.share
-        per_pixel = -(-block_bytes // pixels)
+        per_pixel = -(-self._block_bytes // pixels)
         pixel = b.add(b.mul(row, self.grid.columns), first)
-        start = b.add(b.mul(pixel, per_pixel), b.mul(part, block_bytes))
-        start = b.add(start, self._panel_bytes)
+        start = b.add(b.mul(pixel, per_pixel), b.mul(part, self._block_bytes))
+        start = b.add(start, self._blocks_of_group * self._block_bytes)
         return Ahead(b.address(w, start), per_step)
 
     # --- epilogue ---------------------------------------------------------------------------------
