@@ -4,6 +4,10 @@ All pairs of the steps fit in 16 bits (windows.py). A chain is a bin, its capaci
 form in each of the block's 16-bit lanes, and fewer bins are less work: vector bin packing. The
 largest step left opens a chain, and the largest steps that still fit fill it.
 
+Every form is a loop of the kernel, with a branch that may be mispredicted, so a layer has two at
+most: chains of the `first` are full; the `second` takes the steps that are left, and where it finds
+no partner for one, the other places of the chain have weights of zero.
+
 The lanes of a step are one long integer (`_Lanes`): one addition and one mask say whether a step
 fits, a tenth of the time of the same question to numpy, and the search asks it a million times.
 
@@ -14,54 +18,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import TypeAlias
 
 import numpy as np
 
 from ..dialects.tensors import Array
-from .forms import (
-    FORMS,
-    OFFSET2,
-    OFFSET3,
-    OFFSET4,
-    PAIR_LIMIT,
-    PAIRS,
-    PAIRS2,
-    PAIRS3,
-    PAIRS4,
-    WIDTH_LIMIT,
-    Form,
-    StepOrder,
-    lane_sums,
-)
+from .forms import FORMS, PAIR_LIMIT, PAIRS, WIDTH_LIMIT, Form, StepOrder, lane_sums
 from .windows import cut_windows
 
 #: How many of the remaining steps are tried for a place in a chain.
 _CANDIDATES = 16
 #: Steps are matched within spans of so many: longer queues cost more and find nothing better.
 _SPAN = 192
-#: By length.
-PLAIN = {2: PAIRS2, 3: PAIRS3, 4: PAIRS4}
-OFFSET = {2: OFFSET2, 3: OFFSET3, 4: OFFSET4}
+
+#: Steps that are added in 16 bits together.
+Chain: TypeAlias = list[int]
 
 
 @dataclass(frozen=True)
 class Menu:
-    """The forms that a layer's kernel has loops for: a form that serves few steps costs more in
-    loop overhead than it saves.
+    """The forms that a layer's kernel has loops for. `first`: None, or one before `second` in
+    FORMS."""
 
-    The steps of the longest chain without and with an offset; 1: there are no such chains."""
+    first: Form | None
+    second: Form
 
-    longest: int = 4
-    longest_offset: int = 4
+    @property
+    def longest(self) -> int:
+        """Steps of the longest chain."""
+        return max(form.chain for form in (self.first, self.second) if form is not None)
 
 
-FULL_MENU = Menu()
-
-
-#: Form → its chains, as places of steps.
-Chains: TypeAlias = dict[Form, list[list[int]]]
+#: Every step for itself, which is always possible.
+ALONE = Menu(None, PAIRS)
 
 
 @dataclass(frozen=True)
@@ -72,64 +62,77 @@ class SortedBlock:
     panel: Array
 
 
-def sort_blocks(weights: Array, run_steps: int, menu: Menu = FULL_MENU) -> list[SortedBlock]:
-    """The cheapest forms of all steps; `weights`: [blocks, channels, steps, 4] s8, in runs of
-    `run_steps` steps."""
+def sort_blocks(weights: Array, run_steps: int, menu: Menu = ALONE) -> list[SortedBlock]:
+    """All steps in chains of the menu's forms; `weights`: [blocks, channels, steps, 4] s8, in runs
+    of `run_steps` steps."""
+    return [_sorted_block(steps, menu) for steps in cut_blocks(weights, run_steps)]
+
+
+def cut_blocks(weights: Array, run_steps: int) -> list[Steps]:
+    """The steps of each block; `weights` as in `sort_blocks`."""
     windows, starts = cut_windows(weights, run_steps)
     return [
-        _sorted_block(chains, windows[row], starts[row])
-        for row, chains in enumerate(find_chains(windows, starts >= 0, menu))
+        Steps(own[:, first >= 0], first[first >= 0])
+        for own, first in zip(windows, starts, strict=True)
     ]
 
 
-def _sorted_block(chains: Chains, weights: Array, starts: Array) -> SortedBlock:
-    steps = [step for form in FORMS for chain in chains[form] for step in chain]
-    places = np.asarray(steps, np.int64)
-    counts = tuple(len(chains[form]) for form in FORMS)
-    return SortedBlock(StepOrder(starts[places].astype(np.int32), counts), weights[:, places])
+class Steps:
+    """The steps of a block, not yet in chains: weights [channels, steps, 4] s8, all of whose pairs
+    fit, and the first input of each."""
+
+    def __init__(self, weights: Array, starts: Array):
+        self.weights, self.starts = weights, starts
+        self._sums = lane_sums(weights)
+        self._found: dict[Form, list[Chain]] = {}
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def chains(self, form: Form, steps: Sequence[int] | None = None) -> list[Chain]:
+        """All steps, or those given, in as few chains of up to `form.chain` as are found."""
+        if steps is None:
+            if form not in self._found:
+                self._found[form] = self.chains(form, range(len(self)))
+            return self._found[form]
+        chosen = np.asarray(steps, np.int64)
+        if form.chain == 1:
+            return [[step] for step in chosen.tolist()]
+        lanes = self._widths if form.offset else self._bounds
+        spans = max(1, -(-len(chosen) // _SPAN))
+        chains: list[Chain] = []
+        for span in range(spans):
+            own = chosen[span::spans]
+            queue = own[np.argsort(-lanes.largest[own], kind="stable")].tolist()
+            chains += _fill_span(queue, lanes, form.chain)
+        return chains
+
+    @cached_property
+    def _bounds(self) -> _Lanes:
+        return _Lanes(np.concatenate(self._sums, axis=-1), PAIR_LIMIT)
+
+    @cached_property
+    def _widths(self) -> _Lanes:
+        return _Lanes(self._sums[0] + self._sums[1], WIDTH_LIMIT)
 
 
-def find_chains(weights: Array, usable: Array, menu: Menu) -> list[Chains]:
-    """Per block and form the chains, as places in `weights`: [blocks, channels, steps, 4] s8, all
-    of whose pairs fit. Chains without an offset come first: they are cheaper by an addition."""
-    found: list[Chains] = [{form: [] for form in FORMS} for _ in weights]
-    left = usable.copy()
-    positive, negative = lane_sums(weights)
-    for sizes, limit, longest, forms in (
-        (np.concatenate([positive, negative], axis=-1), PAIR_LIMIT, menu.longest, PLAIN),
-        (positive + negative, WIDTH_LIMIT, menu.longest_offset, OFFSET),
-    ):
-        if longest == 1:
-            continue
-        for row, chains in enumerate(found):
-            bins = fill_bins(sizes[row], left[row], limit, longest)
-            shared = [members for members in bins if len(members) > 1]
-            for members in shared:
-                chains[forms[len(members)]].append(members)
-            left[row, [step for members in shared for step in members]] = False
-    for chains, single in zip(found, left, strict=True):
-        chains[PAIRS] += [[step] for step in np.flatnonzero(single).tolist()]
-    return found
+class _Lanes:
+    """Sizes of steps in every lane: integers of 16 bits a lane, which is more than two sums need.
+
+    A sum of sizes plus `room` has a bit of `excess` set exactly if some lane is above the limit."""
+
+    def __init__(self, sizes: Array, limit: int):
+        self.largest = sizes.max(-1, initial=0)
+        data, width = np.ascontiguousarray(sizes, "<i2").tobytes(), 2 * sizes.shape[1]
+        starts = range(0, len(data), width)
+        self.sizes = [int.from_bytes(data[i : i + width], "little") for i in starts]
+        ones = int.from_bytes(b"\1\0" * sizes.shape[1], "little")
+        self.room, self.excess = ones * (0x7FFF - limit), ones << 15
 
 
-def fill_bins(sizes: Array, usable: Array, limit: int, longest: int) -> list[list[int]]:
-    """Bins of up to `longest` usable steps whose sizes add to `limit` at most in every lane.
-
-    `sizes`: i16 [steps, lanes]; `usable`: [steps]."""
-    largest = np.where(usable, sizes.max(-1, initial=0), -1)
-    lanes = _Lanes(sizes, limit)
-    spans = max(1, -(-len(usable) // _SPAN))
-    bins: list[list[int]] = []
-    for span in range(spans):
-        steps = np.arange(span, len(usable), spans)
-        steps = steps[np.argsort(-largest[steps], kind="stable")]
-        bins += _fill_span(steps[usable[steps]].tolist(), lanes, longest)
-    return bins
-
-
-def _fill_span(queue: list[int], lanes: _Lanes, longest: int) -> list[list[int]]:
+def _fill_span(queue: list[int], lanes: _Lanes, longest: int) -> list[Chain]:
     """`queue`: steps, the largest first; emptied."""
-    bins = []
+    chains = []
     while queue:
         members = [queue.pop(0)]
         total = lanes.room + lanes.sizes[members[0]]
@@ -139,8 +142,8 @@ def _fill_span(queue: list[int], lanes: _Lanes, longest: int) -> list[list[int]]
                 break
             members.append(queue.pop(place))
             total += lanes.sizes[members[-1]]
-        bins.append(members)
-    return bins
+        chains.append(members)
+    return chains
 
 
 def _first_fit(queue: list[int], lanes: _Lanes, total: int) -> int | None:
@@ -159,20 +162,24 @@ def _places(length: int) -> tuple[int, ...]:
     return tuple(number * (length - 1) // (_CANDIDATES - 1) for number in range(_CANDIDATES))
 
 
-class _Lanes:
-    """Sizes of steps in every lane: integers of 16 bits a lane, which is more than two sums need.
-
-    A sum of sizes plus `room` has a bit of `excess` set exactly if some lane is above the limit."""
-
-    def __init__(self, sizes: Array, limit: int):
-        data, width = np.ascontiguousarray(sizes, "<i2").tobytes(), 2 * sizes.shape[1]
-        starts = range(0, len(data), width)
-        self.sizes = [int.from_bytes(data[i : i + width], "little") for i in starts]
-        ones = int.from_bytes(b"\1\0" * sizes.shape[1], "little")
-        self.room, self.excess = ones * (0x7FFF - limit), ones << 15
+def find_chains(steps: Steps, menu: Menu) -> tuple[list[Chain], list[Chain]]:
+    """All steps, in full chains of the first form and in chains of the second."""
+    if menu.first is None:
+        return [], steps.chains(menu.second)
+    chains, length = steps.chains(menu.first), menu.first.chain
+    rest = [step for chain in chains if len(chain) < length for step in chain]
+    return [chain for chain in chains if len(chain) == length], steps.chains(menu.second, rest)
 
 
-def shares(blocks: Sequence[SortedBlock]) -> dict[Form, float]:
-    """How many steps of an average block each form computes."""
-    counts = np.asarray([block.order.counts for block in blocks]).mean(0)
-    return dict(zip(FORMS, counts * [form.chain for form in FORMS], strict=True))
+def _sorted_block(steps: Steps, menu: Menu) -> SortedBlock:
+    counts, places = dict.fromkeys(FORMS, 0), list[int]()
+    for form, chains in zip((menu.first, menu.second), find_chains(steps, menu), strict=True):
+        if form is not None:
+            counts[form] = len(chains)
+            for chain in chains:
+                places += chain + [-1] * (form.chain - len(chain))
+    order = np.asarray(places, np.int64)
+    is_step = order >= 0
+    panel = np.where(is_step[None, :, None], steps.weights[:, order], np.int8(0))
+    starts = np.where(is_step, steps.starts[order], 0).astype(np.int32)
+    return SortedBlock(StepOrder(starts, tuple(counts.values())), panel)

@@ -7,8 +7,12 @@ For m pixels × n vectors of channels, one chain of k steps is
     (k − 1)·m·n vpaddw, m·n vpaddd, m·n vpaddw of offsets            (additions)
 
 and takes as long as the busiest of its ports. Weight vectors that find no free register are loaded
-again for every pixel. Measured on Zen 5, tile 7×1, MAC per cycle: 45 for pairs3, 46 for pairs4, 41
-for offset3, 43 for offset4; tile 4×2: 42 for pairs2 (the limit of the multipliers is 42.7).
+again for every pixel. Measured in the first-level cache, MAC per cycle:
+
+    tile           8×1                                  4×2
+    chains of      1    2    3   2, offset  3, offset   2    3    (the multipliers allow 42.7, 48)
+    Zen 3         29   36   35      31         33      37   39
+    Zen 5                   45                 41      42
 """
 
 from __future__ import annotations
@@ -30,11 +34,11 @@ class Ports:
 
 
 #: Vectors of 512 bits have two ports. Narrower ones have three (Intel) or four (AMD, of which a
-#: mix of multiplies and additions keeps 3.4 busy).
+#: mix of multiplies and additions keeps 2.9 (Zen 3) to 3.4 (Zen 5) busy).
 WIDE_PORTS = Ports(2.0, 2.0, 2.0)
-NARROW_PORTS = Ports(3.4, 2.0, 2.0)
+NARROW_PORTS = Ports(3.0, 2.0, 2.0)
 #: A loop: its set-up, and now and then a mispredicted end.
-LOOP_CYCLES = 8.0
+LOOP_CYCLES = 10.0
 _STREAM_BYTES_PER_CYCLE = 24.0
 
 
@@ -52,7 +56,7 @@ def free_registers(m: int, n: int, target: Target) -> int:
 def keeps_weights(m: int, n: int, longest: int, target: Target) -> bool:
     """Whether LLVM spills nothing in a loop of chains of up to `longest` steps: where chains are
     long or sums are many it has more products under way than one."""
-    crowded = {16: 0, 32: int(longest == 4), 64: 4}[target.vector_bytes]
+    crowded = {16: 0, 32: 1, 64: 4}[target.vector_bytes]
     return free_registers(m, n, target) >= n * longest + crowded
 
 
@@ -72,10 +76,10 @@ def chain_cycles(form: Form, m: int, n: int, target: Target) -> float:
     )
 
 
-def steps_cycles(steps: Mapping[Form, float], m: int, n: int, target: Target) -> float:
-    """All steps of a tile, so many of each form."""
+def work_cycles(chains: Mapping[Form, float], m: int, n: int, target: Target) -> float:
+    """So many chains of each form."""
     return sum(
-        count / form.chain * chain_cycles(form, m, n, target) + LOOP_CYCLES
-        for form, count in steps.items()
+        count * chain_cycles(form, m, n, target) + LOOP_CYCLES
+        for form, count in chains.items()
         if count > 0
     )

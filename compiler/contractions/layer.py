@@ -16,7 +16,7 @@ from ..codegen.targets import Target
 from ..dialects.layout import Layout
 from ..dialects.tensors import Array
 from . import matrix_tile
-from .chains import FULL_MENU
+from .chains import ALONE
 from .geometry import Contraction, Grid, Runs, runs_of
 from .ordered_tile import Choice, estimate_ordered_tiles, estimate_shared_panels
 from .packing import (
@@ -108,7 +108,7 @@ def rank_choices(layer: Layer) -> tuple[Choice, ...]:
 
 
 def _in_vectors(layer: Layer) -> list[tuple[float, Choice]]:
-    return [(cost, Choice(tile, FULL_MENU)) for cost, tile in estimates(*_natural(layer, 0))]
+    return [(cost, Choice(tile, ALONE)) for cost, tile in estimates(*_natural(layer, 0))]
 
 
 def choices_in_registers(layer: Layer) -> list[tuple[float, Choice]]:
@@ -119,7 +119,7 @@ def choices_in_registers(layer: Layer) -> list[tuple[float, Choice]]:
     walks, steps = matrix_tile.walks_of(c, layer.layout), -(-runs.length // c.k_step)
     sizes = (c.outputs, layer.target.lanes, _run_count(layer), steps)
     found = matrix_tile.estimates(walks, *sizes)
-    return [(cost, Choice(tile, FULL_MENU, in_registers=True)) for cost, tile in found]
+    return [(cost, Choice(tile, ALONE, in_registers=True)) for cost, tile in found]
 
 
 def path_of(layer: Layer, in_registers: bool) -> str:
@@ -150,10 +150,10 @@ def shared_choice(layer: Layer) -> Choice | None:
         return _shared_in_registers(layer, panel)
     if not layer.in_forms:
         tile = rank_tiles(*_natural(layer, panel))[0]
-        return Choice(replace(tile, n=panel), FULL_MENU, panel // tile.n)
+        return Choice(replace(tile, n=panel), ALONE, panel // tile.n)
     sample = _sample(layer, replace(led.tile, m=1), _SAMPLE)
     shared = estimate_shared_panels(
-        target, layer.grid, outputs, sample, _run_count(layer), led.menu
+        target, layer.grid, outputs, sample, _run_count(layer), _pixel_bytes(layer), led.menu
     )
     cost, choice = min(shared, key=lambda estimate: estimate[0])
     own = min(cost for cost, _ in _ordered_estimates(layer))
@@ -189,7 +189,15 @@ def _ordered_estimates(layer: Layer) -> list[tuple[float, Choice]]:
         return _sample(layer, Tile(1, n, lanes), most)
 
     outputs, runs = layer.contraction.outputs, _run_count(layer)
-    return estimate_ordered_tiles(layer.target, layer.grid, outputs, sampler, runs)
+    own = _pixel_bytes(layer)
+    return estimate_ordered_tiles(layer.target, layer.grid, outputs, sampler, runs, own)
+
+
+def _pixel_bytes(layer: Layer) -> int:
+    """Inputs of a pixel's windows that its neighbour in the row does not read."""
+    c = layer.contraction
+    own = min(c.kernel[1], c.strides[1]) / c.kernel[1]
+    return round(len(layer.runs.offsets) * layer.runs.length * own)
 
 
 def _sample(layer: Layer, tile: Tile, most: int) -> list[Array]:

@@ -1,8 +1,8 @@
 """Tile and menu of forms for contractions without VNNI: both depend on the weights.
 
 Fewer channels in a block let more steps into cheap forms, more channels share the cost of an input.
-So each width is tried on a sample of the layer's own blocks: which forms its steps take, which of
-those are worth a loop, and what that costs for every number of pixels (cost.py).
+So each width is tried on a sample of the layer's own blocks: with which forms they take the least
+time (menus.py), and what that costs for every number of pixels (cost.py).
 """
 
 from __future__ import annotations
@@ -14,16 +14,19 @@ import numpy as np
 
 from ..codegen.targets import Target
 from ..dialects.tensors import Array
-from .chains import OFFSET, PLAIN, Menu, shares, sort_blocks
-from .cost import keeps_weights, ports_of, steps_cycles
-from .forms import Form
+from .chains import Menu, cut_blocks
+from .cost import keeps_weights, ports_of, work_cycles
 from .geometry import Grid
-from .tile import TILE_OVERHEAD, Tile, even_pieces, pieces
+from .menus import Work, choose_menu, work_of
+from .tile import LINE, TILE_OVERHEAD, Tile, even_pieces, pieces
 
-_SAMPLE = 3
+#: Steps of a sample, and blocks at least: few steps vary more from block to block.
+_SAMPLE_STEPS, _SAMPLE = 512, 6
 _WIDEST = 3
-#: A form is worth a loop of its own from this part of the steps on.
-_WORTHWHILE = 1 / 16
+#: Three quarters of the smallest first-level cache that there is.
+_NEAR_BYTES = 24 << 10
+#: Cycles for a line from beyond it, with and without a prefetcher that follows.
+_IN_ORDER, _OUT_OF_ORDER = 1.0, 3.0
 #: Vector instructions that finish and store one vector of sums.
 _EPILOGUE = 8.0
 
@@ -48,66 +51,87 @@ class Choice:
 
 
 def estimate_ordered_tiles(
-    target: Target, grid: Grid, channels: int, sampler: Sampler, runs: int
+    target: Target, grid: Grid, channels: int, sampler: Sampler, runs: int, pixel_bytes: int
 ) -> list[tuple[float, Choice]]:
-    """Choices, and the cycles that the layer then takes; a block reads so many runs."""
+    """Choices, and the cycles that the layer then takes; a block reads so many runs, and for each
+    pixel of a tile so many bytes that none of the others reads."""
     vectors = -(-channels // target.lanes)
     estimates: dict[Hashable, tuple[float, Choice]] = {}
     for n in range(1, min(vectors, _WIDEST) + 1):
-        sample = np.stack(sampler(n, _SAMPLE))
-        run_steps = sample.shape[2] // runs
-        menu = menu_for(shares(sort_blocks(sample, run_steps)))
-        steps = shares(sort_blocks(sample, run_steps, menu))
-        for m, cost in _pixels(steps, n, menu, target, grid, vectors):
+        sample = sampler(n, _SAMPLE)
+        most = _SAMPLE_STEPS // sample[0].shape[1]
+        if most > _SAMPLE:
+            sample = sampler(n, most)
+        blocks = cut_blocks(np.stack(sample), sample[0].shape[1] // runs)
+        likely = min(grid.columns, _likely_pixels(n, target))
+        menu, work = choose_menu(blocks, likely, n, target)
+        for m, cost in _pixels(work, n, menu, target, grid, vectors, pixel_bytes):
             choice = Choice(Tile(m, n, target.lanes), menu)
             estimates.setdefault((n, *even_pieces(grid.columns, m)), (cost, choice))
     return list(estimates.values())
 
 
 def estimate_shared_panels(
-    target: Target, grid: Grid, channels: int, sample: list[Array], runs: int, menu: Menu
+    target: Target,
+    grid: Grid,
+    channels: int,
+    sample: list[Array],
+    runs: int,
+    pixel_bytes: int,
+    menu: Menu,
 ) -> list[tuple[float, Choice]]:
     """As `estimate_ordered_tiles`, for panels of as many channels as the blocks of the sample have,
     sorted with this menu. Any number of vectors that divides a panel makes a block."""
     vectors = -(-channels // target.lanes)
     panel = sample[0].shape[0] // target.lanes
-    steps = shares(sort_blocks(np.stack(sample), sample[0].shape[1] // runs, menu))
+    work = work_of(cut_blocks(np.stack(sample), sample[0].shape[1] // runs), menu)
     estimates = []
     for n in (n for n in range(1, panel + 1) if panel % n == 0):
-        for m, cost in _pixels(steps, n, menu, target, grid, vectors):
+        for m, cost in _pixels(work, n, menu, target, grid, vectors, pixel_bytes):
             choice = Choice(Tile(m, panel, target.lanes), menu, panel // n)
             estimates.append((cost, choice))
     return estimates
 
 
+def _likely_pixels(n: int, target: Target) -> int:
+    """As many as leave room for the weights of chains of two."""
+    return max(1, (target.registers - 4 - 2 * n) // n)
+
+
 def _pixels(
-    steps: dict[Form, float], n: int, menu: Menu, target: Target, grid: Grid, vectors: int
+    work: Work,
+    n: int,
+    menu: Menu,
+    target: Target,
+    grid: Grid,
+    vectors: int,
+    pixel_bytes: int,
 ) -> Iterator[tuple[int, float]]:
     """How many pixels a tile of n vectors can have, and what the layer then costs."""
     for m in range(1, min(grid.columns, target.registers) + 1):
         # Spilled weights would be stored as well as loaded; an offset can stay in memory.
-        if m > 1 and not keeps_weights(m, n, max(menu.longest, menu.longest_offset), target):
+        if m > 1 and not keeps_weights(m, n, menu.longest, target):
             return
-        yield m, _layer_cycles(steps, m, n, target, grid, vectors)
+        yield m, _layer_cycles(work, m, n, target, grid, vectors, pixel_bytes)
 
 
 def _layer_cycles(
-    steps: dict[Form, float], m: int, n: int, target: Target, grid: Grid, vectors: int
+    work: Work, m: int, n: int, target: Target, grid: Grid, vectors: int, pixel_bytes: int
 ) -> float:
     total = 0.0
     for m_count, m_size in even_pieces(grid.columns, m):
         for n_count, n_size in pieces(vectors, n):
-            tile = steps_cycles(steps, m_size, n_size, target) + TILE_OVERHEAD
+            tile = work_cycles(work, m_size, n_size, target) + TILE_OVERHEAD
+            tile += _waiting(work, m_size, n_size, target, pixel_bytes)
             tile += _EPILOGUE * m_size * n_size / ports_of(target).vector
             total += m_count * n_count * tile
     return total * grid.rows
 
 
-def menu_for(steps: dict[Form, float]) -> Menu:
-    """The forms that serve enough steps."""
-    least = max(sum(steps.values()) * _WORTHWHILE, 2.0)
-
-    def longest(forms: dict[int, Form]) -> int:
-        return max((chain for chain, form in forms.items() if steps[form] >= least), default=1)
-
-    return Menu(longest(PLAIN), longest(OFFSET))
+def _waiting(work: Work, m: int, n: int, target: Target, pixel_bytes: int) -> float:
+    """What a tile waits for its weights, which come from afar, and for inputs that leave them no
+    room to pass by."""
+    steps = sum(count * form.chain for form, count in work.items())
+    weights, inputs = steps * n * target.vector_bytes, m * pixel_bytes
+    is_far = inputs > _NEAR_BYTES
+    return weights / LINE * _IN_ORDER + is_far * inputs / LINE * _OUT_OF_ORDER

@@ -21,7 +21,7 @@ from numpy.typing import DTypeLike
 
 from ..codegen.targets import Target
 from ..dialects.tensors import Array
-from .chains import FULL_MENU, Menu, sort_blocks
+from .chains import ALONE, Menu, sort_blocks
 from .forms import StepOrder, chain_offsets
 from .geometry import Contraction, Runs, block_base, block_inputs, matrix_of
 from .matrix_tile import chunk_of, chunk_starts
@@ -132,7 +132,7 @@ def pack_gemm(
     terms: list[Array],
     tile: Tile,
     target: Target,
-    menu: Menu = FULL_MENU,
+    menu: Menu = ALONE,
     in_registers: bool = False,
 ) -> PackedGemm:
     """`terms`: the weights [O, I/groups, kh, kw] as s8 summands, or one f32 array."""

@@ -12,12 +12,12 @@ import pytest
 from invoking import Invoke
 from lpc.compiler import compilation, tuning
 from lpc.compiler.codegen.targets import by_name
-from lpc.compiler.contractions.chains import FULL_MENU
+from lpc.compiler.contractions.chains import ALONE
 from lpc.compiler.contractions.ordered_tile import Choice
 from lpc.compiler.contractions.tile import Tile
 from lpc.compiler.errors import LpcError, LpcWarning
 
-CHOICES = tuple(Choice(Tile(m, 1, 8), FULL_MENU) for m in (4, 6))
+CHOICES = tuple(Choice(Tile(m, 1, 8), ALONE) for m in (4, 6))
 
 
 @pytest.fixture(autouse=True)

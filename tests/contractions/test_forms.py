@@ -7,7 +7,7 @@ import pytest
 from chain_semantics import adversarial_inputs, assert_chains_exact
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lpc.compiler.contractions.chains import FULL_MENU, Menu, SortedBlock, sort_blocks
+from lpc.compiler.contractions.chains import ALONE, Menu, SortedBlock, sort_blocks
 from lpc.compiler.contractions.forms import (
     FORMS,
     OFFSET2,
@@ -43,7 +43,14 @@ def blocks(draw: st.DrawFn) -> Array:
     return values.astype(np.int8)
 
 
-def sort_one(weights: Array, menu: Menu = FULL_MENU) -> SortedBlock:
+@st.composite
+def menus(draw: st.DrawFn) -> Menu:
+    second = draw(st.integers(0, len(FORMS) - 1))
+    first = draw(st.one_of(st.none(), st.sampled_from(FORMS[:second] or (None,))))
+    return Menu(first, FORMS[second])
+
+
+def sort_one(weights: Array, menu: Menu = ALONE) -> SortedBlock:
     (block,) = sort_blocks(weights[None], weights.shape[1], menu)
     return block
 
@@ -54,18 +61,13 @@ def inputs_of(block: SortedBlock, codes: Array) -> Array:
     return np.asarray(flat[..., block.order.starts[:, None] + np.arange(4)])
 
 
-@settings(max_examples=150)
-@given(weights=blocks(), longest=st.integers(1, 4), longest_offset=st.integers(1, 4))
-def test_every_chain_is_exact_on_adversarial_inputs(
-    weights: Array, longest: int, longest_offset: int
-) -> None:
-    block = sort_one(weights, Menu(longest, longest_offset))
+@settings(max_examples=300)
+@given(weights=blocks(), menu=menus())
+def test_every_chain_is_exact_on_adversarial_inputs(weights: Array, menu: Menu) -> None:
+    block = sort_one(weights, menu)
     order = block.order
-    assert len(order.counts) == len(FORMS)
+    assert {f for f, n in zip(FORMS, order.counts, strict=True) if n} <= {menu.first, menu.second}
     assert order.executed == len(order.starts) == block.panel.shape[1]
-    for form, count in zip(FORMS, order.counts, strict=True):
-        allowed = longest_offset if form.offset else longest
-        assert not count or form.chain <= max(1, allowed)
     assert verify_order(block.panel, order.counts)
     inputs = inputs_of(block, adversarial_inputs(weights))
     assert_chains_exact(block.panel, order.counts, inputs[:, None])
@@ -104,7 +106,7 @@ AT_THE_LIMIT = [
 @pytest.mark.parametrize(("form", "within", "beyond"), AT_THE_LIMIT)
 def test_bounds_are_tight(form: Form, within: list[int], beyond: list[int]) -> None:
     good, bad = np.array(within, np.int8), np.array(beyond, np.int8)
-    menu = Menu(1, 4) if form.offset else FULL_MENU
+    menu = Menu(None, form)
     assert sort_one(good, menu).order.counts == single(form)
     assert verify_order(good, single(form))
     assert_chains_exact(good, single(form), adversarial_inputs(good)[:, None])

@@ -62,7 +62,7 @@ def choices(
         return list(np.clip(np.rint(generator.normal(0, spread, shape)), -127, 127).astype(np.int8))
 
     grid = Grid(1, columns, True)
-    return ranked(estimate_ordered_tiles(target, grid, channels, sampler, 1))
+    return ranked(estimate_ordered_tiles(target, grid, channels, sampler, 1, 4 * steps))
 
 
 @settings(max_examples=40)
@@ -77,7 +77,7 @@ def test_ordered_tiles_fit(
     target: Target, spread: float, columns: int, channels: int, steps: int
 ) -> None:
     for choice in choices(target, spread, columns, channels, steps):
-        tile, longest = choice.tile, max(choice.menu.longest, choice.menu.longest_offset)
+        tile, longest = choice.tile, choice.menu.longest
         assert 1 <= tile.m <= columns
         assert 1 <= tile.n <= -(-channels // tile.lanes)
         # The sums, ones, an input, a temporary, and the weights of the longest chain.
