@@ -16,6 +16,8 @@ DOTS = {
     "pmaddubsw": "vpmaddubsw",
     "pmaddwd": "vpmaddwd",
     "pdpbusd": "vpdpbusd",
+    "pdpbssd": "vpdpbssd",
+    "pdpbuud": "vpdpbuud",
     "pdpwssd": "vpdpwssd",
     "paddw": "vpaddw",
 }
@@ -50,7 +52,7 @@ class Loop:
 
     @property
     def opcodes(self) -> tuple[str, ...]:
-        return tuple(line.split()[0] for line in self.lines)
+        return tuple(map(opcode, self.lines))
 
     @property
     def broadcasts(self) -> int:
@@ -65,8 +67,8 @@ class Loop:
 
 
 def opcode(line: str) -> str:
-    """Without the v of a VEX or EVEX form."""
-    return line.split()[0].removeprefix("v")
+    """Without the v of a VEX or EVEX form, and the {vex} that chooses between the two."""
+    return line.removeprefix("{vex}").split()[0].removeprefix("v")
 
 
 def signature_of(opcodes: Iterable[str]) -> Signature:

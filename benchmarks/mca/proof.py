@@ -22,6 +22,8 @@ MODELS: dict[str, tuple[str, ...]] = {
     "sse42": ("nehalem",),
     "avx2": ("znver3", "skylake-avx512"),
     "avx512": ("skylake-avx512",),
+    "avx_vnni": ("alderlake",),
+    "avx10": ("arrowlake",),
     "avx512_vnni": ("icelake-server", "sapphirerapids", "znver4"),
 }
 #: Those on which the test holds loops to the limit.
@@ -29,6 +31,8 @@ OWN: dict[str, tuple[str, ...]] = {
     "sse42": ("nehalem",),
     "avx2": ("znver3", "skylake-avx512"),
     "avx512": ("skylake-avx512",),
+    "avx_vnni": ("alderlake",),
+    "avx10": ("arrowlake",),
     "avx512_vnni": ("icelake-server", "sapphirerapids"),
 }
 #: Of the bound, that every loop reaches.
@@ -48,7 +52,7 @@ class Compiled:
     def macs(self) -> int:
         """Multiply-adds of an iteration: four, two or one for each 32-bit lane."""
         counts, lanes = self.work.work, self.work.width // 4
-        fours = counts["vpmaddubsw"] + counts["vpdpbusd"]
+        fours = sum(counts[name] for name in ("vpmaddubsw", "vpdpbusd", "vpdpbssd", "vpdpbuud"))
         if fours:
             return 4 * lanes * fours
         twos = counts["vpmaddwd"] + counts["vpdpwssd"]

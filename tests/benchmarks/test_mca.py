@@ -63,6 +63,11 @@ def test_a_frame_pointer_leads_to_the_stack() -> None:
     assert loop.spills == 2
 
 
+def test_opcodes_have_no_form() -> None:
+    names = {assembly.opcode(f"{form}pdpbusd\t%ymm0, %ymm1, %ymm2") for form in ("v", "{vex}\tv")}
+    assert names == {"pdpbusd"}
+
+
 def test_necessary_work_of_a_chain_is_that_of_the_cost_model() -> None:
     """k·m·n multiplies, (k − 1)·m·n additions of halves, … (compiler/contractions/cost.py)."""
     case = Case("chains of four, not Winograd's", convolution(64, 64, 3, 56, 10, stride=2))
@@ -81,6 +86,13 @@ def test_work_becomes_independent_instructions() -> None:
         assert text.count("(%rdi)") == 3 * repeat
         written = [line.rsplit("%", 1)[1] for line in lines]
         assert not {"ymm0", "ymm1"} & set(written)
+
+
+def test_vnni_has_the_form_of_its_target() -> None:
+    work = necessary.Work({"vpdpbusd": 2, "vpdpbssd": 1, "load": 1})
+    for registers, forms in ((16, {"{vex} vpdpbusd", "vpdpbssd"}), (32, {"vpdpbusd", "vpdpbssd"})):
+        for lines, _ in mix.mixes(work, 32, registers):
+            assert {line.partition(" %")[0].partition(" (")[0] for line in lines} >= forms
 
 
 def test_a_missing_simulator_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
