@@ -56,6 +56,23 @@ _ROUND_ROBIN = (
     "more or less makes it 97 %"
 )
 
+_GRID = (
+    "36 values lie between the two dimensions of a transform, more than there are registers: some "
+    "pass through the stack, where constants are read as well"
+)
+_GRID_SSE = f"instructions of two operands copy what they still need; {_GRID}"
+_GRID_ZEN3 = (
+    "shifts and widening have two of four ports, and the model sends as many additions there as to "
+    f"the other two; {_GRID}"
+)
+_MULTIPLES = (
+    "LLVM makes two shifts and an addition of each 512-bit multiplication by a constant, and "
+    "shifts have port 0 alone"
+)
+_WIDENING = (
+    "bytes are widened on port 5 alone: the model sends more additions there than the best "
+    "schedule would"
+)
 _FEW_SUMS = (
     "the last tile of a row has 8 sums: two multiplications a cycle that take 5 cycles want 10"
 )
@@ -68,6 +85,13 @@ _ZEN4 = "the model shares 512-bit multiplies of registers out unevenly (see abov
 
 EXCEPTIONS: tuple[Shortfall, ...] = (
     Shortfall("", _ZEN4, 0.5, cpus=("znver4",)),  # reported, not tested
+    Shortfall("3x3", _GRID_SSE, 0.77, 115, ("sse42",), loop="transform"),
+    Shortfall("3x3", _WIDENING, 0.78, 0, ("avx2",), ("skylake-avx512",), "transform, 18 to"),
+    Shortfall("3x3", _GRID_ZEN3, 0.79, 65, ("avx2",), ("znver3",), "transform"),
+    Shortfall("3x3", _GRID, 0.86, 65, ("avx2", "avx_vnni", "avx10"), loop="transform"),
+    Shortfall("3x3", _MULTIPLES, 0.49, 0, ("avx512",), loop="transform, 12 to"),
+    Shortfall("3x3", _MULTIPLES, 0.76, 0, ("avx512",), loop="transform, 18 to"),
+    Shortfall("3x3", _GRID, 0.88, 6, ("avx512", "avx512_vnni"), loop="transform"),
     Shortfall("3x3 256 to 256, 14x14", _FEW_SUMS, 0.78, 0, ("avx_vnni", "avx10")),
     Shortfall("depthwise", _STACK, 0.69, 170, ("sse42",)),
     Shortfall("depthwise", _STACK, 0.73, 185, ("avx2",)),

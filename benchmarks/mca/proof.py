@@ -50,8 +50,11 @@ class Compiled:
 
     @property
     def macs(self) -> int:
-        """Multiply-adds of an iteration: four, two or one for each 32-bit lane."""
+        """Multiply-adds of an iteration: four, two or one for each 32-bit lane. A transform has
+        none."""
         counts, lanes = self.work.work, self.work.width // 4
+        if self.loop.is_transform:
+            return 0
         fours = sum(counts[name] for name in ("vpmaddubsw", "vpdpbusd", "vpdpbssd", "vpdpbuud"))
         if fours:
             return 4 * lanes * fours
@@ -60,7 +63,10 @@ class Compiled:
 
     @property
     def form(self) -> str:
-        """The dot products of an iteration in words: 20 vpmaddubsw, 10 vpmaddwd."""
+        """The dot products of an iteration in words: 20 vpmaddubsw, 10 vpmaddwd. Or the vectors
+        that a transform loads and stores."""
+        if self.loop.is_transform:
+            return f"transform, {self.work.work['load']} to {self.work.work['store']} vectors"
         return ", ".join(f"{count} {name}" for name, count in self.work.signature)
 
 
@@ -81,7 +87,8 @@ class Row:
 
 
 def compiled_loops(case: Case, target: Target) -> list[Compiled]:
-    """The hot loops of a case that differ in their instructions."""
+    """The hot loops of a case that differ in their instructions. Transforms of a function are told
+    apart by their order."""
     hot: list[HotLoop] = []
     text = ""
     for level in _levels(case.build(), target):
@@ -90,20 +97,29 @@ def compiled_loops(case: Case, target: Target) -> list[Compiled]:
         elif level.name == "asm":
             text = str(level.printed())
             break
+    found: dict[tuple[str, ...], Compiled] = {}
+    for loop, work in _pairs(assembly.hot_loops(text), hot, f"{case.name} on {target.name}"):
+        found.setdefault(loop.opcodes, Compiled(case.name, target, loop, work))
+    return list(found.values())
+
+
+def _pairs(
+    loops: Sequence[Loop], hot: Sequence[HotLoop], where: str
+) -> Iterator[tuple[Loop, HotLoop]]:
     known: dict[tuple[str, int, Signature], list[HotLoop]] = {}
     for work in hot:
         known.setdefault((work.function, work.width, work.signature), []).append(work)
-    found: dict[tuple[str, ...], Compiled] = {}
-    for loop in assembly.hot_loops(text):
+    for loop in loops:
         same = known.get((loop.function, loop.width, loop.signature))
-        if same is None:
-            raise LpcError(
-                f"{case.name} on {target.name}: no kernel has a loop of {loop.signature}"
-            )
+        if not same:
+            raise LpcError(f"{where}: no kernel has a loop of {loop.signature or 'a transform'}")
         # 14 pixels × 2 vectors, or two steps of 14 × 1: the broadcasts tell them apart.
         work = min(same, key=lambda known: abs(known.broadcasts - loop.broadcasts))
-        found.setdefault(loop.opcodes, Compiled(case.name, target, loop, work))
-    return list(found.values())
+        if loop.is_transform:
+            same.remove(work)
+        yield loop, work
+    if any(same for (_, _, signature), same in known.items() if not signature):
+        raise LpcError(f"{where}: a kernel's transform is not in its assembly")
 
 
 def _levels(module: ModuleOp, target: Target) -> Iterator[driver.Level]:
