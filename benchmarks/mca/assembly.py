@@ -11,7 +11,7 @@ from itertools import pairwise
 _FUNCTION = re.compile(r"^([\w.$]+):")
 _LABEL = re.compile(r"^(\.L\w+):")
 _JUMP = re.compile(r"^\tj\w+\t(\S+)")
-_WIDTHS = {"%zmm": 64, "%ymm": 32, "%xmm": 16}
+_WIDTHS = {"%tmm": 64, "%zmm": 64, "%ymm": 32, "%xmm": 16}
 #: Opcodes of dot products, less the v of their VEX forms → names that the bound knows, too.
 DOTS = {
     "pmaddubsw": "vpmaddubsw",
@@ -21,6 +21,7 @@ DOTS = {
     "pdpbuud": "vpdpbuud",
     "pdpwssd": "vpdpwssd",
     "paddw": "vpaddw",
+    "tdpbusd": "tdpbusd",
 }
 #: Of float kernels, which have no other.
 FLOAT_DOTS = {**dict.fromkeys(("fmadd132ps", "fmadd213ps", "fmadd231ps"), "fma"), "mulps": "mulps"}
@@ -51,6 +52,11 @@ class Loop:
     @property
     def is_float(self) -> bool:
         return all(name in FLOAT_DOTS.values() for name, _ in self.signature)
+
+    @property
+    def is_tiled(self) -> bool:
+        """Whether it multiplies tile registers."""
+        return any(name == "tdpbusd" for name, _ in self.signature)
 
     @property
     def is_transform(self) -> bool:
@@ -106,7 +112,8 @@ def signature_of(opcodes: Iterable[str]) -> Signature:
 
 
 def hot_loops(text: str) -> list[Loop]:
-    """The innermost loops that contain dot products, and transforms."""
+    """The innermost loops that contain dot products; blocks within loops that multiply tile
+    registers, and transforms."""
     loops = [found for function in _functions(text) for found in _hot_loops(function)]
     # Where codes are multiplied, loops that only scale sums are epilogues.
     whole = {loop.function for loop in loops if loop.signature and not loop.is_float}
@@ -165,6 +172,6 @@ def _hot_loops(function: _Function) -> list[Loop]:
     bounds = sorted({0, *function.labels.values(), *(place + 1 for place in function.jumps)})
     for start, end in pairwise(bounds):
         block = function.between(start, end)
-        if start not in innermost and block.is_transform:
+        if start not in innermost and (block.is_tiled or block.is_transform):
             found.append((start, block))
     return [loop for _, loop in sorted(found, key=lambda entry: entry[0])]

@@ -1,7 +1,7 @@
 """What a loop must do: the operations of its kernel, counted in the isa dialect, and the same as
 instructions without dependencies, whose time in the simulator is the bound. Hot is also code
 without dot products that adds and shifts a lot, a transform of Winograd's, wherever it stands in a
-loop.
+loop; and in kernels for tile registers every block that multiplies them (tile_unit.py).
 
 Counted is, once per iteration, every vector operation whose result differs between iterations:
 
@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lpc.compiler.codegen.targets import Target
-from lpc.compiler.dialects import loop
+from lpc.compiler.dialects import loop, tile
 from lpc.compiler.dialects.loop import element_of, lanes_of
 from lpc.compiler.errors import LpcError
 from xdsl.dialects import arith, math, scf, vector
@@ -85,6 +85,8 @@ class HotLoop:
     work: Work
     width: int
     signature: Signature
+    #: Multiply-adds in tile registers.
+    tile_macs: int = 0
 
     @property
     def broadcasts(self) -> int:
@@ -92,11 +94,12 @@ class HotLoop:
 
 
 def hot_loops(module: ModuleOp, target: Target) -> list[HotLoop]:
-    """All innermost loops that contain dot products, and all transforms."""
+    """All innermost loops that contain dot products, all blocks that multiply tile registers, and
+    all transforms."""
     found = []
     for func in module.walk():
         if isinstance(func, FuncOp):
-            found += _with_dots(func, target)
+            found += _in_tile_registers(func) or _with_dots(func, target)
             found += _transforms(func, target)
     return found
 
@@ -112,6 +115,30 @@ def _with_dots(func: FuncOp, target: Target) -> list[HotLoop]:
                 name = func.sym_name.data
                 found.append(HotLoop(name, counted.work, counted.width, signature))
     return found
+
+
+def _in_tile_registers(func: FuncOp) -> list[HotLoop]:
+    shapes: list[tile.Shape] = []
+    found = []
+    for op in func.walk():
+        if isinstance(op, tile.ConfigureOp):
+            flat = [int(number) for number in op.shapes.get_values()]
+            shapes = list(zip(flat[::2], flat[1::2], strict=True))
+        for block in (block for region in op.regions for block in region.blocks):
+            own = [inner for inner in block.ops if isinstance(inner, tile.InstructionOp)]
+            work = Work(inner.row.data for inner in own)
+            if signature := signature_of(_opcodes(work)):
+                macs = sum(_tile_macs(inner, shapes) for inner in own)
+                found.append(HotLoop(func.sym_name.data, work, tile.BYTES, signature, macs))
+    return found
+
+
+def _tile_macs(op: tile.InstructionOp, shapes: Sequence[tile.Shape]) -> int:
+    """Rows of sums × sums of a row × codes of a row."""
+    if not op.row.data.startswith("tdp"):
+        return 0
+    (rows, size), (_, depth), _ = (shapes[number] for number in op.numbers)
+    return rows * (size // 4) * depth
 
 
 def _transforms(func: FuncOp, target: Target) -> list[HotLoop]:

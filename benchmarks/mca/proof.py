@@ -10,7 +10,7 @@ from lpc.compiler.codegen.targets import Target, by_name
 from lpc.compiler.errors import LpcError
 from xdsl.dialects.builtin import ModuleOp
 
-from . import assembly, necessary
+from . import assembly, necessary, tile_unit
 from .assembly import Loop, Signature
 from .cases import CASES, Case
 from .mix import mixes
@@ -25,6 +25,7 @@ MODELS: dict[str, tuple[str, ...]] = {
     "avx_vnni": ("alderlake",),
     "avx10": ("arrowlake",),
     "avx512_vnni": ("icelake-server", "sapphirerapids", "znver4"),
+    "amx_int8": ("sapphirerapids",),
 }
 #: Those on which the test holds loops to the limit.
 OWN: dict[str, tuple[str, ...]] = {
@@ -34,6 +35,7 @@ OWN: dict[str, tuple[str, ...]] = {
     "avx_vnni": ("alderlake",),
     "avx10": ("arrowlake",),
     "avx512_vnni": ("icelake-server", "sapphirerapids"),
+    "amx_int8": ("sapphirerapids",),
 }
 #: Of the bound, that every loop reaches.
 ENOUGH = 0.85
@@ -53,8 +55,8 @@ class Compiled:
         """Multiply-adds of an iteration: four, two or one for each 32-bit lane. A transform has
         none."""
         counts, lanes = self.work.work, self.work.width // 4
-        if self.loop.is_transform:
-            return 0
+        if self.loop.is_transform or self.loop.is_tiled:
+            return self.work.tile_macs
         fours = sum(counts[name] for name in ("vpmaddubsw", "vpdpbusd", "vpdpbssd", "vpdpbuud"))
         if fours:
             return 4 * lanes * fours
@@ -67,7 +69,8 @@ class Compiled:
         that a transform loads and stores."""
         if self.loop.is_transform:
             return f"transform, {self.work.work['load']} to {self.work.work['store']} vectors"
-        return ", ".join(f"{count} {name}" for name, count in self.work.signature)
+        dots = ", ".join(f"{count} {name}" for name, count in self.work.signature)
+        return f"{dots}, as documented" if self.loop.is_tiled else dots
 
 
 @dataclass(frozen=True)
@@ -134,16 +137,30 @@ def rows_of(loops: Sequence[Compiled], cpu: str) -> list[Row]:
     blocks: list[Sequence[str]] = []
     repeats: list[list[int]] = []
     for compiled in loops:
-        work = compiled.work
-        ways = mixes(work.work, work.width, compiled.target.registers)
-        blocks += [compiled.loop.lines, *(block for block, _ in ways)]
+        work, lines = compiled.work, compiled.loop.lines
+        if compiled.loop.is_tiled:
+            lines, ways = tuple(x for x in lines if not tile_unit.is_tile_instruction(x)), []
+        else:
+            ways = mixes(work.work, work.width, compiled.target.registers)
+        blocks += [lines, *(block for block, _ in ways)]
         repeats.append([repeat for _, repeat in ways])
     results, rows = iter(simulate(cpu, blocks)), []
     for compiled, counts in zip(loops, repeats, strict=True):
         own = next(results)
+        if compiled.loop.is_tiled:
+            rows.append(_row_of_tiles(compiled, cpu, own))
+            continue
         bound = min(next(results).cycles / count for count in counts)
         rows.append(Row(compiled, cpu, own, bound))
     return rows
+
+
+def _row_of_tiles(compiled: Compiled, cpu: str, others: Simulated) -> Row:
+    """`others`: the simulated instructions, which are those on other registers."""
+    bound = tile_unit.bound(compiled.work.work)
+    cycles = max(bound, tile_unit.carried(compiled.loop.lines), others.cycles)
+    ports = (*others.ports, *tile_unit.busy(compiled.work.work))
+    return Row(compiled, cpu, Simulated(cycles, ports), bound)
 
 
 def prove(target: str, cpus: Sequence[str] = (), cases: Sequence[Case] = CASES) -> list[Row]:

@@ -8,7 +8,7 @@ import pytest
 from lpc.compiler.codegen.targets import by_name
 from lpc.compiler.errors import LpcError
 
-from benchmarks.mca import assembly, mix, necessary, report, tool
+from benchmarks.mca import assembly, mix, necessary, report, tile_unit, tool
 from benchmarks.mca.cases import CASES, Case, convolution
 from benchmarks.mca.exceptions import EXCEPTIONS, allowed, exception_for
 from benchmarks.mca.proof import ENOUGH, MODELS, OWN, compiled_loops, prove
@@ -44,6 +44,14 @@ ADDITIONS
 \tjne\t.LBB1_2
 \tjne\t.LBB1_1
 """.replace("ADDITIONS", "\n".join(["\tvpaddd\t%ymm0, %ymm1, %ymm1"] * assembly.TRANSFORMS_FROM))
+TILES = """
+\ttilezero\t%tmm1
+\ttileloadd\t(%rdi,%rbx), %tmm4
+\ttileloadd\t(%r10,%r14), %tmm5
+\ttdpbusd\t%tmm4, %tmm5, %tmm0
+\ttdpbusd\t%tmm4, %tmm5, %tmm0
+\ttdpbusd\t%tmm4, %tmm5, %tmm1
+"""
 
 
 def need_llvm_mca() -> None:
@@ -108,6 +116,22 @@ def test_weights_are_transformed_where_few_tiles_share_them() -> None:
     vectors = [(work["load"], work["store"]) for work in weights]
     n = vectors[0][0] // 6
     assert vectors == [(6 * n, 12 * n), (9 * n, 12 * n), (9 * n, 12 * n)]
+
+
+def test_time_in_tile_registers() -> None:
+    lines = TILES.strip().splitlines()
+    counts = {"tileloadd": 2, "tdpbusd": 3, "tilezero": 1}
+    assert tile_unit.busy(counts) == (("TileMultiply", 48), ("TileLoad", 16))
+    assert tile_unit.bound(counts) == 48
+    assert tile_unit.carried(lines) == 2 * 52
+    assert all(map(tile_unit.is_tile_instruction, lines))
+
+
+def test_multiply_adds_in_tile_registers() -> None:
+    (case,) = [c for c in CASES if c.name == "1x1 256 to 64, 56x56, small weights"]
+    (loop,) = compiled_loops(case, by_name("amx_int8"))
+    assert loop.form == "4 tdpbusd, as documented"
+    assert loop.macs == 4 * 16 * 16 * 64
 
 
 def test_necessary_work_of_a_chain_is_that_of_the_cost_model() -> None:
