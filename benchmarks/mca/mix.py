@@ -45,7 +45,12 @@ _SHIFTS = ("vpsrl", "vpsra", "vpsll")
 _ONE_SOURCE = ("vcvt",)
 _LETTERS = {16: "x", 32: "y", 64: "z"}
 #: May take an operand from memory instead of a load of its own.
-_FOLDING = ("vpmaddubsw", "vpmaddwd", "vpdpbusd", "vpdpwssd", "fma", "mulps", "vpaddw")
+_FOLDING = (
+    "vpmaddubsw", "vpmaddwd", "vpaddw", "vpdpbusd", "vpdpbssd", "vpdpbuud", "vpdpwssd",
+    "fma", "mulps",
+)  # fmt: skip
+#: Have a VEX form as well, which has to be asked for by name.
+_EITHER_FORM = ("vpdpbusd", "vpdpwssd")
 
 
 def mixes(work: Work, width: int, registers: int) -> list[tuple[list[str], int]]:
@@ -54,6 +59,8 @@ def mixes(work: Work, width: int, registers: int) -> list[tuple[list[str], int]]
     # Not all instructions on narrow vectors have names for 32 registers.
     usable = registers if width == 64 else 16
     apart, folded = _operations(work, width, False), _operations(work, width, True)
+    if registers == 16:
+        apart, folded = ([list(map(_vex, group)) for group in ways] for ways in (apart, folded))
     orders = (_in_turn(apart), _in_turn(folded), [line for group in folded for line in group])
     # Several times, so that all registers are written before one is written again.
     repeats = [-(-64 // len(order)) for order in orders]
@@ -98,6 +105,10 @@ def _lines(name: str, width: int, memory: bool = False) -> tuple[str, ...]:
         lines = (_THREE_OPERANDS,)
         name = name if name.startswith("v") else f"v{name}"
     return tuple(line.format(name=name, **letters) for line in lines)
+
+
+def _vex(line: str) -> str:
+    return f"{{vex}} {line}" if line.startswith(_EITHER_FORM) else line
 
 
 def _in_turn(groups: Sequence[Sequence[str]]) -> list[str]:

@@ -1,5 +1,7 @@
 """What a loop must do: the operations of its kernel, counted in the isa dialect, and the same as
-instructions without dependencies, whose time in the simulator is the bound.
+instructions without dependencies, whose time in the simulator is the bound. Hot is also code
+without dot products that adds and shifts a lot, a transform of Winograd's, wherever it stands in a
+loop; and in kernels for tile registers every block that multiplies them (tile_unit.py).
 
 Counted is, once per iteration, every vector operation whose result differs between iterations:
 
@@ -20,15 +22,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lpc.compiler.codegen.targets import Target
-from lpc.compiler.dialects import loop
+from lpc.compiler.dialects import loop, tile
 from lpc.compiler.dialects.loop import element_of, lanes_of
 from lpc.compiler.errors import LpcError
 from xdsl.dialects import arith, math, scf, vector
 from xdsl.dialects.builtin import Float32Type, IntegerType, ModuleOp, VectorType
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import Block, Operation, SSAValue
 
-from .assembly import DOTS, FLOAT_DOTS, Signature, signature_of
+from .assembly import DOTS, FLOAT_DOTS, TRANSFORMS_FROM, Signature, signature_of
 
 #: Operation (a template's name in mix.py) → how often an iteration does it.
 Work = Counter[str]
@@ -36,6 +38,7 @@ Work = Counter[str]
 _INTEGER: dict[type[Operation], str] = {
     arith.AddiOp: "vpadd",
     arith.SubiOp: "vpsub",
+    arith.MuliOp: "vpmull",
     arith.ShRUIOp: "vpsrl",
     arith.ShRSIOp: "vpsra",
     arith.ShLIOp: "vpsll",
@@ -66,6 +69,7 @@ _CONVERSIONS = {
 _SUFFIX = {8: "b", 16: "w", 32: "d"}
 _FREE = (
     vector.BitcastOp, arith.ConstantOp, loop.AddressOp, loop.PrefetchOp, loop.RenewOp, scf.YieldOp,
+    scf.ForOp,  # code of its own
 )  # fmt: skip
 #: Instructions that overwrite their first operand where there is no third.
 _MULTIPLIES = {*DOTS.values(), *FLOAT_DOTS.values()} - {"vpaddw"}
@@ -75,12 +79,14 @@ _OVERWRITES_FIRST = ("vpmaddubsw", "shuffle")
 @dataclass(frozen=True)
 class HotLoop:
     """A loop of the isa dialect: its work, in registers of `width` bytes, and by what it is
-    recognized in assembly."""
+    recognized in assembly: a transform, which has no `signature`, by its place among others."""
 
     function: str
     work: Work
     width: int
     signature: Signature
+    #: Multiply-adds in tile registers.
+    tile_macs: int = 0
 
     @property
     def broadcasts(self) -> int:
@@ -88,20 +94,69 @@ class HotLoop:
 
 
 def hot_loops(module: ModuleOp, target: Target) -> list[HotLoop]:
-    """All innermost loops that contain dot products."""
+    """All innermost loops that contain dot products, all blocks that multiply tile registers, and
+    all transforms."""
     found = []
     for func in module.walk():
-        if not isinstance(func, FuncOp):
-            continue
-        innermost = [op for op in func.walk() if isinstance(op, scf.ForOp) and _is_innermost(op)]
-        # Where codes are multiplied, loops that only scale sums are epilogues.
-        for op in list(filter(_has_integer_dots, innermost)) or innermost:
-            if not any(isinstance(inner, scf.IfOp) for inner in op.walk()):
-                counted = _Counter(op, target)
-                if signature := signature_of(_opcodes(counted.work)):
-                    name = func.sym_name.data
-                    found.append(HotLoop(name, counted.work, counted.width, signature))
+        if isinstance(func, FuncOp):
+            found += _in_tile_registers(func) or _with_dots(func, target)
+            found += _transforms(func, target)
     return found
+
+
+def _with_dots(func: FuncOp, target: Target) -> list[HotLoop]:
+    innermost = [op for op in func.walk() if isinstance(op, scf.ForOp) and _is_innermost(op)]
+    found = []
+    # Where codes are multiplied, loops that only scale sums are epilogues.
+    for op in list(filter(_has_integer_dots, innermost)) or innermost:
+        if not any(isinstance(inner, scf.IfOp) for inner in op.walk()):
+            counted = _Counter(op, target)
+            if signature := signature_of(_opcodes(counted.work)):
+                name = func.sym_name.data
+                found.append(HotLoop(name, counted.work, counted.width, signature))
+    return found
+
+
+def _in_tile_registers(func: FuncOp) -> list[HotLoop]:
+    shapes: list[tile.Shape] = []
+    found = []
+    for op in func.walk():
+        if isinstance(op, tile.ConfigureOp):
+            flat = [int(number) for number in op.shapes.get_values()]
+            shapes = list(zip(flat[::2], flat[1::2], strict=True))
+        for block in (block for region in op.regions for block in region.blocks):
+            own = [inner for inner in block.ops if isinstance(inner, tile.InstructionOp)]
+            work = Work(inner.row.data for inner in own)
+            if signature := signature_of(_opcodes(work)):
+                macs = sum(_tile_macs(inner, shapes) for inner in own)
+                found.append(HotLoop(func.sym_name.data, work, tile.BYTES, signature, macs))
+    return found
+
+
+def _tile_macs(op: tile.InstructionOp, shapes: Sequence[tile.Shape]) -> int:
+    """Rows of sums × sums of a row × codes of a row."""
+    if not op.row.data.startswith("tdp"):
+        return 0
+    (rows, size), (_, depth), _ = (shapes[number] for number in op.numbers)
+    return rows * (size // 4) * depth
+
+
+def _transforms(func: FuncOp, target: Target) -> list[HotLoop]:
+    """In the order of the text, outer loops after those within."""
+    found = []
+    for op in func.walk():
+        if isinstance(op, scf.ForOp) and _is_transform(op.body.block):
+            work = _Counter(op, target).work
+            found.append(HotLoop(func.sym_name.data, work, target.vector_bytes, ()))
+    return found
+
+
+def _is_transform(block: Block) -> bool:
+    """As Loop.is_transform, of the operations outside of inner loops."""
+    arithmetic = [op for op in block.ops if type(op) in _INTEGER]
+    others = [op for op in block.ops if type(op) in _FLOAT or isinstance(op, loop.InstructionOp)]
+    vectors = [op for op in arithmetic if isinstance(op.results[0].type, VectorType)]
+    return len(vectors) >= TRANSFORMS_FROM and not others
 
 
 def _is_innermost(op: scf.ForOp) -> bool:

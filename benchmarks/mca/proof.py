@@ -10,7 +10,7 @@ from lpc.compiler.codegen.targets import Target, by_name
 from lpc.compiler.errors import LpcError
 from xdsl.dialects.builtin import ModuleOp
 
-from . import assembly, necessary
+from . import assembly, necessary, tile_unit
 from .assembly import Loop, Signature
 from .cases import CASES, Case
 from .mix import mixes
@@ -22,14 +22,20 @@ MODELS: dict[str, tuple[str, ...]] = {
     "sse42": ("nehalem",),
     "avx2": ("znver3", "skylake-avx512"),
     "avx512": ("skylake-avx512",),
+    "avx_vnni": ("alderlake",),
+    "avx10": ("arrowlake",),
     "avx512_vnni": ("icelake-server", "sapphirerapids", "znver4"),
+    "amx_int8": ("sapphirerapids",),
 }
 #: Those on which the test holds loops to the limit.
 OWN: dict[str, tuple[str, ...]] = {
     "sse42": ("nehalem",),
     "avx2": ("znver3", "skylake-avx512"),
     "avx512": ("skylake-avx512",),
+    "avx_vnni": ("alderlake",),
+    "avx10": ("arrowlake",),
     "avx512_vnni": ("icelake-server", "sapphirerapids"),
+    "amx_int8": ("sapphirerapids",),
 }
 #: Of the bound, that every loop reaches.
 ENOUGH = 0.85
@@ -46,9 +52,12 @@ class Compiled:
 
     @property
     def macs(self) -> int:
-        """Multiply-adds of an iteration: four, two or one for each 32-bit lane."""
+        """Multiply-adds of an iteration: four, two or one for each 32-bit lane. A transform has
+        none."""
         counts, lanes = self.work.work, self.work.width // 4
-        fours = counts["vpmaddubsw"] + counts["vpdpbusd"]
+        if self.loop.is_transform or self.loop.is_tiled:
+            return self.work.tile_macs
+        fours = sum(counts[name] for name in ("vpmaddubsw", "vpdpbusd", "vpdpbssd", "vpdpbuud"))
         if fours:
             return 4 * lanes * fours
         twos = counts["vpmaddwd"] + counts["vpdpwssd"]
@@ -56,8 +65,12 @@ class Compiled:
 
     @property
     def form(self) -> str:
-        """The dot products of an iteration in words: 20 vpmaddubsw, 10 vpmaddwd."""
-        return ", ".join(f"{count} {name}" for name, count in self.work.signature)
+        """The dot products of an iteration in words: 20 vpmaddubsw, 10 vpmaddwd. Or the vectors
+        that a transform loads and stores."""
+        if self.loop.is_transform:
+            return f"transform, {self.work.work['load']} to {self.work.work['store']} vectors"
+        dots = ", ".join(f"{count} {name}" for name, count in self.work.signature)
+        return f"{dots}, as documented" if self.loop.is_tiled else dots
 
 
 @dataclass(frozen=True)
@@ -77,7 +90,8 @@ class Row:
 
 
 def compiled_loops(case: Case, target: Target) -> list[Compiled]:
-    """The hot loops of a case that differ in their instructions."""
+    """The hot loops of a case that differ in their instructions. Transforms of a function are told
+    apart by their order."""
     hot: list[HotLoop] = []
     text = ""
     for level in _levels(case.build(), target):
@@ -86,20 +100,29 @@ def compiled_loops(case: Case, target: Target) -> list[Compiled]:
         elif level.name == "asm":
             text = str(level.printed())
             break
+    found: dict[tuple[str, ...], Compiled] = {}
+    for loop, work in _pairs(assembly.hot_loops(text), hot, f"{case.name} on {target.name}"):
+        found.setdefault(loop.opcodes, Compiled(case.name, target, loop, work))
+    return list(found.values())
+
+
+def _pairs(
+    loops: Sequence[Loop], hot: Sequence[HotLoop], where: str
+) -> Iterator[tuple[Loop, HotLoop]]:
     known: dict[tuple[str, int, Signature], list[HotLoop]] = {}
     for work in hot:
         known.setdefault((work.function, work.width, work.signature), []).append(work)
-    found: dict[tuple[str, ...], Compiled] = {}
-    for loop in assembly.hot_loops(text):
+    for loop in loops:
         same = known.get((loop.function, loop.width, loop.signature))
-        if same is None:
-            raise LpcError(
-                f"{case.name} on {target.name}: no kernel has a loop of {loop.signature}"
-            )
+        if not same:
+            raise LpcError(f"{where}: no kernel has a loop of {loop.signature or 'a transform'}")
         # 14 pixels × 2 vectors, or two steps of 14 × 1: the broadcasts tell them apart.
         work = min(same, key=lambda known: abs(known.broadcasts - loop.broadcasts))
-        found.setdefault(loop.opcodes, Compiled(case.name, target, loop, work))
-    return list(found.values())
+        if loop.is_transform:
+            same.remove(work)
+        yield loop, work
+    if any(same for (_, _, signature), same in known.items() if not signature):
+        raise LpcError(f"{where}: a kernel's transform is not in its assembly")
 
 
 def _levels(module: ModuleOp, target: Target) -> Iterator[driver.Level]:
@@ -114,16 +137,30 @@ def rows_of(loops: Sequence[Compiled], cpu: str) -> list[Row]:
     blocks: list[Sequence[str]] = []
     repeats: list[list[int]] = []
     for compiled in loops:
-        work = compiled.work
-        ways = mixes(work.work, work.width, compiled.target.registers)
-        blocks += [compiled.loop.lines, *(block for block, _ in ways)]
+        work, lines = compiled.work, compiled.loop.lines
+        if compiled.loop.is_tiled:
+            lines, ways = tuple(x for x in lines if not tile_unit.is_tile_instruction(x)), []
+        else:
+            ways = mixes(work.work, work.width, compiled.target.registers)
+        blocks += [lines, *(block for block, _ in ways)]
         repeats.append([repeat for _, repeat in ways])
     results, rows = iter(simulate(cpu, blocks)), []
     for compiled, counts in zip(loops, repeats, strict=True):
         own = next(results)
+        if compiled.loop.is_tiled:
+            rows.append(_row_of_tiles(compiled, cpu, own))
+            continue
         bound = min(next(results).cycles / count for count in counts)
         rows.append(Row(compiled, cpu, own, bound))
     return rows
+
+
+def _row_of_tiles(compiled: Compiled, cpu: str, others: Simulated) -> Row:
+    """`others`: the simulated instructions, which are those on other registers."""
+    bound = tile_unit.bound(compiled.work.work)
+    cycles = max(bound, tile_unit.carried(compiled.loop.lines), others.cycles)
+    ports = (*others.ports, *tile_unit.busy(compiled.work.work))
+    return Row(compiled, cpu, Simulated(cycles, ports), bound)
 
 
 def prove(target: str, cpus: Sequence[str] = (), cases: Sequence[Case] = CASES) -> list[Row]:

@@ -25,7 +25,7 @@ def cells(row: Row) -> tuple[str, ...]:
         f"{row.simulated.cycles:.1f}",
         f"{row.bound:.1f}",
         f"{row.efficiency:.0%}",
-        f"{row.macs_per_cycle:.1f}",
+        f"{row.macs_per_cycle:.1f}" if compiled.macs else "–",
         str(compiled.loop.spills),
         f"{port} {busy / row.simulated.cycles:.0%}",
         reason_for(row) if falls_short(row) else "",
