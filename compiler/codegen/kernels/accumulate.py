@@ -157,7 +157,8 @@ class NaturalAccumulator(Accumulator):
 
     def _sets(self, unroll: int, m: int, n: int) -> int:
         """How many sets of sums the unrolled steps take turns with."""
-        room = (self.target.registers - n - 2) // (m * n)
+        operands = 1 if self._in_memory(m) else n + 1
+        room = (self.target.registers - operands - 1) // (m * n)
         wanted = max(1, min(unroll, room, -(-_ENOUGH_SUMS // (m * n))))
         return next(sets for sets in (4, 2, 1) if sets <= wanted)
 
@@ -165,9 +166,14 @@ class NaturalAccumulator(Accumulator):
         """Steps per iteration. LLVM loads the next step's operands before it needs them: where they
         have no registers, sums would be spilled."""
         scratch = 0 if self.target.fma else 2
-        if m * n + 2 * (n + 1) + scratch > self.target.registers:
+        operands = 0 if self._in_memory(m) else 2 * n
+        if m * n + operands + 2 + scratch > self.target.registers:
             return 1
         return next(u for u in (4, 2, 1) if steps % u == 0 and (u * m * n <= 64 or u == 1))
+
+    def _in_memory(self, m: int) -> bool:
+        """Whether weights are operands of their only multiplication, and need no registers."""
+        return m == 1 and (self.c.quantized or self.target.fma)
 
     def _step(
         self,
