@@ -63,6 +63,8 @@ class DepthwiseGenerator:
         #: Vectors of a block whose sums are in registers together, and of how many pixels.
         self.share = 4 if target.registers == 32 else 2
         self.tile = self.most_pixels(target)
+        #: How many columns are interleaved before they are needed, where there are registers.
+        self.ahead = int(target.registers == 32 and target.dot4 is None)
         order = self.blocks.order()
         self.parameters = Parameters()
         padded = np.zeros(len(order), np.int32)
@@ -165,14 +167,24 @@ class DepthwiseGenerator:
         constants = b.renew(self.parameter_base)
         initial = [b.load(constants, b.add(bias, 4 * lanes * i), kind) for i in vectors]
         sums = [list(initial) for _ in range(count)]
-        for taps, uses in self._uses(count):
-            columns = self._interleave(base, taps, lanes, vectors)
+        steps = self._uses(count)
+        columns: list[list[SSAValue]] = []
+        for number, (_, uses) in enumerate(steps):
+            for taps, _ in steps[len(columns) : number + 1 + self.ahead]:
+                columns.append(self._columns(base, taps, lanes, vectors))
             panel = b.renew(weights)
             for pixel, group in uses:
                 for n, i in enumerate(vectors):
                     w = b.load(panel, (group * 4 + i) * lanes * 4, kind, align=16)
-                    sums[pixel][n] = self._multiply(sums[pixel][n], columns[n], w)
+                    sums[pixel][n] = self._multiply(sums[pixel][n], columns[number][n], w)
         return sums
+
+    def _columns(
+        self, base: SSAValue, taps: tuple[int, ...], lanes: int, vectors: range
+    ) -> list[SSAValue]:
+        """Taps as dot products want them; if they are ahead of their use, they shall stay there."""
+        interleaved = self._interleave(base, taps, lanes, vectors)
+        return [self.b.pin(v) for v in interleaved] if self.ahead else interleaved
 
     def _multiply(self, total: SSAValue, a: SSAValue, w: SSAValue) -> SSAValue:
         if self.target.dot4 is not None:
