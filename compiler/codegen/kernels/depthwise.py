@@ -62,7 +62,7 @@ class DepthwiseGenerator:
         self.groups = self.groups_of(contraction)
         #: Vectors of a block whose sums are in registers together, and of how many pixels.
         self.share = 4 if target.registers == 32 else 2
-        self.tile = self.most_pixels(target)
+        self.tile = 4
         #: How many columns are interleaved before they are needed, where there are registers.
         self.ahead = int(target.registers == 32 and target.dot4 is None)
         order = self.blocks.order()
@@ -78,11 +78,6 @@ class DepthwiseGenerator:
     @staticmethod
     def groups_of(c: Contraction) -> tuple[tuple[Tap, ...], ...]:
         return tap_groups(c)
-
-    @staticmethod
-    def most_pixels(target: Target) -> int:
-        """SSE's instructions overwrite an input, of which it needs copies."""
-        return 3 if target.vector_bytes == 16 else 4
 
     def generate(self, exec_type: str) -> LoweredKernel:
         b, c = self.b, self.c

@@ -14,7 +14,6 @@ from ...contractions.depthwise_halves import tap_pairs
 from ...contractions.geometry import Contraction
 from ...dialects.loop import Dot2Op, vector_of
 from ..builder import i8
-from ..targets import Target
 from .depthwise import DepthwiseGenerator, unpack_mask
 
 
@@ -22,10 +21,6 @@ class DepthwiseHalvesGenerator(DepthwiseGenerator):
     @staticmethod
     def groups_of(c: Contraction) -> tuple[tuple[Tap, ...], ...]:
         return tuple((first, second) for first, second, _ in tap_pairs(c))
-
-    @staticmethod
-    def most_pixels(target: Target) -> int:
-        return 4
 
     def _multiply(self, total: SSAValue, a: SSAValue, w: SSAValue) -> SSAValue:
         return self.b.pin(self.b.emit(Dot2Op(total, a, w)))
