@@ -68,7 +68,8 @@ _CONVERSIONS = {
 }
 _SUFFIX = {8: "b", 16: "w", 32: "d"}
 _FREE = (
-    vector.BitcastOp, arith.ConstantOp, loop.AddressOp, loop.PrefetchOp, loop.RenewOp, scf.YieldOp,
+    vector.BitcastOp, arith.ConstantOp, loop.AddressOp, loop.PrefetchOp, loop.RenewOp, loop.PinOp,
+    scf.YieldOp,
     scf.ForOp,  # code of its own
 )  # fmt: skip
 #: Instructions that overwrite their first operand where there is no third.

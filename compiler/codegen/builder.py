@@ -329,6 +329,9 @@ class KernelBuilder:
     def renew(self, base: SSAValue) -> SSAValue:
         return self.emit(loop.RenewOp(base))
 
+    def pin(self, value: SSAValue) -> SSAValue:
+        return self.emit(loop.PinOp(value))
+
     # --- vectors ----------------------------------------------------------------------------------
 
     def splat(self, scalar: SSAValue, lanes: int) -> SSAValue:

@@ -267,6 +267,13 @@ def _renew(e: _KernelEmitter, op: Any) -> None:
     e.set(op, e.builder.asm(signature, "", "=r,0", [e[op.base]], side_effect=True))
 
 
+def _pin(e: _KernelEmitter, op: Any) -> None:
+    """The same for a vector: v is any vector register that the target has."""
+    kind = llvm_type(op.value.type)
+    signature = ir.FunctionType(kind, [kind])
+    e.set(op, e.builder.asm(signature, "", "=v,0", [e[op.value]], side_effect=True))
+
+
 # --- control flow ---------------------------------------------------------------------------------
 
 
@@ -513,6 +520,7 @@ _EMIT: dict[type[Operation], Callable[[_KernelEmitter, Any], None]] = {
     loop.StorePartOp: _store_part,
     loop.PrefetchOp: _prefetch,
     loop.RenewOp: _renew,
+    loop.PinOp: _pin,
     # control flow
     scf.ForOp: _for,
     scf.IfOp: _if,

@@ -71,49 +71,62 @@ def tap_groups(c: Contraction) -> tuple[tuple[Tap, ...], ...]:
 
 def pack_depthwise(c: Contraction, weight: Array, lanes: int) -> Array:
     """Weights [O, 1, kh, kw] (s8) as [block][group][vector][lane][tap]; missing taps weigh zero."""
-    groups = tap_groups(c)
-    blocks = Blocks.of(c.outputs, lanes)
-    order = blocks.order()
-    padded = np.zeros((len(order), len(groups), 4), np.int8)
-    index = {tap: i for i, tap in enumerate(c.taps)}
-    flat = weight.reshape(c.outputs, -1)
-    for g, group in enumerate(groups):
-        for t, tap in enumerate(group):
-            padded[: c.outputs, g, t] = flat[:, index[tap]]
-    permuted, parts = padded[order], []
-    for first, width, count in blocks.pieces:
-        piece = permuted[first : first + count * 4 * width]
-        piece = piece.reshape(count, 4, width, len(groups), 4)
-        parts.append(np.ascontiguousarray(piece.transpose(0, 3, 1, 2, 4)).reshape(-1))
-    return np.concatenate(parts).view(np.uint8)
+    return in_blocks(_grouped(c, weight), lanes)
 
 
 def unpack_depthwise(c: Contraction, data: Array, lanes: int) -> Array:
     """The weights [O, 1, kh, kw] (s8) again."""
-    groups, blocks = tap_groups(c), Blocks.of(c.outputs, lanes)
-    order, parts, position = blocks.order(), [], 0
-    flat = data.view(np.int8)
-    for _, width, count in blocks.pieces:
-        size = count * len(groups) * 16 * width
-        piece = flat[position : position + size].reshape(count, len(groups), 4, width, 4)
-        position += size
-        parts.append(piece.transpose(0, 2, 3, 1, 4).reshape(count * 4 * width, len(groups), 4))
-    natural = np.empty((len(order), len(groups), 4), np.int8)
-    natural[order] = np.concatenate(parts)
+    groups = tap_groups(c)
+    grouped = out_of_blocks(data, c.outputs, len(groups), lanes)
     result = np.zeros((c.outputs, len(c.taps)), np.int8)
     index = {tap: i for i, tap in enumerate(c.taps)}
     for g, group in enumerate(groups):
         for t, tap in enumerate(group):
-            result[:, index[tap]] = natural[: c.outputs, g, t]
+            result[:, index[tap]] = grouped[:, g, t]
     return result.reshape(c.outputs, 1, *c.kernel)
 
 
-def bytes_fit(c: Contraction, weight: Array) -> bool:
-    """Whether no pair of products in any tap group of any channel can leave 16 bits."""
+def _grouped(c: Contraction, weight: Array) -> Array:
+    """[O, group, 4] s8, in natural channel order."""
     grouped = np.zeros((c.outputs, len(tap_groups(c)), 4), np.int8)
     index = {tap: i for i, tap in enumerate(c.taps)}
     flat = weight.reshape(c.outputs, -1)
     for g, group in enumerate(tap_groups(c)):
         for t, tap in enumerate(group):
             grouped[:, g, t] = flat[:, index[tap]]
-    return bool(pairs_fit(grouped).all())
+    return grouped
+
+
+def in_blocks(grouped: Array, lanes: int) -> Array:
+    """[O, group, 4 bytes] as [block][group][vector][lane][4 bytes]; missing channels are zeros."""
+    channels, groups, _ = grouped.shape
+    blocks = Blocks.of(channels, lanes)
+    order, parts = blocks.order(), []
+    padded = np.zeros((len(order), groups, 4), np.int8)
+    padded[:channels] = grouped
+    permuted = padded[order]
+    for first, width, count in blocks.pieces:
+        piece = permuted[first : first + count * 4 * width]
+        piece = piece.reshape(count, 4, width, groups, 4)
+        parts.append(np.ascontiguousarray(piece.transpose(0, 3, 1, 2, 4)).reshape(-1))
+    return np.concatenate(parts).view(np.uint8)
+
+
+def out_of_blocks(data: Array, channels: int, groups: int, lanes: int) -> Array:
+    """The inverse of `in_blocks`."""
+    blocks, position = Blocks.of(channels, lanes), 0
+    order, parts = blocks.order(), []
+    flat = data.view(np.int8)
+    for _, width, count in blocks.pieces:
+        size = count * groups * 16 * width
+        piece = flat[position : position + size].reshape(count, groups, 4, width, 4)
+        position += size
+        parts.append(piece.transpose(0, 2, 3, 1, 4).reshape(count * 4 * width, groups, 4))
+    natural = np.empty((len(order), groups, 4), np.int8)
+    natural[order] = np.concatenate(parts)
+    return natural[:channels]
+
+
+def bytes_fit(c: Contraction, weight: Array) -> bool:
+    """Whether no pair of products in any tap group of any channel can leave 16 bits."""
+    return bool(pairs_fit(_grouped(c, weight)).all())

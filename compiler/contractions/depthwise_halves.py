@@ -4,18 +4,18 @@ A group is two taps whose codes, widened, make the two halves of a 32-bit lane: 
 weights of both is exact for all weights. Taps pair along kernel columns, so that an interleaved
 pair of input pixels serves every output pixel that it is under; an odd last row pairs along itself.
 
-    [block of 16 channels][group][channel][2] s16, in natural channel order for every target
+    [block][group][vector i][lane 4g + e][2] s16  =  weights of channel 16g + 4i + e
+
+as the bytes of depthwise.py, whose blocks and channel order these are.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..dialects.layout import LANES
 from ..dialects.tensors import Array
+from .depthwise import Tap, in_blocks, out_of_blocks
 from .geometry import Contraction
-
-Tap = tuple[int, int]
 
 
 def tap_pairs(c: Contraction) -> tuple[tuple[Tap, Tap, bool], ...]:
@@ -38,30 +38,27 @@ def tap_pairs(c: Contraction) -> tuple[tuple[Tap, Tap, bool], ...]:
     return tuple(pairs)
 
 
-def pack_halves(c: Contraction, weight: Array) -> Array:
-    """Weights [O, 1, kh, kw] (s8) as bytes, padded to whole blocks of channels."""
+def pack_halves(c: Contraction, weight: Array, lanes: int) -> Array:
+    """Weights [O, 1, kh, kw] (s8) as bytes; what does not count weighs zero."""
     pairs = tap_pairs(c)
-    blocks = -(-c.outputs // LANES)
-    padded = np.zeros((blocks * LANES, len(pairs), 2), np.int16)
     index = {tap: i for i, tap in enumerate(c.taps)}
     flat = weight.reshape(c.outputs, -1)
+    grouped = np.zeros((c.outputs, len(pairs), 2), np.int16)
     for g, (first, second, counts) in enumerate(pairs):
-        padded[: c.outputs, g, 0] = flat[:, index[first]]
+        grouped[:, g, 0] = flat[:, index[first]]
         if counts:
-            padded[: c.outputs, g, 1] = flat[:, index[second]]
-    split = padded.reshape(blocks, LANES, len(pairs), 2).transpose(0, 2, 1, 3)
-    return np.ascontiguousarray(split).reshape(-1).view(np.uint8)
+            grouped[:, g, 1] = flat[:, index[second]]
+    return in_blocks(grouped.view(np.int8), lanes)
 
 
-def unpack_halves(c: Contraction, data: Array) -> Array:
+def unpack_halves(c: Contraction, data: Array, lanes: int) -> Array:
     """The weights [O, 1, kh, kw] (s8) again."""
     pairs = tap_pairs(c)
-    split = data.view(np.int16).reshape(-1, len(pairs), LANES, 2).transpose(0, 2, 1, 3)
-    channels = split.reshape(-1, len(pairs), 2)[: c.outputs]
+    grouped = out_of_blocks(data, c.outputs, len(pairs), lanes).view(np.int16)
     result = np.zeros((c.outputs, len(c.taps)), np.int8)
     index = {tap: i for i, tap in enumerate(c.taps)}
     for g, (first, second, counts) in enumerate(pairs):
-        result[:, index[first]] = channels[:, g, 0]
+        result[:, index[first]] = grouped[:, g, 0]
         if counts:
-            result[:, index[second]] = channels[:, g, 1]
+            result[:, index[second]] = grouped[:, g, 1]
     return result.reshape(c.outputs, 1, *c.kernel)

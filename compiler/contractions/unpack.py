@@ -62,9 +62,8 @@ def constants_of(op: graph.PackedWeightsOp) -> tuple[Array, list[Array]]:
 def unpack(op: graph.PackedWeightsOp, data: Array, order: Sequence[Array]) -> Array:
     c, runs = geometry_of(op)
     if op.scheme.data == "depthwise":
-        if op.form.data == "halves":
-            return unpack_halves(c, data)
-        return unpack_depthwise(c, data, ints(op.tile)[2])
+        unpack_form = unpack_halves if op.form.data == "halves" else unpack_depthwise
+        return unpack_form(c, data, ints(op.tile)[2])
     if op.scheme.data == "winograd":
         unpack_own = unpack_taps if op.form.data == "taps" else unpack_points
         return unpack_own(data, c.outputs, c.group_inputs, Tile(*ints(op.tile)))

@@ -287,6 +287,26 @@ class RenewOp(LoopOp):
         super().__init__(operands=[base], result_types=[buffer])
 
 
+@irdl_op_definition
+class PinOp(LoopOp):
+    """The same vector, of which LLVM does not see how it came about.
+
+    Sums that are pinned are added up in the order in which they stand. Without that, LLVM adds
+    products to one another first, to shorten chains of additions, and where it has no registers for
+    so many products it stores them on the stack."""
+
+    name = "loop.pin"
+    T: ClassVar = VarConstraint("T", BaseAttr(VectorType))
+
+    value = operand_def(T)
+    result = result_def(T)
+    traits = traits_def(MemoryWriteEffect())  # as of RenewOp
+    assembly_format: ClassVar[str] = "$value attr-dict `:` type($result)"
+
+    def __init__(self, value: SSAValue):
+        super().__init__(operands=[value], result_types=[value.type])
+
+
 # --- arithmetic -----------------------------------------------------------------------------------
 
 
@@ -543,7 +563,7 @@ Loop = Dialect(
     [
         # memory
         AddressOp, ScratchOp, LoadOp, StoreOp, LoadPartOp, StorePartOp, PrefetchOp,
-        RenewOp,
+        RenewOp, PinOp,
         # arithmetic
         Dot4Op, DotChainOp, Dot2Op, ConvertOp, SelectOp, NarrowOp, LookupOp,
         # isa level

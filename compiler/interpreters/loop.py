@@ -144,7 +144,7 @@ def _prefetch(op: loop.PrefetchOp, args: PythonValues) -> None:
     """Nothing that a program could see."""
 
 
-def _renew(op: loop.RenewOp, args: PythonValues) -> Any:
+def _same(op: loop.RenewOp | loop.PinOp, args: PythonValues) -> Any:
     return args[0]
 
 
@@ -328,7 +328,8 @@ _EVALUATE: dict[type[Operation], Evaluate] = {
     loop.LoadPartOp: _load_part,
     loop.StorePartOp: _store_part,
     loop.PrefetchOp: _prefetch,
-    loop.RenewOp: _renew,
+    loop.RenewOp: _same,
+    loop.PinOp: _same,
     loop.LookupOp: _lookup,
     # integers and indices
     arith.ConstantOp: _constant,

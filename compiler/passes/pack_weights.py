@@ -64,10 +64,7 @@ class _Packer:
         if not c.quantized:
             return
         form = "" if self.target.dot4 else "bytes" if bytes_fit(c, weight) else "halves"
-        if form == "halves":
-            data = pack_halves(c, weight)
-        else:
-            data = pack_depthwise(c, weight, self.target.lanes)
+        data = (pack_halves if form == "halves" else pack_depthwise)(c, weight, self.target.lanes)
         path = "vectors: depthwise" if self.target.tile_dot4 else ""
         tile = (1, 4, self.target.lanes)
         self._replace(data, [], 1, path, scheme="depthwise", tile=tile, form=form)

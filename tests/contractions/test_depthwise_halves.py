@@ -31,9 +31,10 @@ def test_every_tap_counts_once(kernel: tuple[int, int], dilations: tuple[int, in
 
 
 @pytest.mark.parametrize("kernel", KERNELS, ids=str)
-@pytest.mark.parametrize("channels", [1, 15, 16, 40])
-def test_packing_and_back(kernel: tuple[int, int], channels: int) -> None:
+@pytest.mark.parametrize("channels", [1, 15, 16, 40, 112])
+@pytest.mark.parametrize("lanes", [4, 8, 16])
+def test_packing_and_back(kernel: tuple[int, int], channels: int, lanes: int) -> None:
     c = depthwise(channels, kernel, (1, 1))
     weight = np.random.default_rng(channels).integers(-128, 128, (channels, 1, *kernel))
-    data = pack_halves(c, weight.astype(np.int8))
-    np.testing.assert_array_equal(unpack_halves(c, data), weight)
+    data = pack_halves(c, weight.astype(np.int8), lanes)
+    np.testing.assert_array_equal(unpack_halves(c, data, lanes), weight)

@@ -32,6 +32,13 @@ func.func @lookup(%t: !loop.buffer, %i: vector<16xi8>) -> vector<16xi8> {
   func.return %r : vector<16xi8>
 }
 
+// CHECK-LABEL: func.func @pin(
+// CHECK-NEXT:  %p = loop.pin %v : vector<8xi32>
+func.func @pin(%v: vector<8xi32>) -> vector<8xi32> {
+  %p = loop.pin %v : vector<8xi32>
+  func.return %p : vector<8xi32>
+}
+
 // Two of one size are two buffers.
 // CHECK-LABEL: func.func @scratch(
 // CHECK-NEXT:  %a = loop.scratch 64 : i64
