@@ -21,7 +21,7 @@ from .menus import Work, choose_menu, work_of
 from .tile import LINE, TILE_OVERHEAD, Tile, even_pieces, pieces
 
 #: Steps of a sample, and blocks at least: few steps vary more from block to block.
-_SAMPLE_STEPS, _SAMPLE = 512, 6
+_SAMPLE_STEPS, _SAMPLE = 512, 2
 _WIDEST = 3
 #: Three quarters of the smallest first-level cache that there is.
 _NEAR_BYTES = 24 << 10
