@@ -65,9 +65,12 @@ def estimate_ordered_tiles(
         blocks = cut_blocks(np.stack(sample), sample[0].shape[1] // runs)
         likely = min(grid.columns, _likely_pixels(n, target))
         menu, work = choose_menu(blocks, likely, n, target)
+        least = min((cost for cost, _ in estimates.values()), default=np.inf)
         for m, cost in _pixels(work, n, menu, target, grid, vectors, pixel_bytes):
             choice = Choice(Tile(m, n, target.lanes), menu)
             estimates.setdefault((n, *even_pieces(grid.columns, m)), (cost, choice))
+        if min(cost for cost, _ in estimates.values()) == least:
+            break  # wider blocks fit chains even worse
     return list(estimates.values())
 
 
