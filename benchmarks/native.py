@@ -71,7 +71,7 @@ def table_of(reports: Sequence[Report], models: Sequence[str]) -> Table:
     table = Table("row", "peak GMAC/s", *(f"{name} ms" for name in models))
     for report in reports:
         times = {r.model: r.timings["lpc"].minimum for r in report.results if r.timings}
-        cells = [f"{times[name] * 1e3:.2f}" if name in times else "failed" for name in models]
+        cells = [f"{times[name]:.2f}" if name in times else "failed" for name in models]
         table.add_row(report.isa, f"{report.peaks[1]:.0f}", *cells)
     return table
 

@@ -1,0 +1,17 @@
+"""What `make bench-native` prints of its times."""
+
+from __future__ import annotations
+
+from benchmarks.native import table_of
+from benchmarks.peers import Timing
+from benchmarks.report import ModelResult, Report, this_machine
+
+
+def test_times_are_milliseconds_as_measured() -> None:
+    timings = {"lpc": Timing(minimum=2.65, median=3.0, iterations=9, load_ms=1.0)}
+    results = [ModelResult("here", "int8", macs=10**8, timings=timings)]
+    report = Report(this_machine(), "avx2", "lpc alone", results, {1: 95.4})
+    table = table_of([report], ["here", "absent"])
+    cells = [list(column.cells) for column in table.columns]
+    assert [column.header for column in table.columns][2:] == ["here ms", "absent ms"]
+    assert cells == [["avx2"], ["95"], ["2.65"], ["failed"]]
