@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
+from lpc.compiler.codegen.kernels import gemm
 from lpc.compiler.codegen.targets import TARGETS, Target, by_name
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array, shape_of, ui8
@@ -168,6 +169,15 @@ def add_case(bench: Bench, g: np.random.Generator, s: Shape) -> None:
 def test_random_convolutions(seed: int) -> None:
     g, bench = np.random.default_rng(seed), Bench()
     for _ in range(8):
+        add_case(bench, g, draw_shape(g))
+    bench.check()
+
+
+def test_blocks_in_several_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one block, or of as many as 1500 bytes hold; usually such small layers are one group."""
+    monkeypatch.setattr(gemm, "_GROUP_BYTES", 1500)
+    g, bench = np.random.default_rng(7), Bench()
+    for _ in range(6):
         add_case(bench, g, draw_shape(g))
     bench.check()
 
