@@ -58,11 +58,9 @@ def estimate_ordered_tiles(
     vectors = -(-channels // target.lanes)
     estimates: dict[Hashable, tuple[float, Choice]] = {}
     for n in range(1, min(vectors, _WIDEST) + 1):
-        sample = sampler(n, _SAMPLE)
-        most = _SAMPLE_STEPS // sample[0].shape[1]
-        if most > _SAMPLE:
-            sample = sampler(n, most)
-        blocks = cut_blocks(np.stack(sample), sample[0].shape[1] // runs)
+        steps = sampler(n, 1)[0].shape[1]
+        sample = sampler(n, max(_SAMPLE, _SAMPLE_STEPS // steps))
+        blocks = cut_blocks(np.stack(sample), steps // runs)
         likely = min(grid.columns, _likely_pixels(n, target))
         menu, work = choose_menu(blocks, likely, n, target)
         least = min((cost for cost, _ in estimates.values()), default=np.inf)

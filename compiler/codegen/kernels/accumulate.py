@@ -4,8 +4,9 @@ Natural order (VNNI, fp32): runs, and within a run contiguous steps.
 
     for run: for step: w[n] = load; for m: a = broadcast(x[m]); sum[m][n] += a · w[n]
 
-With few tiles to a block, the first of them would wait for its weights: each tile prefetches its
-share of the next block's panel, a little with every step (ordered steps: before the first).
+With few tiles to a group of blocks (gemm.py), the first of them would wait for its weights: each
+tile prefetches its share of the next group's, a little with every step (ordered steps: before the
+first).
 
 Ordered steps (no VNNI): one loop per form of dot product (contractions/forms.py); a table gives the
 input offset of every step, so the order is free.
