@@ -15,7 +15,7 @@ import numpy as np
 from ..codegen.targets import Target
 from ..dialects.layout import Layout
 from ..dialects.tensors import Array
-from . import matrix_tile
+from . import halves, matrix_tile
 from .chains import ALONE
 from .geometry import Contraction, Grid, Runs, runs_of
 from .ordered_tile import Choice, estimate_ordered_tiles, estimate_shared_panels
@@ -55,7 +55,7 @@ class Layer:
 
     @property
     def in_forms(self) -> bool:
-        """Whether steps are sorted by form of dot product (forms.py)."""
+        """Whether steps are sorted by form of dot product (forms.py), unless they are halves."""
         return self.contraction.quantized and self.target.dot4 is None
 
     @property
@@ -93,7 +93,8 @@ def pack_layer(layer: Layer, choice: Choice | None = None) -> PackedGemm:
     """`choice`: None for the first one that `rank_choices` gives."""
     c, runs, terms = layer.contraction, layer.runs, layer.terms
     choice = choice or shared_choice(layer) or rank_choices(layer)[0]
-    packed = pack_gemm(c, runs, terms, choice.tile, layer.target, choice.menu, choice.in_registers)
+    kinds = choice.in_registers, choice.in_halves
+    packed = pack_gemm(c, runs, terms, choice.tile, layer.target, choice.menu, *kinds)
     packed = replace(packed, share=choice.share)
     weight = terms[0] if len(terms) == 1 else np.sum(terms, axis=0, dtype=np.int32)
     assert np.array_equal(unpack_gemm(c, runs, packed), weight)
@@ -103,12 +104,21 @@ def pack_layer(layer: Layer, choice: Choice | None = None) -> PackedGemm:
 def rank_choices(layer: Layer) -> tuple[Choice, ...]:
     """The few with the least estimated times, best first."""
     if layer.in_forms:
-        return ranked(_ordered_estimates(layer))
+        return ranked(_ordered_estimates(layer) + _in_halves(layer))
     return matrix_tile.preferred(choices_in_registers(layer), _in_vectors(layer))
 
 
 def _in_vectors(layer: Layer) -> list[tuple[float, Choice]]:
     return [(cost, Choice(tile, ALONE)) for cost, tile in estimates(*_natural(layer, 0))]
+
+
+def _in_halves(layer: Layer, panel: int = 0) -> list[tuple[float, Choice]]:
+    """(cycles, choice); nothing for a layer whose weights would be several terms, or has groups."""
+    c, runs = layer.contraction, layer.runs
+    if c.groups > 1 or len(layer.terms) > 1:
+        return []
+    sizes = (c.outputs, len(runs.offsets), runs.length)
+    return halves.estimates(layer.target, layer.grid, *sizes, panel)
 
 
 def choices_in_registers(layer: Layer) -> list[tuple[float, Choice]]:
@@ -151,13 +161,19 @@ def shared_choice(layer: Layer) -> Choice | None:
     if not layer.in_forms:
         tile = rank_tiles(*_natural(layer, panel))[0]
         return Choice(replace(tile, n=panel), ALONE, panel // tile.n)
-    sample = _sample(layer, replace(led.tile, m=1), _SAMPLE)
-    shared = estimate_shared_panels(
-        target, layer.grid, outputs, sample, _run_count(layer), _pixel_bytes(layer), led.menu
-    )
+    if led.in_halves:
+        shared = [
+            (cost, replace(own, tile=replace(own.tile, n=panel), share=panel // own.tile.n))
+            for cost, own in _in_halves(layer, panel)
+        ]
+    else:
+        sample = _sample(layer, replace(led.tile, m=1), _SAMPLE)
+        shared = estimate_shared_panels(
+            target, layer.grid, outputs, sample, _run_count(layer), _pixel_bytes(layer), led.menu
+        )
     cost, choice = min(shared, key=lambda estimate: estimate[0])
-    own = min(cost for cost, _ in _ordered_estimates(layer))
-    return choice if cost <= _DEAREST * own else None
+    least = min(cost for cost, _ in _ordered_estimates(layer) + _in_halves(layer))
+    return choice if cost <= _DEAREST * least else None
 
 
 def _shared_in_registers(layer: Layer, panel: int) -> Choice | None:

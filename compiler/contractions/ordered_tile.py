@@ -26,9 +26,9 @@ _WIDEST = 3
 #: Three quarters of the smallest first-level cache that there is.
 _NEAR_BYTES = 24 << 10
 #: Cycles for a line from beyond it, with and without a prefetcher that follows.
-_IN_ORDER, _OUT_OF_ORDER = 1.0, 3.0
+IN_ORDER, _OUT_OF_ORDER = 1.0, 3.0
 #: Vector instructions that finish and store one vector of sums.
-_EPILOGUE = 8.0
+EPILOGUE = 8.0
 
 #: The weights [channels, steps, 4] of up to so many blocks of n vectors, spread over the layer.
 Sampler = Callable[[int, int], list[Array]]
@@ -37,17 +37,19 @@ Sampler = Callable[[int, int], list[Array]]
 @dataclass(frozen=True)
 class Choice:
     """`tile`: the vectors of a panel, which `share` blocks lie in (packing.py). `in_registers`: it
-    is a tile of tile registers (matrix_tile.py)."""
+    is a tile of tile registers (matrix_tile.py); `in_halves`: of 16-bit products (halves.py)."""
 
     tile: Tile
     menu: Menu
     share: int = 1
     in_registers: bool = False
+    in_halves: bool = False
 
     @property
     def numbers(self) -> list[int]:
         """Tells it from the other choices of its layer."""
-        return [self.tile.m, self.tile.n, *([1] if self.in_registers else [])]
+        kinds = (self.in_registers, self.in_halves)
+        return [self.tile.m, self.tile.n, *(number for number, kind in enumerate(kinds, 1) if kind)]
 
 
 def estimate_ordered_tiles(
@@ -124,7 +126,7 @@ def _layer_cycles(
         for n_count, n_size in pieces(vectors, n):
             tile = work_cycles(work, m_size, n_size, target) + TILE_OVERHEAD
             tile += _waiting(work, m_size, n_size, target, pixel_bytes)
-            tile += _EPILOGUE * m_size * n_size / ports_of(target).vector
+            tile += EPILOGUE * m_size * n_size / ports_of(target).vector
             total += m_count * n_count * tile
     return total * grid.rows
 
@@ -135,4 +137,4 @@ def _waiting(work: Work, m: int, n: int, target: Target, pixel_bytes: int) -> fl
     steps = sum(count * form.chain for form, count in work.items())
     weights, inputs = steps * n * target.vector_bytes, m * pixel_bytes
     is_far = inputs > _NEAR_BYTES
-    return weights / LINE * _IN_ORDER + is_far * inputs / LINE * _OUT_OF_ORDER
+    return weights / LINE * IN_ORDER + is_far * inputs / LINE * _OUT_OF_ORDER

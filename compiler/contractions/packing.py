@@ -5,7 +5,8 @@ GEMM: one panel per `tile.n` vectors of output channels,
     [block][step][vector][lane][k_step]
 
 where a step is `k_step` neighbouring inputs of a run: four codes, or one float. Without VNNI each
-block has its own steps in its own order (windows.py, forms.py); shorter blocks are padded.
+block has its own steps in its own order (windows.py, forms.py); shorter blocks are padded. Or its
+weights are 16-bit halves, two inputs a step, in natural order (halves.py).
 Depthwise packing is in `depthwise.py`.
 
 For tile registers, the steps of a run are cut in chunks of one size (matrix_tile.py), of which the
@@ -17,7 +18,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from ..codegen.targets import Target
 from ..dialects.tensors import Array
@@ -35,7 +35,7 @@ class PackedGemm:
     time, lie in it side by side.
 
     The natural order has `runs` · `steps` steps, the runs of all terms one after another. With a
-    `chunk`, `steps` are those of its chunks."""
+    `chunk`, `steps` are those of its chunks. `in_halves`: a step is two s16 weights."""
 
     data: Array
     tile: Tile
@@ -45,6 +45,7 @@ class PackedGemm:
     orders: tuple[StepOrder, ...] | None
     share: int = 1
     chunk: int = 0
+    in_halves: bool = False
 
     @property
     def block(self) -> Tile:
@@ -134,27 +135,39 @@ def pack_gemm(
     target: Target,
     menu: Menu = ALONE,
     in_registers: bool = False,
+    in_halves: bool = False,
 ) -> PackedGemm:
     """`terms`: the weights [O, I/groups, kh, kw] as s8 summands, or one f32 array."""
     matrices, orders = block_matrices(c, runs, terms, tile), None
     steps = steps_per_run(c, runs, tile)
+    chunk = chunk_of(steps) if in_registers else 0
     if in_registers:
         matrices = [(_chunked(matrix, steps), n) for matrix, n in matrices]
+        steps = chunked_steps(steps)
+    elif in_halves:
+        matrices = [(_halved(matrix), n) for matrix, n in matrices]
+        steps *= 2
     elif c.quantized and target.dot4 is None:
         matrices, orders = _ordered(matrices, steps, menu)
     panels = []
     for matrix, n in matrices:
-        shaped = matrix.reshape(n, tile.lanes, -1, c.k_step)
+        shaped = matrix.reshape(n, tile.lanes, -1, matrix.shape[-1])
         panels.append(np.ascontiguousarray(shaped.transpose(2, 0, 1, 3)).reshape(-1))
     return PackedGemm(
         np.concatenate(panels).view(np.uint8),
         tile,
         len(runs.offsets),
-        chunked_steps(steps) if in_registers else steps,
+        steps,
         len(terms),
         orders,
-        chunk=chunk_of(steps) if in_registers else 0,
+        chunk=chunk,
+        in_halves=in_halves,
     )
+
+
+def _halved(matrix: Array) -> Array:
+    """Weights [channels, steps, 2], s16."""
+    return matrix.astype(np.int16).reshape(len(matrix), -1, 2)
 
 
 def steps_per_run(c: Contraction, runs: Runs, tile: Tile) -> int:
@@ -211,7 +224,7 @@ def unpack_gemm(c: Contraction, runs: Runs, packed: PackedGemm) -> Array:
     dtype = np.dtype(np.int8 if c.quantized else np.float32)
     wide = dtype if packed.terms == 1 else np.dtype(np.int32)
     result = np.zeros((c.outputs, c.group_inputs, *c.kernel), wide)
-    panels, blocks = panels_of(c, packed, dtype), blocks_of(c, packed.tile)
+    panels, blocks = panels_of(c, packed), blocks_of(c, packed.tile)
     for block, (matrix, (first, _)) in enumerate(zip(panels, blocks, strict=True)):
         if packed.orders is not None:
             matrix = natural_order(matrix, packed.orders[block], packed.natural_steps)
@@ -251,12 +264,13 @@ def _unpack_block(
         result[first + channel] = inputs.T.reshape(c.group_inputs, kh, kw)
 
 
-def panels_of(c: Contraction, packed: PackedGemm, dtype: DTypeLike = np.int8) -> list[Array]:
-    """Per block: the weights [channels, steps, k_step] in kernel order."""
-    flat, position, panels = packed.data.view(dtype), 0, []
+def panels_of(c: Contraction, packed: PackedGemm) -> list[Array]:
+    """Per block: the weights [channels, steps, inputs of a step] in kernel order."""
+    integer, inputs = (np.int16, 2) if packed.in_halves else (np.int8, c.k_step)
+    flat, position, panels = packed.data.view(integer if c.quantized else np.float32), 0, []
     for _, n in blocks_of(c, packed.tile):
-        size = packed.panel_steps * n * packed.tile.lanes * c.k_step
-        panel = flat[position : position + size].reshape(packed.panel_steps, -1, c.k_step)
+        size = packed.panel_steps * n * packed.tile.lanes * inputs
+        panel = flat[position : position + size].reshape(packed.panel_steps, -1, inputs)
         panels.append(panel.transpose(1, 0, 2))
         position += size
     return panels

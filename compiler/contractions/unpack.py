@@ -46,9 +46,13 @@ def packed_gemm(op: graph.PackedWeightsOp, data: Array, order: Sequence[Array]) 
     per_run, chunk = steps_per_run(c, runs, tile), 0
     if op.scheme.data == "chunks":
         per_run, chunk = chunked_steps(per_run), chunk_of(per_run)
+    in_halves = op.form.data == "halves"
+    per_run *= 1 + in_halves
     share = 1 if op.share is None else op.share.value.data
     terms = op.terms.value.data
-    return PackedGemm(data, tile, len(runs.offsets), per_run, terms, orders, share, chunk)
+    return PackedGemm(
+        data, tile, len(runs.offsets), per_run, terms, orders, share, chunk, in_halves
+    )
 
 
 def constants_of(op: graph.PackedWeightsOp) -> tuple[Array, list[Array]]:

@@ -10,6 +10,8 @@ first).
 
 Ordered steps (no VNNI): one loop per form of dot product (contractions/forms.py); a table gives the
 input offset of every step, so the order is free.
+
+Halves (no VNNI, contractions/halves.py): one run of codes that were widened to 16 bits before.
 """
 
 from __future__ import annotations
@@ -24,10 +26,11 @@ from xdsl.ir import SSAValue
 
 from ...contractions.forms import FORMS, Form, chain_offsets
 from ...contractions.geometry import Contraction, Runs
+from ...contractions.halves import WIDENED, unroll_of
 from ...contractions.packing import PackedGemm, panels_of
 from ...contractions.tile import LINE
-from ...dialects.loop import Dot4Op, DotChainOp, vector_of
-from ..builder import Index, KernelBuilder, i16
+from ...dialects.loop import Dot2Op, Dot4Op, DotChainOp, vector_of
+from ..builder import Index, KernelBuilder, i8, i16
 from ..targets import Target
 from .common import Parameters, TensorBuffer
 
@@ -78,7 +81,7 @@ class Accumulator(ABC):
     ):
         self.b, self.c, self.packed, self.target = b, c, packed, target
         self.parameter_base, self.lanes = parameter_base, packed.tile.lanes
-        self.item = source.item
+        self.item, self.run_length = source.item, runs.length
         self.pixel_bytes = source.layout.channel_stride * c.strides[1] * source.item
         self.run_offsets = [o * source.item for o in runs.offsets] * packed.terms
         self.element = i32 if c.quantized else f32
@@ -106,9 +109,10 @@ class Accumulator(ABC):
 class NaturalAccumulator(Accumulator):
     def prepare(self, parameters: Parameters) -> None:
         self.table = parameters.add(np.asarray(self.run_offsets, np.int32))
+        self.steps = self.packed.steps
 
     def run(self, work: Work, sums: list[SSAValue]) -> list[SSAValue]:
-        b, steps = self.b, self.packed.steps
+        b, steps = self.b, self.steps
         if len(self.run_offsets) == 1:
             return self._steps(replace(work, x=b.address(work.x, self.run_offsets[0])), sums)
         with b.loop(0, len(self.run_offsets), carried=sums) as runs:
@@ -125,7 +129,7 @@ class NaturalAccumulator(Accumulator):
 
     def _steps(self, work: Work, sums: list[SSAValue]) -> list[SSAValue]:
         """One run: contiguous inputs, four bytes a step."""
-        b, steps, m, n = self.b, self.packed.steps, work.m, work.n
+        b, steps, m, n = self.b, self.steps, work.m, work.n
         step_bytes, unroll = work.stride, self._unroll(steps, m, n)
         if steps == unroll:
             for u in range(unroll):
@@ -198,6 +202,40 @@ class NaturalAccumulator(Accumulator):
         if self.target.fma:
             return self.b.fma(a, w, total)
         return self.b.binary(arith.AddfOp, total, self.b.binary(arith.MulfOp, a, w))
+
+
+class HalvesAccumulator(NaturalAccumulator):
+    """Reads widened codes [pixel][step][2], which `widen` puts into the call's own memory."""
+
+    def prepare(self, parameters: Parameters) -> None:
+        self.source_bytes, self.source_offsets = self.pixel_bytes, self.run_offsets
+        self.run_steps, self.steps = self.packed.steps, self.packed.natural_steps
+        self.pixel_bytes, self.run_offsets = 4 * self.steps, [0]
+        self.widened = self.b.scratch(self.packed.tile.m * self.pixel_bytes)
+
+    def widen(self, x: SSAValue, m: int) -> None:
+        """The windows of m pixels, the first at address `x`."""
+        b, length = self.b, self.run_length
+        size = next(size for size in (WIDENED, 8, 4) if size <= max(4, length))
+        # The last piece of a run ends with it, and repeats what the one before has.
+        pieces = [max(0, min(k, length - size)) for k in range(0, length, size)]
+        for i in range(m):
+            for run, offset in enumerate(self.source_offsets):
+                start = 4 * (i * self.steps + run * self.run_steps)
+                for k in pieces:
+                    place = i * self.source_bytes + offset + k
+                    codes = b.load_part(x, place, vector_of(i8, size), length)
+                    b.store(b.convert("zext", codes, i16), self.widened, start + 2 * k)
+
+    def _unroll(self, steps: int, m: int, n: int) -> int:
+        return unroll_of(steps, m, n)
+
+    def _sets(self, unroll: int, m: int, n: int) -> int:
+        return 1
+
+    def _multiply(self, total: SSAValue, a: SSAValue, w: SSAValue) -> SSAValue:
+        # Else LLVM adds products to one another first, and runs out of registers.
+        return self.b.pin(self.b.emit(Dot2Op(total, a, w)))
 
 
 class OrderedAccumulator(Accumulator):

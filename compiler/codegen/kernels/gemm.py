@@ -1,6 +1,7 @@
 """Contraction kernels: tiles of `m` pixels × `n` vectors of channels, kept in registers to the end.
 
     for each tile of the unit range:
+      widen the inputs of m pixels, if weights are halves, and unless the tile before did
       sum[m][n] = bias[n]
       accumulate all steps of the block (accumulate.py)
       for m: codes = epilogue(sum[m]); store
@@ -17,6 +18,7 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
+from xdsl.dialects import arith
 from xdsl.dialects.builtin import f32, i32
 from xdsl.ir import SSAValue
 
@@ -29,7 +31,14 @@ from ...dialects.loop import lanes_of, vector_of
 from ...dialects.tensors import Array
 from ..builder import Index, KernelBuilder
 from ..targets import Target
-from .accumulate import Ahead, NaturalAccumulator, OrderedAccumulator, Work
+from .accumulate import (
+    Accumulator,
+    Ahead,
+    HalvesAccumulator,
+    NaturalAccumulator,
+    OrderedAccumulator,
+    Work,
+)
 from .common import LoweredKernel, Parameters, buffers_of, fill_halo
 from .evaluate import Evaluator, Position
 
@@ -37,6 +46,12 @@ from .evaluate import Evaluator, Position
 _LEAST_AHEAD = 2
 #: Weights of a group of blocks: half of a usual second-level cache.
 _GROUP_BYTES = 256 << 10
+
+
+def _accumulator_for(packed: PackedGemm) -> type[Accumulator]:
+    if packed.in_halves:
+        return HalvesAccumulator
+    return NaturalAccumulator if packed.orders is None else OrderedAccumulator
 
 
 class GemmGenerator:
@@ -67,8 +82,7 @@ class GemmGenerator:
         self.bias_offset = self.parameters.add(bias, self.channels)
         self.halo_value = self.parameters.add(np.full(16, halo_value & 255, np.uint8))
         self.input_base = input_bases(contraction, runs, self.tile)
-        kind = NaturalAccumulator if packed.orders is None else OrderedAccumulator
-        self.accumulator = kind(
+        self.accumulator = _accumulator_for(packed)(
             self.b, contraction, runs, packed, self.x, self.parameters, self.parameter_base, target
         )
         self.evaluator = Evaluator(
@@ -101,7 +115,11 @@ class GemmGenerator:
         with b.unit_loop() as unit:
             size = self._blocks_of_group
             group, rest = b.div(unit, tiles * size), b.rem(unit, tiles * size)
-            block, rest = b.add(b.mul(group, size), b.rem(rest, size)), b.div(rest, size)
+            within, rest = b.rem(rest, size), b.div(rest, size)
+            block = b.add(b.mul(group, size), within)
+            if self.packed.in_halves:
+                begins = (b.compare("eq", within, 0), b.compare("eq", unit, b.begin))
+                self._is_new_tile = b.binary(arith.OrIOp, *begins)
             row, column = b.div(rest, self.tiles_per_row), b.rem(rest, self.tiles_per_row)
             self._ragged_blocks(block, row, column)
         return LoweredKernel(
@@ -208,6 +226,11 @@ class GemmGenerator:
             entry = b.load(self.parameter_base, b.add(b.mul(block, 4), table), i32)
             offset = b.add(offset, b.to_index(entry))
         x = b.address(self.x.base, offset)
+        if isinstance(self.accumulator, HalvesAccumulator):
+            with b.branch(self._is_new_tile):
+                self.accumulator.widen(x, m)
+            # Else LLVM keeps codes in registers that it does not have, and shuffles them.
+            x = b.renew(self.accumulator.widened)
         share, step = self.packed.share, n * lanes * 4
         panel, part = b.div(block, share), b.rem(block, share)
         base = b.address(self.weight_base, b.mul(panel, self._panel_bytes))
