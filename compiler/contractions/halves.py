@@ -1,5 +1,5 @@
-"""Contractions in halves, without VNNI: codes are widened to 16 bits once a tile, weights are stored
-so, and `vpmaddwd` multiplies them two by two.
+"""Contractions in halves, without VNNI: codes are widened to 16 bits once a tile, weights are
+stored as such, and `vpmaddwd` multiplies them two by two.
 
     16 multiply-adds for a multiplication and an addition, whatever the weights are
 
@@ -35,13 +35,6 @@ def steps_of(width: int) -> int:
     return 2 * -(-width // 4)
 
 
-def unroll_of(steps: int, m: int, n: int) -> int:
-    """Steps that one turn of the loop over them does; all, if they are few."""
-    if steps * m * n <= 200:
-        return steps
-    return next(u for u in (4, 2, 1) if steps % u == 0 and (u * m * n <= 64 or u == 1))
-
-
 def estimates(
     target: Target, grid: Grid, channels: int, runs: int, width: int, panel: int = 0
 ) -> list[tuple[float, Choice]]:
@@ -61,9 +54,9 @@ def estimates(
 
 
 def _fits(m: int, n: int, steps: int, target: Target) -> bool:
-    """Sums, a vector of weights each, an input, a product (and a copy, where instructions overwrite
-    an operand) have registers, and widened codes their place."""
-    scratch = 3 if target.vector_bytes == 16 else 2
+    """Sums, a vector of weights each, an input and a product (and two copies, where instructions
+    overwrite an operand) have registers, and widened codes their place."""
+    scratch = 4 if target.vector_bytes == 16 else 2
     return m * n + n + scratch <= target.registers and 4 * m * steps <= MOST_BYTES
 
 
@@ -81,7 +74,9 @@ def _block_cycles(m: int, n: int, steps: int, target: Target) -> float:
     ports = ports_of(target)
     dots = _WIDE_DOTS if target.vector_bytes == 64 else _DOTS_PER_CYCLE
     weights = n * target.vector_bytes
-    busiest = max(m * n / dots, (m + n) / ports.load, weights / STREAM_BYTES_PER_CYCLE)
+    # SSE shuffles an input into all lanes.
+    arithmetic = m * n + (m / 2 if target.vector_bytes == 16 else 0)
+    busiest = max(arithmetic / dots, (m + n) / ports.load, weights / STREAM_BYTES_PER_CYCLE)
     step = busiest + _BESIDE * (2 * m * n + m + n)
     waiting = steps * weights / LINE * IN_ORDER
     return steps * step + waiting + TILE_OVERHEAD + EPILOGUE * m * n / ports.vector

@@ -104,7 +104,7 @@ def pack_layer(layer: Layer, choice: Choice | None = None) -> PackedGemm:
 def rank_choices(layer: Layer) -> tuple[Choice, ...]:
     """The few with the least estimated times, best first."""
     if layer.in_forms:
-        return ranked(_ordered_estimates(layer) + _in_halves(layer))
+        return ranked(_ordered_estimates(layer) + choices_in_halves(layer))
     return matrix_tile.preferred(choices_in_registers(layer), _in_vectors(layer))
 
 
@@ -112,7 +112,7 @@ def _in_vectors(layer: Layer) -> list[tuple[float, Choice]]:
     return [(cost, Choice(tile, ALONE)) for cost, tile in estimates(*_natural(layer, 0))]
 
 
-def _in_halves(layer: Layer, panel: int = 0) -> list[tuple[float, Choice]]:
+def choices_in_halves(layer: Layer, panel: int = 0) -> list[tuple[float, Choice]]:
     """(cycles, choice); nothing for a layer whose weights would be several terms, or has groups."""
     c, runs = layer.contraction, layer.runs
     if c.groups > 1 or len(layer.terms) > 1:
@@ -164,7 +164,7 @@ def shared_choice(layer: Layer) -> Choice | None:
     if led.in_halves:
         shared = [
             (cost, replace(own, tile=replace(own.tile, n=panel), share=panel // own.tile.n))
-            for cost, own in _in_halves(layer, panel)
+            for cost, own in choices_in_halves(layer, panel)
         ]
     else:
         sample = _sample(layer, replace(led.tile, m=1), _SAMPLE)
@@ -172,7 +172,7 @@ def shared_choice(layer: Layer) -> Choice | None:
             target, layer.grid, outputs, sample, _run_count(layer), _pixel_bytes(layer), led.menu
         )
     cost, choice = min(shared, key=lambda estimate: estimate[0])
-    least = min(cost for cost, _ in _ordered_estimates(layer) + _in_halves(layer))
+    least = min(cost for cost, _ in _ordered_estimates(layer) + choices_in_halves(layer))
     return choice if cost <= _DEAREST * least else None
 
 

@@ -7,8 +7,9 @@
     quantize(a · b; s, z)  ⇒  quantize(dequantize(p; 1, za) · dequantize(q; sa·sb/s, zb); 1, z)
 
 with or without a relu in front of the quantize, which becomes qmin = z. In an epilogue that is a
-division, two subtractions and the relu less for every residual addition. A sum may also keep its
-zero points in the operands: that rounds less, and succeeds where the other form does not.
+division, two subtractions and the relu less for every residual addition. A sum may also keep zero
+points in its operands: that of a requantize, which adds it, so that the epilogue does neither; and,
+since it rounds less, all of them where nothing else succeeds.
 
 In floats the two sides are different expressions, so each case is decided by trying it: there are
 65 536 pairs of codes. Where a pair comes out differently, the new constants are moved by a few
@@ -99,12 +100,15 @@ class Combination:
         """The forms to try, the cheapest first."""
         scale = np.float64(Grid.of(self.root).scales[0])
         (sa, za), (sb, zb) = ((np.float64(g.scales[0]), g.zero_point) for g in self.grids)
-        zero, first, second = np.float32(0), np.float32(sa / scale), np.float32(sb / scale)
+        first, second = np.float32(sa / scale), np.float32(sb / scale)
         if not self.adds:
-            return [Terms(np.float32(1), np.float32(sa * sb / scale), zero, (za, zb))]
-        constant = np.float32(-(za * sa + zb * sb) / scale)
-        folded = Terms(first, second, constant, (0, 0))
-        return [folded, Terms(first, second, zero, (za, zb))] if constant else [folded]
+            return [Terms(np.float32(1), np.float32(sa * sb / scale), np.float32(0), (za, zb))]
+        kept = [z if _is_requantized(op) else 0 for op, z in ((self.a, za), (self.b, zb))]
+        forms = []
+        for ka, kb in dict.fromkeys(((kept[0], kept[1]), (0, 0), (za, zb))):
+            constant = np.float32(-((za - ka) * sa + (zb - kb) * sb) / scale)
+            forms.append(Terms(first, second, constant, (ka, kb)))
+        return forms
 
     @property
     def grids(self) -> tuple[Grid, Grid]:
@@ -142,6 +146,10 @@ def _codes_of(value: SSAValue) -> graph.DequantizeOp | None:
     if op is None or not is_code(op.input) or not Grid.of(op).is_per_tensor:
         return None
     return op
+
+
+def _is_requantized(op: graph.DequantizeOp) -> bool:
+    return isinstance(op.input.owner, graph.RequantizeOp)
 
 
 def _all_codes(op: graph.DequantizeOp) -> Array:

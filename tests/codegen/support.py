@@ -11,11 +11,13 @@ LPC_TEST_CASES=N   N times as many generated cases (10, or 0.5)
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest import mock
 
 import lpc.runtime as lpr
 import numpy as np
@@ -36,6 +38,7 @@ from lpc.compiler.codegen.library import write_library
 from lpc.compiler.codegen.program import TargetProgram
 from lpc.compiler.codegen.targets import TARGETS, Target
 from lpc.compiler.compilation import collector_paused
+from lpc.compiler.contractions import layer
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array, tensor_type
 from lpc.compiler.interpreters.graph import run_graph
@@ -67,6 +70,16 @@ def extreme_codes(generator: np.random.Generator, shape: Sequence[int], dtype: A
     codes = generator.integers(info.min, info.max + 1, tuple(shape))
     ends = generator.choice([info.min, info.max], tuple(shape))
     return np.where(generator.random(tuple(shape)) < 1 / 3, ends, codes).astype(dtype)
+
+
+@contextmanager
+def perhaps_in_chains(generator: np.random.Generator) -> Iterator[None]:
+    """Half of the time without the form that small layers choose, so that they try others."""
+    if generator.random() < 0.5:
+        yield
+        return
+    with mock.patch.object(layer, "choices_in_halves", return_value=[]):
+        yield
 
 
 @dataclass(frozen=True)

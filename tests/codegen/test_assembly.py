@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from lpc.compiler.codegen.targets import TARGETS, Target, by_name
+from lpc.compiler.contractions import layer
 from lpc.compiler.contractions.tile import even_pieces
 from lpc.compiler.contractions.winograd import tile_for
 from lpc.compiler.dialects import graph
@@ -104,14 +105,29 @@ def test_weights_without_proof_use_no_saturating_instruction(target: Target) -> 
 def test_proved_weights_use_the_fast_instruction(
     target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where convolution is direct; Winograd's, for layers of 3×3, has a test of its own."""
+    """Where convolution is direct, and in chains; the other kinds have tests of their own."""
     monkeypatch.setattr(winograd, "pays", lambda op, target: False)
+    monkeypatch.setattr(layer, "choices_in_halves", lambda *_: [])
     for shape in SHAPES:
         text = assembly_of(target, random_weights(-30, 30, shape))
         hot = [b for b in inner_loops(text) if b.count("pmaddubsw", "vpmaddubsw")]
         assert hot
         dots = ("pmaddubsw", "vpmaddubsw")
         assert all(block.keeps_its_registers(block.count(*dots)) for block in hot), shape
+
+
+@pytest.mark.parametrize("shape", [(96, 16, 1, 1), (144, 24, 1, 1), (256, 64, 1, 1)], ids=str)
+@pytest.mark.parametrize("target", OLDER, ids=lambda t: t.name)
+def test_halves_stay_in_registers(target: Target, shape: tuple[int, ...]) -> None:
+    """Few inputs: one loop, of products and additions in equal numbers, without the stack but for
+    the widened codes."""
+    text = assembly_of(target, random_weights(-127, 127, shape), side=28)
+    assert "pmaddubsw" not in text
+    hot = [block for block in inner_loops(text) if block.count("vpmaddwd", "pmaddwd")]
+    assert hot
+    for block in hot:
+        assert block.count("vpmaddwd", "pmaddwd") == block.count("vpaddd", "paddd")
+        assert not any(re.search(r"\(%r[sb]p", line) for line in block.lines)
 
 
 @pytest.mark.parametrize("form", ["points", "taps"])

@@ -12,7 +12,7 @@ from lpc.compiler.codegen.kernels import gemm
 from lpc.compiler.codegen.targets import TARGETS, Target, by_name
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array, shape_of, ui8
-from support import EXAMPLES, SEEDS, Bench, extreme_codes, levels_of, pick
+from support import EXAMPLES, SEEDS, Bench, extreme_codes, levels_of, perhaps_in_chains, pick
 from xdsl.ir import SSAValue
 
 #: Around vectors of 4, 8 and 16 lanes and blocks of them.
@@ -170,7 +170,8 @@ def test_random_convolutions(seed: int) -> None:
     g, bench = np.random.default_rng(seed), Bench()
     for _ in range(8):
         add_case(bench, g, draw_shape(g))
-    bench.check()
+    with perhaps_in_chains(g):
+        bench.check()
 
 
 def test_blocks_in_several_groups(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +180,8 @@ def test_blocks_in_several_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     g, bench = np.random.default_rng(7), Bench()
     for _ in range(6):
         add_case(bench, g, draw_shape(g))
-    bench.check()
+    with perhaps_in_chains(g):
+        bench.check()
 
 
 @given(SEEDS)

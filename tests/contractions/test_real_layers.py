@@ -100,9 +100,6 @@ def assert_gemm_exact(op: graph.PackedWeightsOp) -> None:
 
 def assert_depthwise_exact(op: graph.PackedWeightsOp) -> None:
     """Each group of taps is one multiplication."""
-    if op.form.data == "halves":
-        assert_halves_exact(op)
-        return
     weights = constants_of(op)[0].view(np.int8).reshape(-1, 1, 4)
     codes, zero = extreme_inputs(weights), np.zeros(2, np.int16)
     if not op.form.data:
@@ -124,7 +121,9 @@ def assert_layers_exact(path: Path, target: str) -> None:
     layers = packed_layers(path, target)
     assert layers
     for op in layers:
-        if op.scheme.data == "depthwise":
+        if op.form.data == "halves":
+            assert_halves_exact(op)
+        elif op.scheme.data == "depthwise":
             assert_depthwise_exact(op)
         else:
             assert_gemm_exact(op)

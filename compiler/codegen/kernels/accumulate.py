@@ -26,7 +26,7 @@ from xdsl.ir import SSAValue
 
 from ...contractions.forms import FORMS, Form, chain_offsets
 from ...contractions.geometry import Contraction, Runs
-from ...contractions.halves import WIDENED, unroll_of
+from ...contractions.halves import WIDENED
 from ...contractions.packing import PackedGemm, panels_of
 from ...contractions.tile import LINE
 from ...dialects.loop import Dot2Op, Dot4Op, DotChainOp, vector_of
@@ -106,6 +106,11 @@ class Accumulator(ABC):
         return self.b.splat(scalar, self.lanes)
 
 
+def _unrolled(steps: int, dots: int) -> int:
+    """Up to four steps, without a rest, in a loop that is not too long."""
+    return next(u for u in (4, 2, 1) if steps % u == 0 and (u * dots <= 64 or u == 1))
+
+
 class NaturalAccumulator(Accumulator):
     def prepare(self, parameters: Parameters) -> None:
         self.table = parameters.add(np.asarray(self.run_offsets, np.int32))
@@ -174,7 +179,7 @@ class NaturalAccumulator(Accumulator):
         operands = 0 if self._in_memory(m) else 2 * n
         if m * n + operands + 2 + scratch > self.target.registers:
             return 1
-        return next(u for u in (4, 2, 1) if steps % u == 0 and (u * m * n <= 64 or u == 1))
+        return _unrolled(steps, m * n)
 
     def _in_memory(self, m: int) -> bool:
         """Whether weights are operands of their only multiplication, and need no registers."""
@@ -228,10 +233,7 @@ class HalvesAccumulator(NaturalAccumulator):
                     b.store(b.convert("zext", codes, i16), self.widened, start + 2 * k)
 
     def _unroll(self, steps: int, m: int, n: int) -> int:
-        return unroll_of(steps, m, n)
-
-    def _sets(self, unroll: int, m: int, n: int) -> int:
-        return 1
+        return _unrolled(steps, m * n)
 
     def _multiply(self, total: SSAValue, a: SSAValue, w: SSAValue) -> SSAValue:
         # Else LLVM adds products to one another first, and runs out of registers.

@@ -53,6 +53,8 @@ class Position:
 Group: TypeAlias = Sequence[Position]
 #: Bytes that are treated as one vector: a register, or a few.
 _GROUP = 64
+#: 1.5 · 2²³: floats around it are whole numbers.
+_WHOLE = np.float32(3 << 22)
 
 
 class Evaluator:
@@ -236,10 +238,27 @@ class Evaluator:
     ) -> SSAValue:
         """clamp(rint(real) + z, qmin, qmax), with the clamp first: the bounds are integers."""
         z = zero_point.astype(np.int32)
-        low, high = ((bound - z).astype(np.float32) for bound in (qmin, qmax))
-        clamped = self.clamp(real, self.parameter(low, at), self.parameter(high, at))
-        code = self.b.convert("round_to_int", clamped, i32)
+        code = self.b.convert("round_to_int", self._clamped(real, z, qmin, qmax, at), i32)
         return code if not z.any() else self.emit(arith.AddiOp, code, self.parameter(z, at))
+
+    def difference(self, op: Any, zero_points: Array, signed_zero: bool, at: Position) -> SSAValue:
+        """The result of a requantize less `zero_points`, f32, which never was a code.
+
+        `signed_zero`: a zero may be −0, which codes have none of."""
+        z = np.asarray([op.zero_point.value.data], np.int32)
+        low, high = op.qmin.value.data, op.qmax.value.data
+        real = self._clamped(_rescaled(self, op, at), z, low, high, at)
+        rest = (z - zero_points).astype(np.float32)
+        if signed_zero and not rest.any():
+            return LoopMath(self.b, at.lanes).rint(real)
+        # To even, as rint does: `_WHOLE` is.
+        rounded = self.emit(arith.AddfOp, real, self.parameter(np.asarray([_WHOLE]), at))
+        return self.emit(arith.SubfOp, rounded, self.parameter(_WHOLE - rest, at))
+
+    def _clamped(self, real: SSAValue, z: Array, qmin: int, qmax: int, at: Position) -> SSAValue:
+        """So that it rounds to a code less z."""
+        low, high = ((bound - z).astype(np.float32) for bound in (qmin, qmax))
+        return self.clamp(real, self.parameter(low, at), self.parameter(high, at))
 
 
 def element_in_memory(dtype: np.dtype[np.generic]) -> Attribute:
@@ -290,13 +309,34 @@ def _quantize(e: Evaluator, op: Any, at: Position) -> SSAValue:
 
 
 def _dequantize(e: Evaluator, op: Any, at: Position) -> SSAValue:
-    code = e.value(op.input, at)
-    if op.zero_points.any():
-        code = e.emit(arith.SubiOp, code, e.parameter(op.zero_points, at))
-    real = e.b.convert("int_to_float", code, f32)
+    source = op.input.owner
+    if isinstance(source, graph.RequantizeOp) and op.input not in at.known:
+        real = e.difference(source, op.zero_points, _hides_sign_of_zero(op), at)
+    else:
+        code = e.value(op.input, at)
+        if op.zero_points.any():
+            code = e.emit(arith.SubiOp, code, e.parameter(op.zero_points, at))
+        real = e.b.convert("int_to_float", code, f32)
     if np.all(op.scales == 1):
         return real
     return e.emit(arith.MulfOp, real, e.parameter(op.scales, at))
+
+
+def _hides_sign_of_zero(op: Any) -> bool:
+    """Whether all that becomes of a dequantize's result is a sum with another one's, which is +0
+    where it is zero."""
+
+    def is_plus_zero(value: SSAValue) -> bool:
+        owner = value.owner
+        if not isinstance(owner, graph.DequantizeOp) or not np.all(owner.scales > 0):
+            return False
+        return not isinstance(owner.input.owner, graph.RequantizeOp)
+
+    sums = [use.operation for use in op.result.uses]
+    return all(
+        isinstance(add, graph.AddOp) and is_plus_zero(add.rhs if add.lhs is op.result else add.lhs)
+        for add in sums
+    )
 
 
 def _constant(e: Evaluator, op: Any, at: Position) -> SSAValue:
