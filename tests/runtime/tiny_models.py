@@ -21,9 +21,13 @@ BIAS = {
 
 UNITS = 37
 LENGTH = 4 * UNITS
+#: The last unit of the first of two threads' share, of 32 pieces.
+HELD_BY = UNITS * 16 // 32 - 1
 
 # Each unit is four i32: `scale` multiplies by weights, `bias` adds a constant, `slow` counts,
-# `trace` stores the first unit of its share and the floating-point control word.
+# `trace` stores which units it was called for and the floating-point control word. `held` marks
+# its units, but unit 0 waits until the last one of the first of two threads' share is marked, and
+# gets a 2 if that takes too long.
 _KERNELS = """
 define void @scale_{t}(ptr %buffers, i64 %begin, i64 %end) {{
 entry:
@@ -102,6 +106,33 @@ done:
   ret void
 }}
 
+define void @held_{t}(ptr %buffers, i64 %begin, i64 %end) {{
+entry:
+  %out = load ptr, ptr %buffers
+  %last = getelementptr [4 x i32], ptr %out, i64 {last}
+  %is_first = icmp eq i64 %begin, 0
+  br i1 %is_first, label %wait, label %mark
+wait:
+  %tries = phi i64 [ 0, %entry ], [ %tries.next, %wait ]
+  %seen = load volatile i32, ptr %last
+  %tries.next = add i64 %tries, 1
+  %waits = icmp eq i32 %seen, 0
+  %patient = icmp ult i64 %tries, 4000000000
+  %again = and i1 %waits, %patient
+  %waited = select i1 %waits, i32 2, i32 1
+  br i1 %again, label %wait, label %mark
+mark:
+  %i = phi i64 [ %begin, %entry ], [ %begin, %wait ], [ %next, %mark ]
+  %value = phi i32 [ 1, %entry ], [ %waited, %wait ], [ 1, %mark ]
+  %row = getelementptr [4 x i32], ptr %out, i64 %i
+  store volatile i32 %value, ptr %row
+  %next = add i64 %i, 1
+  %more = icmp ult i64 %next, %end
+  br i1 %more, label %mark, label %done
+done:
+  ret void
+}}
+
 define void @slow_{t}(ptr %buffers, i64 %begin, i64 %end) {{
 entry:
   %units = sub i64 %end, %begin
@@ -147,7 +178,7 @@ def program_of(target: str, steps: tuple[Step, ...], bias: int = 0) -> TargetPro
         steps=steps,
         workspace_size=128 + 4 * LENGTH,
         weights=bytes(64) + weights().tobytes(),
-        objects=(emit_object(_KERNELS.format(t=target, bias=bias)),),
+        objects=(emit_object(_KERNELS.format(t=target, bias=bias, last=HELD_BY)),),
     )
 
 
@@ -160,6 +191,12 @@ def trace_step(target: str, max_threads: int) -> Step:
     """The output gets, for each unit: begin, end, MXCSR, 0."""
     sink = Argument("output", 0, 0)
     return Step(f"trace_{target}", UNITS, max_threads, (sink,), "scale", "Mul", "trace")
+
+
+def held_step(target: str) -> Step:
+    """The output gets, for each unit, a mark; see `held`."""
+    sink = Argument("output", 0, 0)
+    return Step(f"held_{target}", UNITS, 2, (sink,), "scale", "Mul", "held")
 
 
 def x(seed: int = 0) -> np.ndarray:

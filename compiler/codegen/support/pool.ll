@@ -3,9 +3,9 @@
 ;
 ; The caller of a run is thread 0 and the workers are threads 1, 2, ... A worker watches the
 ; `ticket` of its own slot: the leader fills @job, sets @pending to the number of workers it
-; needs, increments their tickets, computes its own share, and waits until @pending is zero. Only
-; workers that take part in a region read @job, so the leader may refill it as soon as @pending is
-; zero.
+; needs, increments their tickets, computes its own share and what others have left of theirs, and
+; waits until @pending is zero. Only workers that take part in a region read @job, so the leader may
+; refill it as soon as @pending is zero.
 ;
 ; Both sides spin for a while (@spin_cycles) before they sleep on a futex. Neither can miss a
 ; wake-up: the sleeper announces itself and then looks at the watched word again, the waker
@@ -23,8 +23,12 @@
 ; kernel, buffers, units, participating threads, whether to time the shares, busy nanoseconds
 %job = type { ptr, ptr, i64, i64, i32, i64 }
 
+; pieces that are left of a thread's share: begin and, in the upper half, end; padded as %worker
+%range = type { i64, [120 x i8] }
+
 @workers = internal global [255 x %worker] zeroinitializer, align 128
 @job = internal global %job zeroinitializer, align 128
+@ranges = internal global [256 x %range] zeroinitializer, align 128
 @pending = internal global i32 0, align 128
 @leader_asleep = internal global i32 0, align 4
 @pool_owner = internal global i32 0, align 128
@@ -97,19 +101,97 @@ done:
   ret i32 %result
 }
 
-; Thread `index` computes units [units*index/threads, units*(index+1)/threads) of the current job.
-define internal void @run_share(i64 %index) {
+; The units of the current job are cut into pieces, @pieces_of_thread for each thread, and each
+; thread's share is a range of pieces, taken in shrinking parts: half of what is left at a time, by
+; its owner from the front, by a thread that has finished its own from the back. So a core that is
+; slower than the others, or is disturbed, holds up nobody for long; where all are alike, the shares
+; are those of a static schedule.
+@pieces_of_thread = internal constant i64 16, align 8
+
+; Number of pieces of the current job, none of which is empty.
+define internal i64 @piece_count() {
+  %units = load i64, ptr getelementptr (%job, ptr @job, i32 0, i32 2), align 8
+  %threads = load i64, ptr getelementptr (%job, ptr @job, i32 0, i32 3), align 8
+  %each = load i64, ptr @pieces_of_thread, align 8
+  %most = mul i64 %threads, %each
+  %count = call i64 @llvm.smin.i64(i64 %most, i64 %units)
+  ret i64 %count
+}
+
+; item * total / parts, for shares of a job
+define internal i64 @bound(i64 %item, i64 %total, i64 %parts) {
+  %product = mul i64 %item, %total
+  %quotient = udiv i64 %product, %parts
+  ret i64 %quotient
+}
+
+; Every thread's range before the first of them starts.
+define internal void @deal_pieces(i64 %threads) {
+entry:
+  %pieces = call i64 @piece_count()
+  br label %thread
+thread:
+  %index = phi i64 [ 0, %entry ], [ %next, %thread ]
+  %next = add i64 %index, 1
+  %begin = call i64 @bound(i64 %index, i64 %pieces, i64 %threads)
+  %end = call i64 @bound(i64 %next, i64 %pieces, i64 %threads)
+  %upper = shl i64 %end, 32
+  %range = or i64 %upper, %begin
+  %place = getelementptr [256 x %range], ptr @ranges, i64 0, i64 %index
+  store atomic i64 %range, ptr %place monotonic, align 8
+  %more = icmp ult i64 %next, %threads
+  br i1 %more, label %thread, label %done
+done:
+  ret void
+}
+
+; Takes half (rounded up) of the pieces that are left of thread `index`, from the front or from the
+; back: begin and, in the upper half, end; 0 if there are none.
+define internal i64 @take_pieces(i64 %index, i1 %from_back) {
+entry:
+  %place = getelementptr [256 x %range], ptr @ranges, i64 0, i64 %index
+  br label %try
+try:
+  %range = load atomic i64, ptr %place monotonic, align 8
+  %begin = and i64 %range, 4294967295
+  %end = lshr i64 %range, 32
+  %left = sub i64 %end, %begin
+  %none = icmp sle i64 %left, 0
+  br i1 %none, label %empty, label %split
+split:
+  %left.1 = add i64 %left, 1
+  %count = lshr i64 %left.1, 1
+  %front = add i64 %begin, %count
+  %back = sub i64 %end, %count
+  %rest.begin = select i1 %from_back, i64 %begin, i64 %front
+  %rest.end = select i1 %from_back, i64 %back, i64 %end
+  %own.begin = select i1 %from_back, i64 %back, i64 %begin
+  %own.end = select i1 %from_back, i64 %end, i64 %front
+  %rest.upper = shl i64 %rest.end, 32
+  %rest = or i64 %rest.upper, %rest.begin
+  %exchange = cmpxchg ptr %place, i64 %range, i64 %rest acq_rel monotonic
+  %won = extractvalue { i64, i1 } %exchange, 1
+  br i1 %won, label %taken, label %try
+taken:
+  %own.upper = shl i64 %own.end, 32
+  %own = or i64 %own.upper, %own.begin
+  ret i64 %own
+empty:
+  ret i64 0
+}
+
+; Computes the units of pieces as @take_pieces gives them.
+define internal void @run_pieces(i64 %taken) {
 entry:
   %kernel = load ptr, ptr @job, align 8
   %buffers = load ptr, ptr getelementptr (%job, ptr @job, i32 0, i32 1), align 8
   %units = load i64, ptr getelementptr (%job, ptr @job, i32 0, i32 2), align 8
-  %threads = load i64, ptr getelementptr (%job, ptr @job, i32 0, i32 3), align 8
   %timed = load i32, ptr getelementptr (%job, ptr @job, i32 0, i32 4), align 8
-  %next = add i64 %index, 1
-  %begin.n = mul i64 %units, %index
-  %begin = udiv i64 %begin.n, %threads
-  %end.n = mul i64 %units, %next
-  %end = udiv i64 %end.n, %threads
+  %pieces = call i64 @piece_count()
+  %first = and i64 %taken, 4294967295
+  %last = lshr i64 %taken, 32
+  %begin = call i64 @bound(i64 %first, i64 %units, i64 %pieces)
+  %end = call i64 @bound(i64 %last, i64 %units, i64 %pieces)
   %plain = icmp eq i32 %timed, 0
   br i1 %plain, label %run, label %time
 run:
@@ -121,6 +203,34 @@ time:
   %stop = call i64 @now()
   %busy = sub i64 %stop, %start
   %before = atomicrmw add ptr getelementptr (%job, ptr @job, i32 0, i32 5), i64 %busy monotonic
+  ret void
+}
+
+; What thread `index` does for the current job: its own share, then what the next few threads have
+; left of theirs (all of up to eight threads; more would look at each other's ranges for too long).
+define internal void @run_share(i64 %index) {
+entry:
+  %threads = load i64, ptr getelementptr (%job, ptr @job, i32 0, i32 3), align 8
+  %looked_at = call i64 @llvm.smin.i64(i64 %threads, i64 8)
+  br label %next
+next:
+  %distance = phi i64 [ 0, %entry ], [ %distance, %work ], [ %further, %leave ]
+  %sum = add i64 %index, %distance
+  %wraps = icmp uge i64 %sum, %threads
+  %wrapped = sub i64 %sum, %threads
+  %victim = select i1 %wraps, i64 %wrapped, i64 %sum
+  %from_back = icmp ne i64 %distance, 0
+  %taken = call i64 @take_pieces(i64 %victim, i1 %from_back)
+  %none = icmp eq i64 %taken, 0
+  br i1 %none, label %leave, label %work
+work:
+  call void @run_pieces(i64 %taken)
+  br label %next
+leave:
+  %further = add i64 %distance, 1
+  %more = icmp ult i64 %further, %looked_at
+  br i1 %more, label %next, label %done
+done:
   ret void
 }
 
@@ -173,6 +283,7 @@ define internal void @fork_join(i64 %threads) {
 entry:
   %helpers = sub i64 %threads, 1
   %count = trunc i64 %helpers to i32
+  call void @deal_pieces(i64 %threads)
   store atomic i32 %count, ptr @pending seq_cst, align 4
   br label %release
 release:
