@@ -21,8 +21,8 @@ from .tile import LINE, STREAM_BYTES_PER_CYCLE, TILE_OVERHEAD, Tile, even_pieces
 
 #: Widened codes of a tile, on the stack: no more, and not more than the first-level cache holds.
 MOST_BYTES = 16 << 10
-#: One addition to each multiplication keeps more ports busy than chains do (cost.py): Zen 3, 1.7.
-_DOTS_PER_CYCLE, _WIDE_DOTS = 1.65, 1.0
+#: One addition to each multiplication keeps more ports busy than chains do (cost.py).
+_DOTS_PER_CYCLE, _WIDE_DOTS = 1.6, 1.0
 #: Of the instructions beside multiplications and additions, this part counts.
 _BESIDE = 0.02
 _WIDEST = 4
