@@ -3,6 +3,9 @@ stored as such, and `vpmaddwd` multiplies them two by two.
 
     16 multiply-adds for a multiplication and an addition, whatever the weights are
 
+The runs of a pixel (geometry.py) lie side by side where they are widened, so that runs of three
+inputs, say, are no more steps than they must be.
+
 A chain of two (forms.py) does 64 with three multiplications and two additions, but its steps read
 windows without pairs that saturate: with few inputs, or weights of great deviation, there are up to
 twice as many of those as aligned ones, in loops of their own. Halves need neither.
@@ -30,9 +33,9 @@ _WIDEST = 4
 WIDENED, _WIDENING = 16, 2.0
 
 
-def steps_of(width: int) -> int:
-    """Steps of a run of so many inputs: two each, an even number (packing.py)."""
-    return 2 * -(-width // 4)
+def steps_of(inputs: int) -> int:
+    """Steps of a tile that reads so many inputs: two each, and an even number for the loop."""
+    return 2 * -(-inputs // 4)
 
 
 def estimates(
@@ -40,7 +43,7 @@ def estimates(
 ) -> list[tuple[float, Choice]]:
     """(cycles, choice) for each tile that fits the registers; a tile reads so many runs of `width`
     inputs. `panel`: a number that the vectors of the tile must divide, if any."""
-    vectors, steps = -(-channels // target.lanes), runs * steps_of(width)
+    vectors, steps = -(-channels // target.lanes), steps_of(runs * width)
     found: dict[Hashable, tuple[float, Choice]] = {}
     for n in (n for n in range(1, min(vectors, _WIDEST) + 1) if panel % n == 0):
         for m in range(1, min(grid.columns, target.registers) + 1):

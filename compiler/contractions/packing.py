@@ -6,7 +6,8 @@ GEMM: one panel per `tile.n` vectors of output channels,
 
 where a step is `k_step` neighbouring inputs of a run: four codes, or one float. Without VNNI each
 block has its own steps in its own order (windows.py, forms.py); shorter blocks are padded. Or its
-weights are 16-bit halves, two inputs a step, in natural order (halves.py).
+weights are 16-bit halves, two inputs a step, in natural order, of all runs as if they were one
+(halves.py).
 Depthwise packing is in `depthwise.py`.
 
 For tile registers, the steps of a run are cut in chunks of one size (matrix_tile.py), of which the
@@ -24,6 +25,7 @@ from ..dialects.tensors import Array
 from .chains import ALONE, Menu, sort_blocks
 from .forms import StepOrder, chain_offsets
 from .geometry import Contraction, Runs, block_base, block_inputs, matrix_of
+from .halves import steps_of
 from .matrix_tile import chunk_of, chunk_starts
 from .tile import Tile
 
@@ -145,8 +147,8 @@ def pack_gemm(
         matrices = [(_chunked(matrix, steps), n) for matrix, n in matrices]
         steps = chunked_steps(steps)
     elif in_halves:
-        matrices = [(_halved(matrix), n) for matrix, n in matrices]
-        steps *= 2
+        matrices = [(_halved(matrix, runs), n) for matrix, n in matrices]
+        steps = halves_of(runs)
     elif c.quantized and target.dot4 is None:
         matrices, orders = _ordered(matrices, steps, menu)
     panels = []
@@ -156,7 +158,7 @@ def pack_gemm(
     return PackedGemm(
         np.concatenate(panels).view(np.uint8),
         tile,
-        len(runs.offsets),
+        1 if in_halves else len(runs.offsets),
         steps,
         len(terms),
         orders,
@@ -165,9 +167,17 @@ def pack_gemm(
     )
 
 
-def _halved(matrix: Array) -> Array:
-    """Weights [channels, steps, 2], s16."""
-    return matrix.astype(np.int16).reshape(len(matrix), -1, 2)
+def halves_of(runs: Runs) -> int:
+    """Steps of two inputs."""
+    return steps_of(len(runs.offsets) * runs.length)
+
+
+def _halved(matrix: Array, runs: Runs) -> Array:
+    """Weights [channels, steps, 2], s16, of all runs in one."""
+    inputs = matrix.reshape(len(matrix), len(runs.offsets), -1)[:, :, : runs.length]
+    result = np.zeros((len(matrix), 2 * halves_of(runs)), np.int16)
+    result[:, : inputs[0].size] = inputs.reshape(len(matrix), -1)
+    return result.reshape(len(matrix), -1, 2)
 
 
 def steps_per_run(c: Contraction, runs: Runs, tile: Tile) -> int:
@@ -230,7 +240,9 @@ def unpack_gemm(c: Contraction, runs: Runs, packed: PackedGemm) -> Array:
             matrix = natural_order(matrix, packed.orders[block], packed.natural_steps)
         elif packed.chunk:
             matrix = _joined(matrix, steps_per_run(c, runs, packed.tile))
-        shaped = matrix.reshape(len(matrix), packed.terms, packed.runs, -1)
+        elif packed.in_halves:
+            matrix = matrix.reshape(len(matrix), -1)[:, : len(runs.offsets) * runs.length]
+        shaped = matrix.reshape(len(matrix), packed.terms, len(runs.offsets), -1)
         _unpack_block(c, runs, shaped.sum(1, dtype=wide), first, packed.tile, result)
     return result
 

@@ -14,7 +14,7 @@ from .depthwise_halves import unpack_halves
 from .forms import StepOrder
 from .geometry import Contraction, Runs
 from .matrix_tile import chunk_of
-from .packing import PackedGemm, chunked_steps, steps_per_run, unpack_gemm
+from .packing import PackedGemm, chunked_steps, halves_of, steps_per_run, unpack_gemm
 from .tile import Tile
 from .winograd import unpack_points, unpack_taps
 
@@ -43,16 +43,15 @@ def packed_gemm(op: graph.PackedWeightsOp, data: Array, order: Sequence[Array]) 
             StepOrder(row, tuple(int(v) for v in count))
             for row, count in zip(steps, counts, strict=True)
         )
-    per_run, chunk = steps_per_run(c, runs, tile), 0
+    count, per_run, chunk = len(runs.offsets), steps_per_run(c, runs, tile), 0
     if op.scheme.data == "chunks":
         per_run, chunk = chunked_steps(per_run), chunk_of(per_run)
     in_halves = op.form.data == "halves"
-    per_run *= 1 + in_halves
+    if in_halves:
+        count, per_run = 1, halves_of(runs)
     share = 1 if op.share is None else op.share.value.data
     terms = op.terms.value.data
-    return PackedGemm(
-        data, tile, len(runs.offsets), per_run, terms, orders, share, chunk, in_halves
-    )
+    return PackedGemm(data, tile, count, per_run, terms, orders, share, chunk, in_halves)
 
 
 def constants_of(op: graph.PackedWeightsOp) -> tuple[Array, list[Array]]:

@@ -210,11 +210,12 @@ class NaturalAccumulator(Accumulator):
 
 
 class HalvesAccumulator(NaturalAccumulator):
-    """Reads widened codes [pixel][step][2], which `widen` puts into the call's own memory."""
+    """Reads widened codes [pixel][step][2], which `widen` puts into the call's own memory. Behind a
+    pixel's last code is anything, against weights of zero."""
 
     def prepare(self, parameters: Parameters) -> None:
         self.source_bytes, self.source_offsets = self.pixel_bytes, self.run_offsets
-        self.run_steps, self.steps = self.packed.steps, self.packed.natural_steps
+        self.steps = self.packed.steps
         self.pixel_bytes, self.run_offsets = 4 * self.steps, [0]
         self.widened = self.b.scratch(self.packed.tile.m * self.pixel_bytes)
 
@@ -226,7 +227,7 @@ class HalvesAccumulator(NaturalAccumulator):
         pieces = [max(0, min(k, length - size)) for k in range(0, length, size)]
         for i in range(m):
             for run, offset in enumerate(self.source_offsets):
-                start = 4 * (i * self.steps + run * self.run_steps)
+                start = i * self.pixel_bytes + 2 * run * length
                 for k in pieces:
                     place = i * self.source_bytes + offset + k
                     codes = b.load_part(x, place, vector_of(i8, size), length)
