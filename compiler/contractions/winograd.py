@@ -212,10 +212,10 @@ def worthwhile(tiling: Tiling, inputs: int, outputs: int, target: Target) -> boo
 
 
 def stores_taps(tiling: Tiling, inputs: int, outputs: int, target: Target) -> bool:
-    """Whether weights are better transformed at run time than read in their eightfold size."""
+    """Whether weights are transformed at run time, rather than read in their eightfold size: where
+    that pays, or would cost less."""
     cycles = _weight_cycles(tiling, inputs, outputs, target)
-    gains = _gains(tiling, inputs, outputs, target)
-    return cycles[True] < cycles[False] or (gains[True] and not gains[False])
+    return cycles[True] < cycles[False] or _gains(tiling, inputs, outputs, target)[True]
 
 
 def _gains(tiling: Tiling, inputs: int, outputs: int, target: Target) -> dict[bool, bool]:
