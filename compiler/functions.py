@@ -96,6 +96,17 @@ def exp(m: VectorMath[F, I, M], x: F) -> F:
     return m.mul(m.mul(m.add(m.constant(1.0), growth), half), rest)
 
 
+#: From here up to 0, `near_exp` is `exp`.
+NEAR = -87.0
+
+
+def near_exp(m: VectorMath[F, I, M], x: F) -> F:
+    """The bits of `exp` for `NEAR` ≤ x ≤ 0: nothing is clamped, and 2^n is one normal number."""
+    r, n = _reduced(m, x)
+    growth = m.add(r, m.mul(m.mul(r, r), polynomial(m, r, _EXP)))
+    return m.mul(m.add(m.constant(1.0), growth), power_of_two(m, n))
+
+
 def exp_parts(m: VectorMath[F, I, M], high: F, low: F) -> tuple[F, F, F]:
     """(g, a, b) with e^(high + low) = (1 + g)·a·b for −170 ≤ high ≤ 89 and a small correction
     `low`.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
+from lpc.compiler.codegen.kernels import rows
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array, shape_of, ui8
 from support import EXAMPLES, SEEDS, Bench, extreme_codes, pick
@@ -27,7 +29,7 @@ def source(bench: Bench, g: np.random.Generator, shape: tuple[int, ...]) -> SSAV
     if g.random() < 0.5:
         return bench.input(draw_values(g, shape))
     codes = bench.input(extreme_codes(g, shape, pick(g, (np.uint8, np.int8))))
-    return bench(graph.DequantizeOp(codes, 0.11, 5, 0))
+    return bench(graph.DequantizeOp(codes, pick(g, (0.04, 0.33, 0.4)), 5, 0))
 
 
 def sink(bench: Bench, g: np.random.Generator, value: SSAValue, label: str) -> None:
@@ -66,6 +68,16 @@ def add_reduction(bench: Bench, g: np.random.Generator) -> None:
 
 
 CASES = (add_softmax, add_layer_norm, add_reduction)
+
+
+def test_softmax_of_rows_that_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of more than 32 elements; usually of more than 8192."""
+    monkeypatch.setattr(rows, "_MOST_KEPT", 128)
+    g, bench = np.random.default_rng(3), Bench()
+    for length in (31, 32, 33, 48, 100):
+        value = bench(graph.SoftmaxOp(source(bench, g, (3, length)), 1))
+        sink(bench, g, value, "softmax")
+    bench.check()
 
 
 @given(SEEDS)

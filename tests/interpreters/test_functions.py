@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from lpc.compiler.dialects.graph import UNARY_KINDS
-from lpc.compiler.functions import POWERS, UNARY, evaluate_pow, evaluate_unary
+from lpc.compiler.functions import NEAR, POWERS, UNARY, evaluate_pow, evaluate_unary, exp, near_exp
+from lpc.compiler.interpreters.vector_math import NumpyMath
 
 Array = np.ndarray[Any, Any]
 f32 = np.float32
@@ -185,3 +186,9 @@ def test_powers_of_negative_bases_and_tensors_of_exponents() -> None:
     assert evaluate_pow(floats([[2], [4]]), floats([0.5, 2])).shape == (2, 2)
     assert evaluate_pow(floats([4, 2]), floats([0.5, 3])).tolist() == [2, 8]
     assert evaluate_pow(floats([2, 3]), floats([[0]])).tolist() == [[1, 1]]
+
+
+def test_near_exponentials_are_exponentials() -> None:
+    x = np.concatenate([np.linspace(NEAR, 0, 1_000_000), [NEAR, -0.0, 0.0, -1e-30]]).astype(f32)
+    near, wide = (np.asarray(f(NumpyMath(), x)) for f in (near_exp, exp))
+    np.testing.assert_array_equal(near.view(np.uint32), wide.view(np.uint32))

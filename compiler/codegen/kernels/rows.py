@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 from xdsl.dialects import arith
-from xdsl.dialects.builtin import i32
+from xdsl.dialects.builtin import f32, i32
 from xdsl.ir import SSAValue
 
 from ...dialects import graph
 from ...dialects.layout import LANES, as_nhwc
 from ...dialects.loop import SelectOp, vector_of
-from ...dialects.tensors import shape_of
-from ...functions import exp
+from ...dialects.tensors import is_code, shape_of
+from ...functions import NEAR, exp, near_exp
 from ..builder import Index, KernelBuilder
 from .common import LoweredKernel, Parameters, buffers_of, fill_halo
 from .elementwise import pixel_at
@@ -27,6 +27,19 @@ from .vector_math import LoopMath
 
 Combine = Callable[[SSAValue, SSAValue], SSAValue]
 ValueAt = Callable[[Position], SSAValue]
+
+
+#: Bytes of a row's exponentials that are kept from the sum to the division; those of longer rows
+#: are computed twice.
+_MOST_KEPT = 32 << 10
+
+
+def _is_near(value: SSAValue) -> bool:
+    """Whether no two elements of a softmax's input are further apart than `near_exp` allows."""
+    op = value.owner
+    if not isinstance(op, graph.DequantizeOp) or not is_code(op.input):
+        return False
+    return float(np.max(op.scales)) * 256 < -NEAR
 
 
 class RowGenerator:
@@ -45,6 +58,9 @@ class RowGenerator:
             self.b, kernel, self.inputs, self.parameters, self.base, self.channels
         )
         self.math = LoopMath(self.b, LANES)
+        self.row: SSAValue | None = None
+        if isinstance(anchor, graph.SoftmaxOp) and 4 * self.channels <= _MOST_KEPT:
+            self.row = self.b.scratch(4 * self.channels)
 
     def generate(self, exec_type: str) -> LoweredKernel:
         b = self.b
@@ -119,12 +135,31 @@ class RowGenerator:
     def _softmax(self, *row: Index) -> None:
         m, place = self.math, (row[0], row[1], row[2])
         largest = self._fold(place, self._input, m.maximum, float("-inf"))
+        own_exp = near_exp if _is_near(self.anchor.operands[0]) else exp
 
         def exponential(at: Position) -> SSAValue:
-            return exp(m, m.sub(self._input(at), largest))
+            return own_exp(m, m.sub(self._input(at), largest))
 
-        total = self._fold(place, exponential, m.add, 0.0)
-        self._each(place, lambda at: m.div(exponential(at), total))
+        first, again = self._kept(exponential)
+        total = self._fold(place, first, m.add, 0.0)
+        self._each(place, lambda at: m.div(again(at), total))
+
+    def _kept(self, value_at: ValueAt) -> tuple[ValueAt, ValueAt]:
+        """`value_at` for two walks along a row: computed and kept, and what was kept; or computed
+        twice, if rows are too long."""
+        b, row = self.b, self.row
+        if row is None:
+            return value_at, value_at
+
+        def first(at: Position) -> SSAValue:
+            value = value_at(at)
+            b.store(value, row, b.mul(at.channel, 4))
+            return value
+
+        def again(at: Position) -> SSAValue:
+            return b.load(row, b.mul(at.channel, 4), vector_of(f32, LANES))
+
+        return first, again
 
     def _layer_norm(self, *row: Index) -> None:
         m, place = self.math, (row[0], row[1], row[2])
