@@ -153,6 +153,7 @@ CASES = (
     Case("1x1 64 to 256, 56x56", convolution(64, 256, 1, 56, 45)),
     Case("1x1 256 to 64, 56x56, small weights", convolution(256, 64, 1, 56, 20)),
     Case("1x1 2048 to 512, 7x7", convolution(2048, 512, 1, 7, 33)),
+    Case("1x1 16 to 96, 112x112", convolution(16, 96, 1, 112, 45)),
     Case("1x1 24 to 144, 56x56", convolution(24, 144, 1, 56, 45)),
     Case("matmul 197x768 to 3072", matmul(197, 768, 3072, 33)),
     Case("matmul 1x2048 to 1000", matmul(1, 2048, 1000, 33)),

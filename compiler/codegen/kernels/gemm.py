@@ -57,6 +57,9 @@ def _accumulator_for(packed: PackedGemm) -> type[Accumulator]:
 class GemmGenerator:
     """Generates one contraction kernel; the pieces below share its buffers and constants."""
 
+    #: With halves: whether the unit's pixels are others than those that are widened.
+    _is_new_tile: SSAValue
+
     def __init__(
         self,
         name: str,
