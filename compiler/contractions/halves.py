@@ -57,9 +57,9 @@ def estimates(
 
 
 def _fits(m: int, n: int, steps: int, target: Target) -> bool:
-    """Sums, a vector of weights each, an input and a product (and two copies, where instructions
-    overwrite an operand) have registers, and widened codes their place."""
-    scratch = 4 if target.vector_bytes == 16 else 2
+    """Sums, a vector of weights each, an input and a product have registers, widened codes their
+    place. Where instructions overwrite an operand, LLVM wants three registers more."""
+    scratch = 5 if target.vector_bytes == 16 else 2
     return m * n + n + scratch <= target.registers and 4 * m * steps <= MOST_BYTES
 
 

@@ -10,6 +10,7 @@ from lpc.compiler import driver
 from lpc.compiler.codegen.builder import KernelBuilder, i8
 from lpc.compiler.codegen.lower import LoweredProgram, lower_to_loop
 from lpc.compiler.codegen.targets import TARGETS, Target
+from lpc.compiler.contractions import layer
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.loop import DotChainOp, ScratchOp, vector_of
 from lpc.compiler.dialects.tensors import Array, shape_of, ui8
@@ -57,6 +58,10 @@ def convolution(bench: Bench, g: np.random.Generator) -> SSAValue:
         bench(graph.DequantizeOp(codes, 0.03, 5, 3)), bench(graph.DequantizeOp(other, 0.02, 9, 3))
     )
     return bench(graph.QuantizeOp(bench(graph.UnaryOp("relu", bench(total))), 0.04, 0, ui8, 3))
+
+
+def convolution_in_halves(bench: Bench, g: np.random.Generator) -> SSAValue:
+    return convolution(bench, g)
 
 
 def winograd_points(bench: Bench, g: np.random.Generator) -> SSAValue:
@@ -165,7 +170,7 @@ def gather(bench: Bench, g: np.random.Generator) -> SSAValue:
 
 
 FAMILIES: tuple[Family, ...] = (
-    convolution, winograd_points, winograd_taps, grouped, depthwise, matmul, float_matmul, product,
+    convolution, convolution_in_halves, winograd_points, winograd_taps, grouped, depthwise, matmul, float_matmul, product,
     max_pool, average_pool, sum_pool, elementwise, softmax, layer_norm, reduction, movement, gather,
 )  # fmt: skip
 
@@ -188,6 +193,8 @@ def test_three_levels_agree(
     # As small as an interpreter wants them, no layers would be worth it.
     monkeypatch.setattr(winograd, "pays", lambda op, target: True)
     monkeypatch.setattr(pack_weights, "stores_taps", lambda *sizes: family is winograd_taps)
+    if family is not convolution_in_halves:
+        monkeypatch.setattr(layer, "choices_in_halves", lambda *_: [])
     bench = Bench()
     bench.output(family(bench, np.random.default_rng(12)), family.__name__)
     module = bench.module()
@@ -196,8 +203,8 @@ def test_three_levels_agree(
     program = lowered(module, target)
     program.module.verify()
     has_scratch = any(isinstance(op, ScratchOp) for op in program.module.walk())
-    widens = family is product and target.dot4 is None
-    assert has_scratch == (widens or family in (winograd_points, winograd_taps))
+    widens = family in (product, convolution_in_halves) and target.dot4 is None
+    assert has_scratch == (widens or family in (winograd_points, winograd_taps, softmax))
     (at_loop,) = run_program(program, info, bench.arrays)
     bench.checks[0].compare(at_loop, expected, f"{target.name}, loop")
     SelectInstructions(target.name).apply(driver.new_context(), program.module)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from unittest import mock
 
 import numpy as np
 import pytest
 from lpc.compiler.codegen.targets import by_name
+from lpc.compiler.contractions import layer
 from lpc.compiler.contractions.depthwise import pack_depthwise
 from lpc.compiler.contractions.forms import FORMS, OFFSET3, PAIRS2, PAIRS4
 from lpc.compiler.contractions.unpack import constants_of, geometry_of, unpack
@@ -23,16 +25,26 @@ from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.utils.exceptions import VerifyException
 
 
-def packed(target: str = "avx2", groups: int = 1, bias: int = 0) -> ModuleOp:
-    """A 3×3 convolution of 8 channels by weights of full range, packed."""
+def packed(
+    target: str = "avx2", groups: int = 1, bias: int = 0, in_halves: bool = False
+) -> ModuleOp:
+    """A 3×3 convolution of 8 channels by weights of full range, packed: in chains, if not
+    `in_halves`."""
     generator = np.random.default_rng(0)
     net = Net(((1, 8, 6, 6), np.uint8))
     weight = codes(generator, (8, 8 // groups, 3, 3), np.int8)
     constants = [net.constant(weight), net.constant(np.full(8, bias, np.int32))]
     module = net.module(net(graph.QConv2dOp(net.inputs[0], *constants, groups=groups)))
     module = run_passes(module, *TO_PACKED)
-    PackWeights(target).apply(Context(), module)
+    pack(module, target, in_halves)
     return module
+
+
+def pack(module: ModuleOp, target: str, in_halves: bool = False) -> None:
+    """So small a layer would choose halves."""
+    choices = layer.choices_in_halves if in_halves else lambda *_: []
+    with mock.patch.object(layer, "choices_in_halves", choices):
+        PackWeights(target).apply(Context(), module)
 
 
 def weights_of(module: ModuleOp) -> graph.PackedWeightsOp:
@@ -64,6 +76,19 @@ def test_what_was_packed_is_proved(target: str, groups: int) -> None:
     assert "proved" not in weights_of(module).attributes
     prove(module)
     assert "proved" in weights_of(module).attributes
+
+
+@pytest.mark.parametrize("target", ["sse42", "avx2", "avx512"])
+def test_halves_are_weights_of_eight_bits(target: str) -> None:
+    def change(data: Array) -> None:
+        data.view(np.int16)[5] = 128
+
+    module = packed(target, in_halves=True)
+    assert weights_of(module).form.data == "halves"
+    prove(module.clone())
+    forge(module, 0, change)
+    with pytest.raises(VerifyException, match="16 bits"):
+        prove(module)
 
 
 @pytest.mark.parametrize("form", [PAIRS2, PAIRS4, OFFSET3])
@@ -100,7 +125,7 @@ def test_weights_moved_into_an_unproved_chain() -> None:
     net = Net(((1, 8, 6, 6), np.uint8))
     small = net.constant(generator.integers(-20, 20, (8, 8, 3, 3)).astype(np.int8))
     module = run_passes(net.module(net(graph.QConv2dOp(net.inputs[0], small))), *TO_PACKED)
-    PackWeights("avx2").apply(Context(), module)
+    pack(module, "avx2")
 
     def change(data: Array) -> None:
         data[:64] = 127

@@ -154,7 +154,7 @@ def test_the_order_of_operations_of_a_small_network() -> None:
     assert operations(run_passes(module, *TO_INT8)) == [
         "recode",
         *("qconv2d", "requantize"),
-        *("qconv2d", "requantize", "dequantize", "dequantize", "add", "add", "quantize"),
+        *("qconv2d", "requantize", "dequantize", "dequantize", "add", "quantize"),
         *("qconv2d", "requantize", "lut"),
         *("qconv2d", "qconv2d", "requantize", "slice", "requantize", "slice", "concat"),
         *("qsum_pool", "requantize", "reshape"),
