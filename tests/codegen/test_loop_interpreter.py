@@ -170,8 +170,9 @@ def gather(bench: Bench, g: np.random.Generator) -> SSAValue:
 
 
 FAMILIES: tuple[Family, ...] = (
-    convolution, convolution_in_halves, winograd_points, winograd_taps, grouped, depthwise, matmul, float_matmul, product,
-    max_pool, average_pool, sum_pool, elementwise, softmax, layer_norm, reduction, movement, gather,
+    convolution, convolution_in_halves, winograd_points, winograd_taps, grouped, depthwise, matmul,
+    float_matmul, product, max_pool, average_pool, sum_pool, elementwise, softmax, layer_norm,
+    reduction, movement, gather,
 )  # fmt: skip
 
 
