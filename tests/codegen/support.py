@@ -57,6 +57,10 @@ EXAMPLES = settings(
     deadline=None,
     database=None,
 )
+#: For the slowest tests: one, unless LPC_TEST_CASES says how many.
+FEW_EXAMPLES = settings(
+    EXAMPLES, max_examples=EXAMPLES.max_examples if "LPC_TEST_CASES" in os.environ else 1
+)
 SEEDS = st.integers(0, 2**32 - 1)
 
 

@@ -12,7 +12,16 @@ from lpc.compiler.codegen.kernels import gemm
 from lpc.compiler.codegen.targets import TARGETS, Target, by_name
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array, shape_of, ui8
-from support import EXAMPLES, SEEDS, Bench, extreme_codes, levels_of, perhaps_in_chains, pick
+from support import (
+    EXAMPLES,
+    FEW_EXAMPLES,
+    SEEDS,
+    Bench,
+    extreme_codes,
+    levels_of,
+    perhaps_in_chains,
+    pick,
+)
 from xdsl.ir import SSAValue
 
 #: Around vectors of 4, 8 and 16 lanes and blocks of them.
@@ -185,7 +194,7 @@ def test_blocks_in_several_groups(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @given(SEEDS)
-@EXAMPLES
+@FEW_EXAMPLES
 def test_random_depthwise_convolutions(seed: int) -> None:
     g, bench = np.random.default_rng(seed), Bench()
     for _ in range(6):

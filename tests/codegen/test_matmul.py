@@ -12,7 +12,7 @@ from lpc.compiler.codegen.kernels.batched_dot4 import choose_signs
 from lpc.compiler.codegen.targets import by_name
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array, shape_of, ui8
-from support import EXAMPLES, SEEDS, Bench, extreme_codes, levels_of, perhaps_in_chains, pick
+from support import FEW_EXAMPLES, SEEDS, Bench, extreme_codes, levels_of, perhaps_in_chains, pick
 from xdsl.ir import SSAValue
 
 SIZES = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 64, 65)
@@ -93,7 +93,7 @@ def add_floats(bench: Bench, g: np.random.Generator, constant: bool) -> None:
 
 
 @given(SEEDS)
-@EXAMPLES
+@FEW_EXAMPLES
 def test_products_with_constant_weights(seed: int) -> None:
     g, bench = np.random.default_rng(seed), Bench()
     for _ in range(4):
@@ -104,7 +104,7 @@ def test_products_with_constant_weights(seed: int) -> None:
 
 
 @given(SEEDS)
-@EXAMPLES
+@FEW_EXAMPLES
 def test_products_of_activations(seed: int) -> None:
     g, bench = np.random.default_rng(seed), Bench()
     for _ in range(4):

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array, shape_of, ui8
-from support import EXAMPLES, SEEDS, Bench, extreme_codes, pick
+from support import EXAMPLES, FEW_EXAMPLES, SEEDS, Bench, extreme_codes, pick
 from xdsl.ir import SSAValue
 
 LENGTHS = (1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 20, 33)
@@ -206,7 +206,7 @@ def test_movement_between_convolutions(seed: int) -> None:
 
 
 @given(SEEDS)
-@EXAMPLES
+@FEW_EXAMPLES
 def test_channel_gathers(seed: int) -> None:
     g, bench = np.random.default_rng(seed), Bench()
     for _ in range(8):

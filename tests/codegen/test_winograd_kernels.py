@@ -39,7 +39,7 @@ from lpc.compiler.dialects.tensors import Array, shape_of, ui8
 from lpc.compiler.interpreters.graph import run_graph
 from lpc.compiler.passes import pack_weights, winograd
 from lpc.compiler.signature import library_info
-from support import EXAMPLES, SEEDS, Bench, extreme_codes, levels_of, pick
+from support import FEW_EXAMPLES, SEEDS, Bench, extreme_codes, levels_of, pick
 from test_convolution import requantized, residual
 from test_worst_case import ALL, codes_of, exact, weights_of
 from xdsl.ir import SSAValue
@@ -202,7 +202,7 @@ CASES = (
 
 
 @given(SEEDS)
-@EXAMPLES
+@FEW_EXAMPLES
 def test_random_layers(seed: int) -> None:
     g, bench = np.random.default_rng(seed), Bench()
     with every_layer("points", "taps", "points") as taken:  # three: no multiple of the layers
