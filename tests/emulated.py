@@ -41,8 +41,9 @@ NETWORKS = [
     str(TESTS / "test_real_models.py"),
     str(TESTS / "benchmarks" / "test_emulated_networks.py"),
 ]
-#: Of tests/test_real_models.py: what takes a target. The rest runs in `make test`.
-SELECTED = "not accura and not agree and not float_models"
+#: Of tests/test_real_models.py: what takes a target; of tests/codegen/test_sharing.py: what runs.
+#: The rest is part of `make test`.
+SELECTED = "not accura and not agree and not float_models and not followers"
 #: Cases that the property tests of tests/codegen generate for LPC_TEST_CASES=1.
 CASES_OF_A_ROUND = 228
 #: The support code of a library needs libc's memcpy, which libc chooses for the CPU of the process.

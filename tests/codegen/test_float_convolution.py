@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from lpc.compiler.dialects import graph
 from lpc.compiler.interpreters.contractions import Window, conv2d
-from support import EXAMPLES, SEEDS, Bench
+from support import FEW_EXAMPLES, SEEDS, Bench
 from test_convolution import Shape, draw_shape
 
 
@@ -25,7 +25,7 @@ def add_case(bench: Bench, g: np.random.Generator, s: Shape) -> None:
 
 
 @given(SEEDS)
-@EXAMPLES
+@FEW_EXAMPLES
 def test_float_convolutions(seed: int) -> None:
     g, bench = np.random.default_rng(seed), Bench()
     for number in range(9):

@@ -197,7 +197,7 @@ def test_movement(seed: int) -> None:
 
 
 @given(SEEDS)
-@EXAMPLES
+@FEW_EXAMPLES
 def test_movement_between_convolutions(seed: int) -> None:
     g, bench = np.random.default_rng(seed), Bench()
     for _ in range(4):

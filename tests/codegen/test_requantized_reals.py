@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import ui8
-from support import EXAMPLES, SEEDS, Bench, extreme_codes, pick
+from support import FEW_EXAMPLES, SEEDS, Bench, extreme_codes, pick
 from xdsl.ir import SSAValue
 
 
@@ -22,7 +22,7 @@ def requantized(bench: Bench, g: np.random.Generator, zero_point: int) -> SSAVal
 
 
 @given(SEEDS)
-@EXAMPLES
+@FEW_EXAMPLES
 def test_reals_of_requantized_codes(seed: int) -> None:
     """As they are, plus other codes' reals on either side, and plus others of their kind."""
     g, bench = np.random.default_rng(seed), Bench()

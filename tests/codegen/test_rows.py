@@ -8,7 +8,7 @@ from hypothesis import given
 from lpc.compiler.codegen.kernels import rows
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array, shape_of, ui8
-from support import EXAMPLES, SEEDS, Bench, extreme_codes, pick
+from support import FEW_EXAMPLES, SEEDS, Bench, extreme_codes, pick
 from xdsl.ir import SSAValue
 
 LENGTHS = (1, 2, 5, 15, 16, 17, 31, 32, 33, 49, 100)
@@ -81,7 +81,7 @@ def test_softmax_of_rows_that_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @given(SEEDS)
-@EXAMPLES
+@FEW_EXAMPLES
 def test_rows(seed: int) -> None:
     g, bench = np.random.default_rng(seed), Bench()
     for add in CASES * 2:

@@ -130,7 +130,7 @@ def test_a_float_network_has_one_copy() -> None:
 
 
 def test_followers_store_taps_where_their_leaders_do() -> None:
-    """Winograd's transformed weights are eight times as large: SSE4.2 alone would store those."""
+    """Winograd's transformed weights are eight times as large, and have another order."""
     bench, g = Bench(), np.random.default_rng(7)
     x = bench.input(extreme_codes(g, (1, 14, 14, 256), np.uint8))
     weight = bench.constant(g.integers(-128, 128, (64, 256, 3, 3)).astype(np.int8))
