@@ -114,10 +114,9 @@ def _unrolled(steps: int, dots: int) -> int:
 class NaturalAccumulator(Accumulator):
     def prepare(self, parameters: Parameters) -> None:
         self.table = parameters.add(np.asarray(self.run_offsets, np.int32))
-        self.steps = self.packed.steps
 
     def run(self, work: Work, sums: list[SSAValue]) -> list[SSAValue]:
-        b, steps = self.b, self.steps
+        b, steps = self.b, self.packed.steps
         if len(self.run_offsets) == 1:
             return self._steps(replace(work, x=b.address(work.x, self.run_offsets[0])), sums)
         with b.loop(0, len(self.run_offsets), carried=sums) as runs:
@@ -134,7 +133,7 @@ class NaturalAccumulator(Accumulator):
 
     def _steps(self, work: Work, sums: list[SSAValue]) -> list[SSAValue]:
         """One run: contiguous inputs, four bytes a step."""
-        b, steps, m, n = self.b, self.steps, work.m, work.n
+        b, steps, m, n = self.b, self.packed.steps, work.m, work.n
         step_bytes, unroll = work.stride, self._unroll(steps, m, n)
         if steps == unroll:
             for u in range(unroll):
@@ -215,8 +214,7 @@ class HalvesAccumulator(NaturalAccumulator):
 
     def prepare(self, parameters: Parameters) -> None:
         self.source_bytes, self.source_offsets = self.pixel_bytes, self.run_offsets
-        self.steps = self.packed.steps
-        self.pixel_bytes, self.run_offsets = 4 * self.steps, [0]
+        self.pixel_bytes, self.run_offsets = 4 * self.packed.steps, [0]
         self.widened = self.b.scratch(self.packed.tile.m * self.pixel_bytes)
 
     def widen(self, x: SSAValue, m: int) -> None:
