@@ -101,12 +101,15 @@ def _one_cold_start(engine: str, job: Job, isa: Isa) -> ColdStart:
     pin = f"import os; os.sched_setaffinity(0, {{{core}}})\n" if core >= 0 else ""
     names = f"model, input_file, threads = {job.model!r}, {job.input_file!r}, {job.threads}\n"
     code = pin + names + _FIRST_INFERENCE[engine] + _PEAK + "print(peak_kib(), flush=True)"
+    # Installed packages have their bytecode beside them; this checkout shall keep its own, too.
+    environment = worker_environment(isa)
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     start = time.perf_counter()
     with subprocess.Popen(
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=worker_environment(isa),
+        env=environment,
         text=True,
     ) as process:
         assert process.stdout

@@ -7,13 +7,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .counters import LayerCounter, counters_csv
 from .cpu import available_threads
 from .errors import LpcRuntimeError
 from .library import load
 from .model import Model, TensorSpec
+
+if TYPE_CHECKING:  # what a program imports, it waits for
+    from pathlib import Path
 
 __all__ = [
     "LayerCounter",
@@ -29,4 +32,6 @@ __all__ = [
 
 def include_dir() -> Path:
     """The folder that holds lpc.h."""
+    from pathlib import Path
+
     return Path(__file__).parent

@@ -8,16 +8,14 @@ Total;;;;0.120;0.240
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
 from io import StringIO
+from typing import NamedTuple
 
 HEADER = ("layerName", "execStatus", "layerType", "execType", "realTime (ms)", "cpuTime (ms)")
 
 
-@dataclass(frozen=True)
-class LayerCounter:
+class LayerCounter(NamedTuple):
     """One layer of the source model: means over all profiled inferences.
 
     `exec_status` is EXECUTED, or NOT_RUN for a layer that was fused into another or folded away;
@@ -34,6 +32,8 @@ class LayerCounter:
 
 def counters_csv(rows: Sequence[LayerCounter]) -> str:
     """The table as text, with a last row `Total`."""
+    import csv  # not above: a program that only runs models starts without it
+
     text = StringIO()
     writer = csv.writer(text, delimiter=";", lineterminator="\n")
     writer.writerow(HEADER)

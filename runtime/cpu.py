@@ -5,41 +5,40 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
 
 
-def available_threads(root: Path = Path("/")) -> int:
+def available_threads(root: str | os.PathLike[str] = "/") -> int:
     """CPUs in this process's affinity mask, or fewer when a cgroup (v1 or v2) limits CPU time.
 
     A quota of 2.5 CPUs counts as 3 threads. `root` is where /proc and /sys are found.
     """
     cpus = len(os.sched_getaffinity(0))
-    quotas = [quota for quota in _quotas(root) if quota > 0]
+    quotas = [quota for quota in _quotas(os.fspath(root)) if quota > 0]
     return max(1, min([cpus, *(math.ceil(quota) for quota in quotas)]))
 
 
-def _quotas(root: Path) -> Iterator[float]:
+def _quotas(root: str) -> Iterator[float]:
     """CPU limits of this process's control groups and of all groups above them."""
-    for line in _read(root / "proc/self/cgroup").splitlines():
+    for line in _read(f"{root}/proc/self/cgroup").splitlines():
         fields = line.split(":", 2)
         if len(fields) != 3:
             continue
         _, controllers, group = fields
         if not controllers:
-            for folder in _upwards(root / "sys/fs/cgroup", group):
-                yield _ratio(_read(folder / "cpu.max").split())
+            for folder in _upwards(f"{root}/sys/fs/cgroup", group):
+                yield _ratio(_read(f"{folder}/cpu.max").split())
         elif "cpu" in controllers.split(","):
             for mount in ("cpu", controllers):
-                for folder in _upwards(root / "sys/fs/cgroup" / mount, group):
+                for folder in _upwards(f"{root}/sys/fs/cgroup/{mount}", group):
                     names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
-                    yield _ratio([_read(folder / name).strip() for name in names])
+                    yield _ratio([_read(f"{folder}/{name}").strip() for name in names])
 
 
-def _upwards(mount: Path, group: str) -> Iterator[Path]:
+def _upwards(mount: str, group: str) -> Iterator[str]:
     """The group's folder and its parents; inside a container only the mount itself may exist."""
-    path = PurePosixPath(group.lstrip("/"))
-    for part in (path, *path.parents):
-        yield mount / part
+    parts = [part for part in group.split("/") if part]
+    for count in range(len(parts), -1, -1):
+        yield "/".join((mount, *parts[:count]))
 
 
 def _ratio(words: list[str]) -> float:
@@ -49,8 +48,9 @@ def _ratio(words: list[str]) -> float:
     return int(words[0]) / int(words[1])
 
 
-def _read(path: Path) -> str:
+def _read(path: str) -> str:
     try:
-        return path.read_text()
+        with open(path) as file:
+            return file.read()
     except OSError:
         return ""

@@ -6,7 +6,6 @@ import ctypes
 import os
 import struct
 from collections.abc import Callable
-from pathlib import Path
 from threading import Lock
 
 from .errors import LpcRuntimeError
@@ -31,7 +30,7 @@ def load(
     which is then not checked; it gets integers and returns the status.
     LpcRuntimeError: no such file, not a library of lpc, wrong ABI version, wrong CPU.
     """
-    file = Path(path)
+    file = os.fspath(path)
     _check_elf(file)
     try:
         library = ctypes.CDLL(_fresh_name(file))
@@ -45,14 +44,14 @@ def load(
             return 0
         return ctypes.cast(function, ctypes.c_void_p).value or 0
 
-    return Model(address, str(file), num_threads=num_threads, target=target, invoke=invoke)
+    return Model(address, file, num_threads=num_threads, target=target, invoke=invoke)
 
 
-def _check_elf(file: Path) -> None:
+def _check_elf(file: str) -> None:
     """The loader trusts the program headers: a truncated file would crash the process."""
     try:
-        size = file.stat().st_size
-        with file.open("rb") as stream:
+        size = os.stat(file).st_size
+        with open(file, "rb") as stream:
             head = stream.read(64)
             if len(head) < 64 or head[:4] != b"\x7fELF" or head[4] != 2:
                 raise LpcRuntimeError(f"{file}: not a library made by lpc (no 64-bit ELF file)")
@@ -75,13 +74,13 @@ def _counts(head: bytes) -> tuple[int, int]:
     return entry_size, count
 
 
-def _fresh_name(file: Path) -> str:
+def _fresh_name(file: str) -> str:
     """A spelling of the path under which the loader will not find an older file.
 
     The loader recognizes what it has by the spelling of the path; a library that was compiled again
     since its last load would silently be the old one. `./` is repeated as often as needed.
     """
-    status = file.stat()
+    status = os.stat(file)
     identity = (status.st_dev, status.st_ino, status.st_mtime_ns)
     name = os.path.abspath(file)
     with _loaded_lock:

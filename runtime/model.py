@@ -8,19 +8,20 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from .counters import LayerCounter
 from .cpu import available_threads
 from .errors import LpcRuntimeError
 
+if TYPE_CHECKING:  # what a program imports, it waits for
+    import numpy.typing as npt
+
 ABI_VERSION = 1
 
-Array = npt.NDArray[Any]
+Array: TypeAlias = "npt.NDArray[Any]"
 
 _INT, _LONG, _POINTER = ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p
 _SIGNATURES: dict[str, tuple[Any, ...]] = {
@@ -34,8 +35,7 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {
 _RECORD = np.dtype([(name, np.int64) for name in ("start_ns", "end_ns", "busy_ns", "threads")])
 
 
-@dataclass(frozen=True)
-class TensorSpec:
+class TensorSpec(NamedTuple):
     """A model input or output."""
 
     name: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 import tomllib
@@ -44,3 +45,16 @@ def test_runtime_needs_only_numpy() -> None:
         "assert 'lpc.compiler' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_runtime_starts_without_costly_modules() -> None:
+    """Whoever runs a model waits for what is imported at the top of these files. numpy loads most
+    of these modules anyway; pathlib, dataclasses and csv it does not (together 11 ms on Zen 3)."""
+    frugal = {"__future__", "collections.abc", "collections", "contextlib", "ctypes", "io", "json"}
+    frugal |= {"math", "numpy", "os", "struct", "threading", "typing"}
+    for file in (ROOT / "runtime").glob("*.py"):
+        for statement in ast.parse(file.read_text()).body:
+            if isinstance(statement, ast.Import):
+                assert {alias.name for alias in statement.names} <= frugal, file
+            elif isinstance(statement, ast.ImportFrom) and not statement.level:
+                assert statement.module in frugal, file
