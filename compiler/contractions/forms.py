@@ -8,9 +8,10 @@ Per 16-bit lane, over the weights that meet in it, with P = Σ w⁺ and N = Σ |
 pairs     every pair (w0, w1): P ≤ 128 and N ≤ 128, so that
           −32768 ≤ −255·128 ≤ a0·w0 + a1·w1 ≤ 255·128 ≤ 32767 for all codes
 pairs2…4  two to four steps added in 16 bits first: the same bounds over the whole chain
-offset2…4 each pair as above, but over the chain only P + N ≤ 257. `vpaddw` wraps, so only the width
-          255·(P + N) ≤ 65535 of the range counts; a constant per lane moves it to
-          [−32768, 32767], and the bias takes that constant back
+offset2…4 each pair as above, but over the chain only P + N ≤ 256. `vpaddw` wraps, so only the width
+          255·(P + N) ≤ 65280 of the range counts; a constant per lane moves it to
+          [−32768, 32767], and the bias takes that constant back. Of the 256 constants that do, or
+          more, one is a multiple of 256: a byte in memory
 
 Which inputs a step reads is free, too: a block of channels chooses the windows of four inputs so
 that all pairs fit (windows.py), so every weight has an exact cheap form, −128 included. The search
@@ -49,7 +50,9 @@ OFFSET4, OFFSET3, OFFSET2 = (Form(f"offset{n}", n, offset=True) for n in (4, 3, 
 FORMS: tuple[Form, ...] = (PAIRS4, PAIRS3, PAIRS2, OFFSET4, OFFSET3, OFFSET2, PAIRS)
 
 PAIR_LIMIT = 128
-WIDTH_LIMIT = 257
+WIDTH_LIMIT = 256
+#: What constants per lane are multiples of.
+OFFSET_UNIT = 256
 
 
 @dataclass(frozen=True)
@@ -95,17 +98,19 @@ def pairs_fit(weights: Array) -> Array:
 
 
 def chain_offsets(panel: Array, counts: tuple[int, ...]) -> Array:
-    """What the lanes of each chain with an offset start from: i16 [chains, 2·channels].
+    """What the lanes of each chain with an offset start from, in `OFFSET_UNIT`s: i8 [chains,
+    2·channels].
 
     The least shift that moves [−255·N, 255·P] into 16 bits; `panel` as in `verify_order`."""
     positive, negative = lane_sums(panel)
-    parts = [np.zeros((0, positive.shape[1]), np.int16)]
+    parts = [np.zeros((0, positive.shape[1]), np.int8)]
     for form, chains in chains_of(counts):
         if form.offset and len(chains):
             high = 255 * positive[chains].sum(1, dtype=np.int64)
             low = -255 * negative[chains].sum(1, dtype=np.int64)
-            shift = np.minimum(32767 - high, 0) + np.maximum(-32768 - low, 0)
-            parts.append(shift.astype(np.int16))
+            down = np.minimum((32767 - high) // OFFSET_UNIT, 0)
+            up = np.maximum(-((32768 + low) // OFFSET_UNIT), 0)
+            parts.append((down + up).astype(np.int8))
     return np.concatenate(parts)
 
 

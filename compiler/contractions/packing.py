@@ -23,7 +23,7 @@ import numpy as np
 from ..codegen.targets import Target
 from ..dialects.tensors import Array
 from .chains import ALONE, Menu, sort_blocks
-from .forms import StepOrder, chain_offsets
+from .forms import OFFSET_UNIT, StepOrder, chain_offsets
 from .geometry import Contraction, Runs, block_base, block_inputs, matrix_of
 from .halves import steps_of
 from .matrix_tile import chunk_of, chunk_starts
@@ -306,5 +306,5 @@ def bias_correction(c: Contraction, packed: PackedGemm) -> Array:
     ):
         o = min(len(panel), c.outputs - first)
         offsets = chain_offsets(panel, order.counts).reshape(-1, len(panel), 2)
-        sums[first : first + o] = -offsets.sum((0, 2), dtype=np.int64)[:o]
+        sums[first : first + o] = -OFFSET_UNIT * offsets.sum((0, 2), dtype=np.int64)[:o]
     return sums

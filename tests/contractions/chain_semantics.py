@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from lpc.compiler.codegen.instructions import BY_NAME
-from lpc.compiler.contractions.forms import Form, chain_offsets, chains_of
+from lpc.compiler.contractions.forms import OFFSET_UNIT, Form, chain_offsets, chains_of
 from lpc.compiler.dialects.tensors import Array
 
 MADDUBS = BY_NAME["vpmaddubsw.256"].semantics
@@ -44,7 +44,8 @@ def assert_chains_exact(panel: Array, counts: tuple[int, ...], inputs: Array) ->
 
     In kernel order: `panel`, [channels, steps, 4], and `inputs`, [inputs, channels or 1, steps, 4].
     """
-    offsets = chain_offsets(panel, counts).reshape(-1, len(panel), 2)
+    offsets = chain_offsets(panel, counts).astype(np.int16) * OFFSET_UNIT
+    offsets = offsets.reshape(-1, len(panel), 2)
     total = np.zeros((len(inputs), len(panel)), np.int64)
     for form, chains in chains_of(counts):
         start = np.zeros((len(panel), len(chains), 2), np.int16)

@@ -24,7 +24,7 @@ from xdsl.dialects import arith
 from xdsl.dialects.builtin import f32, i32
 from xdsl.ir import SSAValue
 
-from ...contractions.forms import FORMS, Form, chain_offsets
+from ...contractions.forms import FORMS, OFFSET_UNIT, Form, chain_offsets
 from ...contractions.geometry import Contraction, Runs
 from ...contractions.halves import WIDENED
 from ...contractions.packing import PackedGemm, panels_of
@@ -279,14 +279,14 @@ class OrderedAccumulator(Accumulator):
             jumps = b.address(jumps, b.mul(steps, self.jump_bytes))
             work = replace(work, w=b.address(work.w, b.mul(steps, step_bytes)))
             if form.offset:
-                starts = b.address(starts, b.mul(count, step_bytes))
+                starts = b.address(starts, b.mul(count, step_bytes // 2))
         return sums
 
     def _starts(self, work: Work) -> SSAValue:
         """Where the block's chains with an offset find what they start from."""
         if all(c == 0 for c, form in zip(self.fixed, FORMS, strict=True) if form.offset):
             return self.parameter_base
-        place = self.b.add(self._entry(work.panel, len(FORMS)), work.within)
+        place = self.b.add(self._entry(work.panel, len(FORMS)), self.b.div(work.within, 2))
         return self.b.address(self.parameter_base, place)
 
     def _entry(self, panel: Index, column: int) -> Index:
@@ -350,8 +350,8 @@ class OrderedAccumulator(Accumulator):
         weights = [self.weights(w_chain, i * step_bytes, n) for i in range(form.chain)]
         offsets: list[SSAValue | None] = [None] * n
         if form.offset:
-            start = b.address(starts, b.mul(chain, step_bytes))
-            offsets = [*self.weights(start, 0, n)]
+            start = b.address(starts, b.mul(chain, step_bytes // 2))
+            offsets = [self._offset(start, j) for j in range(n)]
         result = []
         for i in range(work.m):
             a = [self.inputs(source, 0, i) for source in sources]
@@ -359,3 +359,10 @@ class OrderedAccumulator(Accumulator):
                 own = [v[j] for v in weights]
                 result.append(b.emit(DotChainOp(sums[i * n + j], a, own, offset=offsets[j])))
         return result
+
+    def _offset(self, start: SSAValue, j: int) -> SSAValue:
+        """The halves that vector `j` of a chain's sums starts from, which are bytes in memory."""
+        b, lanes = self.b, 2 * self.lanes
+        units = b.convert("sext", b.load(start, j * lanes, vector_of(i8, lanes)), i16)
+        shift = b.constant(OFFSET_UNIT.bit_length() - 1, i16, lanes)
+        return b.bitcast(b.binary(arith.ShLIOp, units, shift), i32, self.lanes)
