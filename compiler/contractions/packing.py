@@ -5,7 +5,7 @@ GEMM: one panel per `tile.n` vectors of output channels,
     [block][step][vector][lane][k_step]
 
 where a step is `k_step` neighbouring inputs of a run: four codes, or one float. Without VNNI each
-block has its own steps in its own order (windows.py, forms.py); shorter blocks are padded. Or its
+block has its own steps, as many as it needs, in its own order (windows.py, forms.py). Or its
 weights are 16-bit halves, two inputs a step, in natural order, of all runs as if they were one
 (halves.py).
 Depthwise packing is in `depthwise.py`.
@@ -59,9 +59,21 @@ class PackedGemm:
         return self.runs * self.terms * self.steps
 
     @property
-    def panel_steps(self) -> int:
-        """Steps of every panel, padding included."""
-        return self.natural_steps if self.orders is None else len(self.orders[0].starts)
+    def most_steps(self) -> int:
+        """Steps of the longest panel."""
+        if self.orders is None:
+            return self.natural_steps
+        return max(order.executed for order in self.orders)
+
+    @property
+    def mean_steps(self) -> float:
+        """Steps of a panel."""
+        if self.orders is None:
+            return self.natural_steps
+        return sum(order.executed for order in self.orders) / len(self.orders)
+
+    def steps_of(self, panel: int) -> int:
+        return self.natural_steps if self.orders is None else self.orders[panel].executed
 
 
 def k_width(c: Contraction, runs: Runs, tile: Tile) -> int:
@@ -214,18 +226,18 @@ def _joined(panel: Array, steps: int) -> Array:
 def _ordered(
     matrices: list[tuple[Array, int]], run_steps: int, menu: Menu
 ) -> tuple[list[tuple[Array, int]], tuple[StepOrder, ...]]:
-    """Blocks in kernel order, all padded to the longest of them."""
+    """Blocks in kernel order; only their starts are padded, to make one array."""
     # All but the last have one shape.
     first, last = [matrix for matrix, _ in matrices[:-1]], matrices[-1][0]
     blocks = sort_blocks(np.stack(first), run_steps, menu) if first else []
     blocks += sort_blocks(last[None], run_steps, menu)
-    longest = max(len(block.order.starts) for block in blocks)
-    panels, orders = [], []
-    for block, (_, n) in zip(blocks, matrices, strict=True):
-        missing = longest - len(block.order.starts)
-        panels.append((np.pad(block.panel, ((0, 0), (0, missing), (0, 0))), n))
+    longest = max(block.order.executed for block in blocks)
+    orders = []
+    for block in blocks:
+        missing = longest - block.order.executed
         starts = np.pad(block.order.starts, (0, missing), constant_values=-1)
         orders.append(StepOrder(starts, block.order.counts))
+    panels = [(block.panel, n) for block, (_, n) in zip(blocks, matrices, strict=True)]
     return panels, tuple(orders)
 
 
@@ -276,13 +288,20 @@ def _unpack_block(
         result[first + channel] = inputs.T.reshape(c.group_inputs, kh, kw)
 
 
+def panel_bytes(c: Contraction, packed: PackedGemm) -> int:
+    """Of all panels."""
+    vectors = (n * packed.steps_of(i) for i, (_, n) in enumerate(blocks_of(c, packed.tile)))
+    return 4 * packed.tile.lanes * sum(vectors)
+
+
 def panels_of(c: Contraction, packed: PackedGemm) -> list[Array]:
     """Per block: the weights [channels, steps, inputs of a step] in kernel order."""
     integer, inputs = (np.int16, 2) if packed.in_halves else (np.int8, c.k_step)
     flat, position, panels = packed.data.view(integer if c.quantized else np.float32), 0, []
-    for _, n in blocks_of(c, packed.tile):
-        size = packed.panel_steps * n * packed.tile.lanes * inputs
-        panel = flat[position : position + size].reshape(packed.panel_steps, -1, inputs)
+    for number, (_, n) in enumerate(blocks_of(c, packed.tile)):
+        steps = packed.steps_of(number)
+        size = steps * n * packed.tile.lanes * inputs
+        panel = flat[position : position + size].reshape(steps, -1, inputs)
         panels.append(panel.transpose(1, 0, 2))
         position += size
     return panels

@@ -27,7 +27,7 @@ from xdsl.utils.exceptions import VerifyException
 from ..contractions.depthwise import bytes_fit
 from ..contractions.forms import verify_order
 from ..contractions.geometry import input_zero_point
-from ..contractions.packing import panels_of
+from ..contractions.packing import panel_bytes, panels_of
 from ..contractions.tile import Tile
 from ..contractions.unpack import constants_of, geometry_of, packed_gemm, unpack
 from ..contractions.winograd import fits, pack_points, pack_taps
@@ -45,9 +45,13 @@ def every_input_is_read(op: graph.PackedWeightsOp) -> bool:
         return True
     packed = packed_gemm(op, data, order)
     assert packed.orders is not None
+    if min(min(o.counts) for o in packed.orders) < 0:
+        return False
+    if data.nbytes != panel_bytes(geometry_of(op)[0], packed):
+        return False
     run, total = 4 * packed.steps, 4 * packed.natural_steps
     for o in packed.orders:
-        starts = o.starts[: max(0, o.executed)]
+        starts = o.starts[: o.executed]
         inside = (starts >= 0) & (starts < total) & (starts % run <= run - 4)
         if not inside.all() or np.unique(starts[:, None] + np.arange(4)).size != total:
             return False

@@ -236,7 +236,7 @@ class GemmGenerator:
             x = b.renew(self.accumulator.widened)
         share, step = self.packed.share, n * lanes * 4
         panel, part = b.div(block, share), b.rem(block, share)
-        base = b.address(self.weight_base, b.mul(panel, self._panel_bytes))
+        base = b.address(self.weight_base, self.accumulator.panel_start(panel, self._panel_step))
         within = b.mul(part, step)
         w = b.address(base, within)
         ahead = self._ahead(base, part, row, first)
@@ -245,15 +245,21 @@ class GemmGenerator:
         return [sums[i * n : (i + 1) * n] for i in range(m)]
 
     @property
-    def _panel_bytes(self) -> int:
-        """Size of a whole panel (the last one may be smaller, if blocks do not share it)."""
+    def _panel_step(self) -> int:
+        """Bytes of a step of a whole panel (the last may be smaller, if blocks do not share it)."""
         _, n = blocks_of(self.c, self.packed.tile)[0]
-        return self.packed.panel_steps * n * self.tile.lanes * 4
+        return n * self.tile.lanes * 4
 
     @property
     def _block_bytes(self) -> int:
-        """A block's share of a panel."""
-        return self._panel_bytes // self.packed.share
+        """A block's share of the longest panel."""
+        return self.packed.most_steps * self._panel_step // self.packed.share
+
+    @property
+    def _group_bytes(self) -> int:
+        """From a panel to the one in its place in the next group, on average."""
+        panels = self._blocks_of_group / self.packed.share
+        return round(panels * self.packed.mean_steps * self._panel_step)
 
     def _ahead(self, w: SSAValue, part: Index, row: Index, first: Index) -> Ahead | None:
         """The tile's share of the weights after the group's, in proportion to its pixels: of the
@@ -267,7 +273,7 @@ class GemmGenerator:
         per_pixel = -(-self._block_bytes // pixels)
         pixel = b.add(b.mul(row, self.grid.columns), first)
         start = b.add(b.mul(pixel, per_pixel), b.mul(part, self._block_bytes))
-        start = b.add(start, self._blocks_of_group * self._block_bytes)
+        start = b.add(start, self._group_bytes)
         return Ahead(b.address(w, start), per_step)
 
     # --- epilogue ---------------------------------------------------------------------------------

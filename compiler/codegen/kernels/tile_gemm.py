@@ -92,7 +92,7 @@ class TileGemmGenerator(GemmGenerator):
         x = b.address(
             self.x.base, b.mul(self._input_offset(self.x.layout, row, start), self.x.item)
         )
-        panel = b.mul(b.div(block, share), self._panel_bytes)
+        panel = self.accumulator.panel_start(b.div(block, share), self._panel_step)
         w = b.address(self.weight_base, b.add(panel, b.mul(b.rem(block, share), width)))
         kinds = [tile.register(rows, _VECTOR) for rows in self.blocks_of_rows]
         sums = [b.emit(tile.ZeroOp(kind)) for kind in kinds for _ in range(n)]
