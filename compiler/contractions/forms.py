@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -49,6 +50,9 @@ OFFSET4, OFFSET3, OFFSET2 = (Form(f"offset{n}", n, offset=True) for n in (4, 3, 
 #: In the order in which a kernel runs them.
 FORMS: tuple[Form, ...] = (PAIRS4, PAIRS3, PAIRS2, OFFSET4, OFFSET3, OFFSET2, PAIRS)
 
+_LENGTHS = np.array([form.chain for form in FORMS])
+HAS_OFFSET = np.array([form.offset for form in FORMS])
+
 PAIR_LIMIT = 128
 WIDTH_LIMIT = 256
 #: What constants per lane are multiples of.
@@ -63,7 +67,7 @@ class StepOrder:
     starts: Array
     counts: tuple[int, ...]
 
-    @property
+    @cached_property
     def executed(self) -> int:
         """Steps that the chains run."""
         return sum(count * form.chain for form, count in zip(FORMS, self.counts, strict=True))
@@ -97,40 +101,57 @@ def pairs_fit(weights: Array) -> Array:
     return np.asarray(limits[0] & limits[1])
 
 
-def chain_offsets(panel: Array, counts: tuple[int, ...]) -> Array:
+def chain_offsets(panel: Array, counts: Array | tuple[int, ...]) -> Array:
     """What the lanes of each chain with an offset start from, in `OFFSET_UNIT`s: i8 [chains,
     2·channels].
 
-    The least shift that moves [−255·N, 255·P] into 16 bits; `panel` as in `verify_order`."""
-    positive, negative = lane_sums(panel)
-    parts = [np.zeros((0, positive.shape[1]), np.int8)]
-    for form, chains in chains_of(counts):
-        if form.offset and len(chains):
-            high = 255 * positive[chains].sum(1, dtype=np.int64)
-            low = -255 * negative[chains].sum(1, dtype=np.int64)
-            down = np.minimum((32767 - high) // OFFSET_UNIT, 0)
-            up = np.maximum(-((32768 + low) // OFFSET_UNIT), 0)
-            parts.append((down + up).astype(np.int8))
-    return np.concatenate(parts)
+    The least shift that moves [−255·N, 255·P] into 16 bits; arguments as in `verify_order`."""
+    forms, firsts = _all_chains(counts)
+    if not (shifted := HAS_OFFSET[forms]).any():
+        return np.zeros((0, 2 * len(panel)), np.int8)
+    sums = lane_sums(panel[:, : _LENGTHS[forms].sum()])
+    positive, negative = (_chain_sums(part, forms, firsts)[shifted] for part in sums)
+    down = np.minimum((32767 - 255 * positive) // OFFSET_UNIT, 0)
+    up = np.maximum(-((32768 - 255 * negative) // OFFSET_UNIT), 0)
+    return np.asarray(down + up, np.int8)
 
 
-def verify_order(panel: Array, counts: tuple[int, ...]) -> bool:
+def verify_order(panel: Array, counts: Array | tuple[int, ...]) -> bool:
     """Whether every chain keeps its form's bound: the proof, checked independently of the search.
 
-    `panel`: [channels, steps, 4] s8 in kernel order; steps past the chains are not run."""
-    steps = sum(count * form.chain for form, count in zip(FORMS, counts, strict=True))
-    if min(counts) < 0 or steps > panel.shape[1]:
+    `panel`: [channels, steps, 4] s8 in kernel order, of one block, or of several one after another,
+    with the `counts` of each: [blocks, forms]. Steps past the last chain are not run."""
+    if np.min(counts) < 0:
         return False
-    positive, negative = lane_sums(panel)
-    for form, chains in chains_of(counts):
-        if not len(chains):
-            continue
-        # Pairs have a bound of their own where the chain's is another one.
-        groups = chains.reshape(-1, 1) if form.offset else chains
-        for part in (positive, negative):
-            if part[groups].sum(1, dtype=np.int64).max() > PAIR_LIMIT:
-                return False
-        width = (positive + negative)[chains].sum(1, dtype=np.int64).max()
-        if form.offset and width > WIDTH_LIMIT:
-            return False
-    return True
+    forms, firsts = _all_chains(counts)
+    steps = int(_LENGTHS[forms].sum())
+    if steps > panel.shape[1]:
+        return False
+    if not steps:
+        return True
+    sums = lane_sums(panel[:, :steps])
+    # Pairs have a bound of their own; where there is no offset, it is the chain's as well.
+    if max(part.max() for part in sums) > PAIR_LIMIT:
+        return False
+    positive, negative = (_chain_sums(part, forms, firsts) for part in sums)
+    shifted = HAS_OFFSET[forms]
+    largest = np.maximum(positive, negative)[~shifted].max(initial=0)
+    widest = (positive + negative)[shifted].max(initial=0)
+    return bool(largest <= PAIR_LIMIT and widest <= WIDTH_LIMIT)
+
+
+def _all_chains(counts: Array | tuple[int, ...]) -> tuple[Array, Array]:
+    """Of the chains of all blocks in kernel order: the number of their form, the first step."""
+    table = np.atleast_2d(counts)
+    forms = np.repeat(np.tile(np.arange(len(FORMS)), len(table)), table.reshape(-1))
+    lengths = _LENGTHS[forms]
+    return forms, np.cumsum(lengths) - lengths
+
+
+def _chain_sums(sums: Array, forms: Array, firsts: Array) -> Array:
+    """i32 [chains, lanes] of i16 [steps, lanes]."""
+    result = sums[firsts].astype(np.int32)
+    for i in range(1, max(form.chain for form in FORMS)):
+        longer = _LENGTHS[forms] > i
+        result[longer] += sums[firsts[longer] + i]
+    return result

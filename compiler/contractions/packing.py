@@ -16,14 +16,17 @@ last begins with steps that weigh zero where it overlaps the one before.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 
 from ..codegen.targets import Target
 from ..dialects.tensors import Array
 from .chains import ALONE, Menu, sort_blocks
-from .forms import OFFSET_UNIT, StepOrder, chain_offsets
+from .forms import HAS_OFFSET, OFFSET_UNIT, StepOrder, chain_offsets
 from .geometry import Contraction, Runs, block_base, block_inputs, matrix_of
 from .halves import steps_of
 from .matrix_tile import chunk_of, chunk_starts
@@ -246,11 +249,16 @@ def unpack_gemm(c: Contraction, runs: Runs, packed: PackedGemm) -> Array:
     dtype = np.dtype(np.int8 if c.quantized else np.float32)
     wide = dtype if packed.terms == 1 else np.dtype(np.int32)
     result = np.zeros((c.outputs, c.group_inputs, *c.kernel), wide)
-    panels, blocks = panels_of(c, packed), blocks_of(c, packed.tile)
-    for block, (matrix, (first, _)) in enumerate(zip(panels, blocks, strict=True)):
-        if packed.orders is not None:
-            matrix = natural_order(matrix, packed.orders[block], packed.natural_steps)
-        elif packed.chunk:
+    if packed.orders is None:
+        panels = panels_of(c, packed)
+    else:
+        panels = [
+            matrix
+            for panel, orders in alike_panels(c, packed)
+            for matrix in natural_orders(panel, orders, packed.natural_steps)
+        ]
+    for matrix, (first, _) in zip(panels, blocks_of(c, packed.tile), strict=True):
+        if packed.chunk:
             matrix = _joined(matrix, steps_per_run(c, runs, packed.tile))
         elif packed.in_halves:
             matrix = matrix.reshape(len(matrix), -1)[:, : len(runs.offsets) * runs.length]
@@ -259,14 +267,25 @@ def unpack_gemm(c: Contraction, runs: Runs, packed: PackedGemm) -> Array:
     return result
 
 
-def natural_order(panel: Array, order: StepOrder, steps: int) -> Array:
-    """The weights [channels, steps, 4] again: what the steps of a block hold of each input."""
-    executed = order.executed
-    result = np.zeros((len(panel), 4 * steps), np.int8)
-    channels, places, inputs = np.nonzero(panel[:, :executed])
-    columns = order.starts[:executed][places] + inputs
-    np.add.at(result.reshape(-1), channels * (4 * steps) + columns, panel[channels, places, inputs])
-    return result.reshape(len(panel), steps, 4)
+def natural_orders(panel: Array, orders: Sequence[StepOrder], steps: int) -> Array:
+    """The weights [blocks, channels, steps, 4] again: what the steps of some blocks hold of each
+    input. `panel`: [channels, steps, 4] in kernel order, block after block."""
+    blocks = np.repeat(np.arange(len(orders)), [order.executed for order in orders])
+    places = blocks * 4 * steps + starts_of(orders)
+    weights = panel[:, : len(places)].transpose(2, 1, 0)
+    # Several steps may begin at one place, with the weights of different channels.
+    alone, first = np.unique(places, return_index=True)
+    others = np.delete(np.arange(len(places)), first)
+    result = np.zeros((len(orders) * 4 * steps, len(panel)), np.int8)
+    for i, own in enumerate(weights):
+        result[alone + i] += own[first]
+        np.add.at(result, places[others] + i, own[others])
+    return result.reshape(len(orders), steps, 4, -1).transpose(0, 3, 1, 2)
+
+
+def starts_of(orders: Sequence[StepOrder]) -> Array:
+    """The first inputs of all steps that are run, block after block."""
+    return np.concatenate([order.starts[: order.executed] for order in orders])
 
 
 def _unpack_block(
@@ -307,6 +326,22 @@ def panels_of(c: Contraction, packed: PackedGemm) -> list[Array]:
     return panels
 
 
+def alike_panels(
+    c: Contraction, packed: PackedGemm
+) -> Iterator[tuple[Array, tuple[StepOrder, ...]]]:
+    """Steps [channels, steps, inputs of a step] of neighbouring blocks with equally many channels,
+    one after another, and their orders: all blocks but a narrower last one, then that."""
+    assert packed.orders is not None
+    sizes = [n for _, n in blocks_of(c, packed.tile)]
+    rest, flat = 0, packed.data.view(np.int8)
+    for n, alike in groupby(zip(sizes, packed.orders, strict=True), key=itemgetter(0)):
+        orders = tuple(order for _, order in alike)
+        channels, steps = n * packed.tile.lanes, sum(order.executed for order in orders)
+        size = steps * channels * c.k_step
+        yield flat[rest : rest + size].reshape(steps, channels, -1).transpose(1, 0, 2), orders
+        rest += size
+
+
 def channel_sums(c: Contraction, packed: PackedGemm) -> Array:
     """Σ w per output channel (i64): the padding is zero."""
     # Steps first: their rows are contiguous in memory.
@@ -319,11 +354,13 @@ def bias_correction(c: Contraction, packed: PackedGemm) -> Array:
     sums = np.zeros(c.outputs, np.int64)
     if packed.orders is None:
         return sums
-    panels = panels_of(c, packed)
-    for panel, order, (first, _) in zip(
-        panels, packed.orders, blocks_of(c, packed.tile), strict=True
-    ):
-        o = min(len(panel), c.outputs - first)
-        offsets = chain_offsets(panel, order.counts).reshape(-1, len(panel), 2)
-        sums[first : first + o] = -OFFSET_UNIT * offsets.sum((0, 2), dtype=np.int64)[:o]
+    first = 0
+    for panel, orders in alike_panels(c, packed):
+        counts = np.array([order.counts for order in orders])
+        offsets = chain_offsets(panel, counts).reshape(-1, len(panel), 2)
+        ends = np.cumsum(counts @ HAS_OFFSET)
+        for chains in np.split(offsets, ends[:-1]):
+            o = min(len(panel), c.outputs - first)
+            sums[first : first + o] = -OFFSET_UNIT * chains.sum((0, 2), dtype=np.int64)[:o]
+            first += o
     return sums

@@ -40,8 +40,7 @@ def packed_gemm(op: graph.PackedWeightsOp, data: Array, order: Sequence[Array]) 
     if order:
         steps, counts = order
         orders = tuple(
-            StepOrder(row, tuple(int(v) for v in count))
-            for row, count in zip(steps, counts, strict=True)
+            StepOrder(row, tuple(count.tolist())) for row, count in zip(steps, counts, strict=True)
         )
     count, per_run, chunk = len(runs.offsets), steps_per_run(c, runs, tile), 0
     if op.scheme.data == "chunks":

@@ -27,7 +27,7 @@ from xdsl.utils.exceptions import VerifyException
 from ..contractions.depthwise import bytes_fit
 from ..contractions.forms import verify_order
 from ..contractions.geometry import input_zero_point
-from ..contractions.packing import panel_bytes, panels_of
+from ..contractions.packing import alike_panels, panel_bytes, starts_of
 from ..contractions.tile import Tile
 from ..contractions.unpack import constants_of, geometry_of, packed_gemm, unpack
 from ..contractions.winograd import fits, pack_points, pack_taps
@@ -50,12 +50,13 @@ def every_input_is_read(op: graph.PackedWeightsOp) -> bool:
     if data.nbytes != panel_bytes(geometry_of(op)[0], packed):
         return False
     run, total = 4 * packed.steps, 4 * packed.natural_steps
-    for o in packed.orders:
-        starts = o.starts[: o.executed]
-        inside = (starts >= 0) & (starts < total) & (starts % run <= run - 4)
-        if not inside.all() or np.unique(starts[:, None] + np.arange(4)).size != total:
-            return False
-    return True
+    starts = starts_of(packed.orders)
+    if not ((starts >= 0) & (starts < total) & (starts % run <= run - 4)).all():
+        return False
+    blocks = np.repeat(np.arange(len(packed.orders)), [o.executed for o in packed.orders])
+    read = np.zeros((len(packed.orders), total), np.bool_)
+    read[blocks[:, None], starts[:, None] + np.arange(4)] = True
+    return bool(read.all())
 
 
 def sixteen_bits_suffice(op: graph.PackedWeightsOp) -> bool:
@@ -70,13 +71,16 @@ def sixteen_bits_suffice(op: graph.PackedWeightsOp) -> bool:
     if op.scheme.data == "depthwise":
         return op.form.data != "bytes" or bytes_fit(c, unpack(op, data, order))
     packed = packed_gemm(op, data, order)
-    panels = panels_of(c, packed)
     if packed.in_halves:
         # Stored in 16 bits, but 8 are what the rest of the proof is about.
-        return all((panel.astype(np.int8) == panel).all() for panel in panels)
+        halves = data.view(np.int16)
+        return bool((halves.astype(np.int8) == halves).all())
     if packed.orders is None:
         return True
-    return all(verify_order(p, o.counts) for p, o in zip(panels, packed.orders, strict=True))
+    return all(
+        verify_order(panel, np.array([o.counts for o in orders]))
+        for panel, orders in alike_panels(c, packed)
+    )
 
 
 def thirty_two_bits_suffice(anchor: Integer, weight: Array) -> bool:

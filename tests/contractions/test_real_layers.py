@@ -20,7 +20,7 @@ from lpc.compiler.contractions.packing import (
     PackedGemm,
     bias_correction,
     blocks_of,
-    natural_order,
+    natural_orders,
     panels_of,
 )
 from lpc.compiler.contractions.unpack import constants_of, geometry_of, packed_gemm
@@ -91,7 +91,7 @@ def assert_gemm_exact(op: graph.PackedWeightsOp) -> None:
             np.testing.assert_array_equal(four_way_sums(panel, codes), product(codes, panel))
             continue
         order = packed.orders[block]
-        weights = natural_order(panel, order, packed.natural_steps)
+        weights = natural_orders(panel, [order], packed.natural_steps)[0]
         codes = extreme_inputs(weights)
         sums = assert_chains_exact(panel, order.counts, as_read(codes, order))[:, real]
         own = correction[first : first + sums.shape[1]]

@@ -24,10 +24,10 @@ from xdsl.dialects import arith
 from xdsl.dialects.builtin import f32, i32
 from xdsl.ir import SSAValue
 
-from ...contractions.forms import FORMS, OFFSET_UNIT, Form, chain_offsets
+from ...contractions.forms import FORMS, HAS_OFFSET, OFFSET_UNIT, Form, chain_offsets
 from ...contractions.geometry import Contraction, Runs
 from ...contractions.halves import WIDENED
-from ...contractions.packing import PackedGemm, panels_of
+from ...contractions.packing import PackedGemm, alike_panels, starts_of
 from ...contractions.tile import LINE
 from ...dialects.loop import Dot2Op, Dot4Op, DotChainOp, vector_of
 from ..builder import Index, KernelBuilder, i8, i16
@@ -248,20 +248,23 @@ class OrderedAccumulator(Accumulator):
         orders = self.packed.orders
         assert orders is not None
         run = 4 * self.packed.steps
-        steps = [order.executed for order in orders]
-        starts = np.concatenate([order.starts[: order.executed] for order in orders])
+        steps, starts = [order.executed for order in orders], starts_of(orders)
         offsets = np.asarray(self.run_offsets)[starts // run] + starts % run
         # Mostly 16 bits suffice, which saves 6 % of the weights.
         fits = offsets.min() >= 0 and offsets.max() < 1 << 16
         self.jump_kind, self.jump_bytes = (i16, 2) if fits else (i32, 4)
         self.offsets = parameters.add(offsets.astype(np.uint16 if fits else np.int32))
-        chain_starts = [
-            parameters.add(chain_offsets(panel, order.counts))
-            for panel, order in zip(panels_of(self.c, self.packed), orders, strict=True)
-        ]
         counts = np.asarray([order.counts for order in orders])
-        firsts = np.cumsum([0, *steps[:-1]])
-        table = np.column_stack([counts, chain_starts, firsts])
+        lanes = 2 * self.packed.tile.n * self.lanes
+        # The last block may have fewer channels, but it is the last.
+        chains = [
+            chain_offsets(panel, np.array([order.counts for order in alike])).reshape(-1)
+            for panel, alike in alike_panels(self.c, self.packed)
+        ]
+        first_chains = np.cumsum([0, *(counts @ HAS_OFFSET)[:-1]])
+        chain_starts = parameters.add(np.concatenate(chains)) + first_chains * lanes
+        first_steps = np.cumsum([0, *steps[:-1]])
+        table = np.column_stack([counts, chain_starts, first_steps])
         self.table = parameters.add(table.astype(np.int32))
         self.columns = table.shape[1]
         #: Chains of each form, where all blocks have equally many; else they are loaded.
