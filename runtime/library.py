@@ -6,14 +6,12 @@ import ctypes
 import os
 import struct
 from collections.abc import Callable
-from threading import Lock
 
 from .errors import LpcRuntimeError
 from .model import Model
 
 # identities (device, inode, change time) of the files that were loaded from each path
 _loaded: dict[str, list[tuple[int, int, int]]] = {}
-_loaded_lock = Lock()
 
 
 def load(
@@ -83,10 +81,9 @@ def _fresh_name(file: str) -> str:
     status = os.stat(file)
     identity = (status.st_dev, status.st_ino, status.st_mtime_ns)
     name = os.path.abspath(file)
-    with _loaded_lock:
-        versions = _loaded.setdefault(name, [])
-        if identity not in versions:
-            versions.append(identity)
-        repeats = versions.index(identity)
+    versions = _loaded.setdefault(name, [])
+    if identity not in versions:
+        versions.append(identity)  # perhaps by two threads: the first one counts
+    repeats = versions.index(identity)
     folder, base = os.path.split(name)
     return f"{folder}/{'./' * repeats}{base}"
