@@ -98,7 +98,12 @@ TO_FUSED = (
     "fuse-epilogue",
 )
 # In `place`, behind what a target does to its kernels: that decides what lies in memory.
-TO_PLACED = ("assign-layouts", "plan-memory")
+TO_PLACED = (
+    # Needs kernels: what they write decides. Before layouts: parts have those of the whole.
+    "concat-in-place",
+    "assign-layouts",
+    "plan-memory",
+)
 TO_PACKED = (*TO_FUSED, *TO_PLACED)
 
 # What LLVM takes for a character of its IR, roughly.

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from xdsl.dialects.builtin import ArrayAttr, IntegerAttr, ModuleOp, StringAttr, i64
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import BlockArgument, Operation, OpResult, SSAValue
+from xdsl.ir import BlockArgument, Operation, SSAValue
 
 from ..dialects import graph
 from ..dialects.loop import StepOp
 from ..dialects.tensors import Array, shape_of
 from ..passes.kernel_classes import CONVOLUTIONS, MATMULS, anchor_of
-from ..passes.rewriting import view_source
+from ..passes.rewriting import defining, view_source
 from .generate import generate_kernel
 from .kernels.common import LoweredKernel
 from .program import Argument, Step, TargetProgram
@@ -108,16 +108,14 @@ class _Lowering:
         source = view_source(value)
         if isinstance(source, BlockArgument):
             return Argument("input", source.index, 0)
-        assert isinstance(source, OpResult)
-        producer: Any = source.op
+        while (concat := defining(source, graph.ConcatOp)) is not None:
+            source = concat.inputs[0]  # a concatenation begins where its first part does
+        producer: Any = source.owner
         if isinstance(producer, graph.ConstantOp):
             return Argument("weights", 0, self.blob.add(producer.array))
-        place, offset = (
-            producer.attributes["placement"].data,
-            producer.attributes["offset"].value.data,
-        )
-        if place == "output":
-            return Argument("output", offset, 0)
+        offset = producer.attributes["offset"].value.data
+        if producer.attributes["placement"].data == "output":
+            return Argument("output", producer.attributes["index"].value.data, offset)
         return Argument("workspace", 0, offset)
 
 

@@ -29,7 +29,9 @@ class LayoutAttr(ParametrizedAttribute):
     The tensor is seen as [N, H, W, C] (`as_nhwc`), channels innermost, with `channel_stride` ≥ C
     elements from one pixel to the next and a halo of so many pixels around each image, filled with
     the zero point, so that the windows of a consumer never branch. A type without encoding is
-    dense: channel_stride = C, no halo."""
+    dense: channel_stride = C, no halo. Where channel_stride is a multiple of 16, kernels may write
+    up to the next multiple of 16 behind C, and no further: there may be channels of other tensors
+    (concat-in-place)."""
 
     name = "graph.layout"
     values: DenseArrayBase[IntegerType] = param_def()
@@ -95,6 +97,11 @@ class Layout:
     def offset(self, n: int, y: int, x: int) -> int:
         """Offset of pixel (n, y, x); y and x may lie in the halo (negative or past the end)."""
         return n * self.image_stride + self.origin + y * self.row_stride + x * self.channel_stride
+
+    @property
+    def is_part(self) -> bool:
+        """Whether channels of other tensors lie in its pixels (and halo), and not padding alone."""
+        return self.channel_stride >= self.c + LANES
 
     @property
     def is_dense(self) -> bool:

@@ -19,8 +19,8 @@ PASS_NAMES = (
     "tabulate-unary", "unsign-activations", "absorb-output-scale",
     # int8 → packed
     "fold-channel-shuffle", "channels-last", "materialize-weights", "broadcast-leading-axes",
-    "unflatten-matmul", "fuse-epilogue", "winograd", "assign-layouts", "plan-memory",
-    "pack-weights", "prove-accumulation",
+    "unflatten-matmul", "fuse-epilogue", "winograd", "concat-in-place", "assign-layouts",
+    "plan-memory", "pack-weights", "prove-accumulation",
     # loop → isa
     "select-instructions",
 )  # fmt: skip

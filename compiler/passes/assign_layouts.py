@@ -9,6 +9,9 @@
   the zero point (attribute `halo_value` of the producing kernel), so that no window branches.
 - A reshape is a view of the same memory where both sides can have one layout (equal as [N, H, W,
   C], or both dense); where they cannot, it becomes a copy kernel.
+- Parts of a concatenation in place (concat-in-place) have the strides and the halo of the whole,
+  which are what suits the readers of all of them. Each part's producer fills its own channels of
+  the halo.
 
 Where one tensor cannot serve two readers (a model input that a padded convolution reads, two halo
 values), a copy kernel is inserted before the more demanding one.
@@ -22,17 +25,17 @@ from typing import Any, ClassVar, cast
 from xdsl.context import Context
 from xdsl.dialects.builtin import IntegerAttr, ModuleOp, TensorType, i64
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Attribute, Block, Operation, OpResult, Region, SSAValue
+from xdsl.ir import Attribute, Operation, OpResult, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
 from ..dialects import graph
 from ..dialects.graph import ints
 from ..dialects.layout import LANES, NO_HALO, Halo, Layout, LayoutAttr, as_nhwc
-from ..dialects.shapes import Shape
 from ..dialects.tensors import shape_of, type_of
 from .kernel_classes import anchor_of, has_constant_weight
-from .rewriting import view_source
+from .places import is_one_image, place_of, tensors_in
+from .rewriting import copy_kernel, defining, view_source
 
 _WAY_BYTES = 4096
 
@@ -76,11 +79,6 @@ def join(a: Demand, b: Demand) -> Demand | None:
     return Demand((top, left, bottom, right), value, max(a.multiple, b.multiple))
 
 
-def viewable(source: Shape, target: Shape) -> bool:
-    """Whether the two shapes are one [N, H, W, C] tensor."""
-    return as_nhwc(source) == as_nhwc(target)
-
-
 class _Assigner:
     def __init__(self, func: FuncOp):
         self.func, self.block = func, func.body.block
@@ -90,8 +88,8 @@ class _Assigner:
         self._separate_readers()
         returned = {view_source(v) for v in self._terminator().arguments}
         for op in list(self.block.ops):
-            if isinstance(op, graph.KernelOp):
-                self._assign(op, op.outputs[0], op.outputs[0] in returned)
+            if isinstance(op, graph.KernelOp | graph.ConcatOp):
+                self._assign(op, place_of(op.results[0]).whole in returned)
             elif isinstance(op, graph.ConstantOp):
                 self._assign_constant(op)
             elif isinstance(op, graph.ReshapeOp):
@@ -106,12 +104,7 @@ class _Assigner:
 
     def copy_before(self, op: Operation, value: SSAValue, layer_of: Operation) -> SSAValue:
         """A kernel that copies `value`, inserted before `op`."""
-        body = Block(arg_types=[value.type])
-        copy = graph.ReshapeOp(body.args[0], shape_of(value))
-        body.add_ops([copy, graph.YieldOp(copy.result)])
-        kernel = graph.KernelOp([value], [value.type], Region(body))
-        if "layer" in layer_of.attributes:
-            kernel.attributes["layer"] = layer_of.attributes["layer"]
+        kernel = copy_kernel(value, layer_of)
         self.block.insert_op_before(kernel, op)
         return kernel.outputs[0]
 
@@ -121,7 +114,7 @@ class _Assigner:
         terminator = self._terminator()
         for index, value in enumerate(terminator.arguments):
             root = view_source(value)
-            produced = isinstance(root, OpResult) and isinstance(root.op, graph.KernelOp)
+            produced = isinstance(root.owner, graph.KernelOp | graph.ConcatOp)
             if root in seen or not produced or not self._dense_suffices(root):
                 layer = root.op if isinstance(root, OpResult) else terminator
                 terminator.operands[index] = self.copy_before(terminator, value, layer)
@@ -129,14 +122,18 @@ class _Assigner:
             seen.add(root)
 
     def _dense_suffices(self, root: SSAValue) -> bool:
-        """Whether all readers of `root` and its views are content with a dense tensor."""
+        """Whether all who read any of the tensor are content with a dense one."""
         return all(d == Demand() for d in self._demands(root))
 
-    def _demands(self, value: SSAValue) -> list[Demand]:
+    def _demands(self, whole: SSAValue) -> list[Demand]:
+        """Those of all readers of a tensor, its views and its parts."""
+        return [d for tensor in tensors_in(whole) for d in self._demands_on(tensor)]
+
+    def _demands_on(self, value: SSAValue) -> list[Demand]:
         demands = []
         for use in value.uses:
             if isinstance(use.operation, graph.ReshapeOp):
-                demands += self._demands(use.operation.result)
+                demands += self._demands_on(use.operation.result)
             else:
                 demands.append(demand_of(use.operation, use.index))
         return demands
@@ -153,16 +150,16 @@ class _Assigner:
 
     def _can_offer(self, value: SSAValue, demand: Demand) -> bool:
         root = view_source(value)
-        produced = isinstance(root, OpResult) and isinstance(root.op, graph.KernelOp)
-        if not produced:
+        if not isinstance(root.owner, graph.KernelOp | graph.ConcatOp):
             c = as_nhwc(shape_of(value))[-1]
             return demand.halo == NO_HALO and c % demand.multiple == 0
         if root is not value and demand.halo != NO_HALO:
             return False  # a view has the halo of its source, which is another shape's
-        if isinstance(value, OpResult) and self._has_dense_view(root):
+        whole = place_of(root).whole
+        if self._has_dense_view(whole):
             return demand.halo == NO_HALO
         joined: Demand | None = Demand()
-        for other in self._demands(root):
+        for other in self._demands(whole):
             joined = join(joined, other) if joined is not None else None
         return joined is not None
 
@@ -170,36 +167,41 @@ class _Assigner:
 
     def _has_dense_view(self, root: SSAValue) -> bool:
         return any(
-            isinstance(use.operation, graph.ReshapeOp)
-            and not viewable(shape_of(root), shape_of(use.operation.result))
+            isinstance(use.operation, graph.ReshapeOp) and not is_one_image(use.operation)
             for use in root.uses
         )
 
-    def _assign(self, kernel: graph.KernelOp, value: SSAValue, returned: bool) -> None:
+    def _assign(self, op: graph.KernelOp | graph.ConcatOp, returned: bool) -> None:
+        """The layout of an op's result: the whole's, of which it is perhaps a part."""
+        value = op.results[0]
+        whole = place_of(value).whole
         demand = Demand()
-        for other in self._demands(value):
+        for other in self._demands(whole):
             demand = join(demand, other) or demand
-        n, h, w, c = as_nhwc(shape_of(value))
-        dense = returned or self._has_dense_view(value)
-        stride = c if dense or self._stays_narrow(kernel, c) else -(-c // LANES) * LANES
-        layout = Layout(n, h, w, c, stride, demand.halo)
-        if isinstance(anchor_of(kernel), graph.WinogradInputOp):
-            layout = _spread(layout)
-        if demand.halo != NO_HALO:
-            kernel.attributes["halo_value"] = IntegerAttr(demand.value, i64)
+        dense = returned or self._has_dense_view(whole) or self._stays_narrow(whole)
+        channels = as_nhwc(shape_of(whole))[-1]
+        stride = channels if dense else -(-channels // LANES) * LANES
+        layout = Layout(*as_nhwc(shape_of(value)), stride, demand.halo)
+        if isinstance(op, graph.KernelOp):
+            if isinstance(anchor_of(op), graph.WinogradInputOp):
+                layout = _spread(layout)
+            if demand.halo != NO_HALO:
+                op.attributes["halo_value"] = IntegerAttr(demand.value, i64)
         self._set(value, layout)
 
     @staticmethod
-    def _stays_narrow(kernel: graph.KernelOp, c: int) -> bool:
+    def _stays_narrow(whole: SSAValue) -> bool:
         """Few channels stay dense, so that a kernel row of the next convolution is one run."""
-        return c < LANES and not has_constant_weight(anchor_of(kernel))
+        kernel = defining(whole, graph.KernelOp)
+        few = as_nhwc(shape_of(whole))[-1] < LANES
+        return few and kernel is not None and not has_constant_weight(anchor_of(kernel))
 
     def _assign_constant(self, op: graph.ConstantOp) -> None:
         """Constant operands in memory are dense."""
 
     def _assign_view(self, op: graph.ReshapeOp) -> None:
         source = Layout.of_type(type_of(op.input))
-        if viewable(shape_of(op.input), shape_of(op.result)):
+        if is_one_image(op):
             n, h, w, c = as_nhwc(shape_of(op.result))
             self._set(op.result, Layout(n, h, w, c, source.channel_stride, source.halo))
 

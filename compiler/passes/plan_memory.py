@@ -1,17 +1,21 @@
 """plan-memory: a place for every tensor between kernels.
 
     graph.kernel … {placement = "workspace", offset = 4096 : i64, …}
+    graph.kernel … {placement = "output", index = 0 : i64, offset = 0 : i64, …}
 
-Tensors live from their kernel to their last reader (views count as readers of what they view). One
-arena holds them all: largest first, each at the lowest offset where it overlaps no tensor that
-lives at the same time. Results of the model are written to the caller's buffers directly. Every
-tensor has `SLACK` bytes after it that kernels may read, and starts at a 64-byte boundary.
+Tensors live from their kernel to their last reader (views count as readers of what they view), and
+concatenations in place from the first kernel that writes a part to the last that reads one or the
+whole. One arena holds them all: largest first, each at the lowest offset where it overlaps no
+tensor that lives at the same time. Results of the model are written to the caller's buffers
+directly; `index` says to which. A part lies in its whole, behind the channels before it. Every
+other tensor has `SLACK` bytes after it that kernels may read, and starts at a 64-byte boundary.
 
 The func gets `workspace_size`: the peak, and all the memory an inference uses.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -24,14 +28,14 @@ from xdsl.passes import ModulePass
 from ..dialects import graph
 from ..dialects.layout import SLACK, Layout
 from ..dialects.tensors import type_of, value_dtype
-from .rewriting import defining, returned_values, view_source
+from .places import place_of
+from .rewriting import returned_values, view_source
 
 ALIGNMENT = 64
 
 
 @dataclass
 class _Tensor:
-    kernel: graph.KernelOp
     size: int
     first: int
     last: int
@@ -47,20 +51,19 @@ def byte_size(value: SSAValue) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
-def live_tensors(block: Block, returned: set[SSAValue]) -> list[_Tensor]:
+def live_tensors(block: Block, returned: Collection[SSAValue]) -> dict[SSAValue, _Tensor]:
     """Workspace tensors with the first and last kernel (by number) that touch them."""
     tensors: dict[SSAValue, _Tensor] = {}
     for number, op in enumerate(block.ops):
         if not isinstance(op, graph.KernelOp):
             continue
-        for operand in op.operands:
-            source = view_source(operand)
-            if source in tensors:
-                tensors[source].last = number
-        result = op.outputs[0]
-        if result not in returned:
-            tensors[result] = _Tensor(op, byte_size(result), number, number)
-    return list(tensors.values())
+        for value in (*op.operands, op.outputs[0]):
+            whole = place_of(value).whole
+            if whole in tensors:
+                tensors[whole].last = number
+        if whole not in returned:
+            tensors.setdefault(whole, _Tensor(byte_size(whole), number, number))
+    return tensors
 
 
 def place(tensors: list[_Tensor]) -> int:
@@ -78,8 +81,18 @@ def place(tensors: list[_Tensor]) -> int:
     return max((t.offset + t.size for t in tensors), default=0)
 
 
-def _locate(kernel: graph.KernelOp, placement: str, offset: int) -> None:
-    kernel.attributes["placement"] = StringAttr(placement)
+def _locate(
+    kernel: graph.KernelOp, results: list[SSAValue], tensors: dict[SSAValue, _Tensor]
+) -> None:
+    value = kernel.outputs[0]
+    place = place_of(value)
+    offset = place.channel * value_dtype(value).itemsize
+    if place.whole in tensors:
+        kernel.attributes["placement"] = StringAttr("workspace")
+        offset += tensors[place.whole].offset
+    else:
+        kernel.attributes["placement"] = StringAttr("output")
+        kernel.attributes["index"] = IntegerAttr(results.index(place.whole), i64)
     kernel.attributes["offset"] = IntegerAttr(offset, i64)
 
 
@@ -94,12 +107,10 @@ class PlanMemory(ModulePass):
 
     @staticmethod
     def _plan(func: FuncOp) -> None:
-        results = [view_source(v) for v in returned_values(func.body.block)]
-        for index, value in enumerate(results):
-            kernel = defining(value, graph.KernelOp)
-            assert kernel is not None
-            _locate(kernel, "output", index)
-        tensors = live_tensors(func.body.block, set(results))
-        func.attributes["workspace_size"] = IntegerAttr(place(tensors), i64)
-        for tensor in tensors:
-            _locate(tensor.kernel, "workspace", tensor.offset)
+        block = func.body.block
+        results = [view_source(v) for v in returned_values(block)]
+        tensors = live_tensors(block, results)
+        func.attributes["workspace_size"] = IntegerAttr(place(list(tensors.values())), i64)
+        for op in block.ops:
+            if isinstance(op, graph.KernelOp):
+                _locate(op, results, tensors)

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import ReturnOp
-from xdsl.ir import Block, Operation, OpResult, SSAValue
+from xdsl.ir import Block, Operation, OpResult, Region, SSAValue
 from xdsl.pattern_rewriter import (
     GreedyRewritePatternApplier,
     PatternRewriter,
@@ -20,7 +20,7 @@ from xdsl.pattern_rewriter import (
 )
 
 from ..dialects import graph
-from ..dialects.tensors import Array
+from ..dialects.tensors import Array, shape_of
 
 OpT = TypeVar("OpT", bound=Operation)
 
@@ -56,6 +56,16 @@ def inherit_layer(new: Operation, old: Operation) -> None:
     if isinstance(new, graph.ConstantOp) or "layer" not in old.attributes:
         return
     new.attributes.setdefault("layer", old.attributes["layer"])
+
+
+def copy_kernel(value: SSAValue, layer_of: Operation) -> graph.KernelOp:
+    """A kernel that copies `value`, in the source layer of `layer_of`."""
+    body = Block(arg_types=[value.type])
+    copy = graph.ReshapeOp(body.args[0], shape_of(value))
+    body.add_ops([copy, graph.YieldOp(copy.result)])
+    kernel = graph.KernelOp([value], [value.type], Region(body))
+    inherit_layer(kernel, layer_of)
+    return kernel
 
 
 def replace(

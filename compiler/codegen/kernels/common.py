@@ -72,7 +72,7 @@ class TensorBuffer:
 
     @property
     def padded(self) -> bool:
-        """Whether whole vectors may be read and written past the last channel."""
+        """Whether whole vectors may be read and written, of which one passes the last channel."""
         return self.layout.channel_stride % LANES == 0
 
 
@@ -107,26 +107,34 @@ def fill(b: KernelBuilder, base: SSAValue, offset: Index, size: int, value: SSAV
 def fill_halo(
     b: KernelBuilder, tensor: TensorBuffer, parameters: SSAValue, value_offset: int
 ) -> None:
-    """Writes the code at `parameters + value_offset` (16 equal bytes) into the tensor's halo.
+    """Writes the code at `parameters + value_offset` (16 equal bytes) into the tensor's halo: whole
+    pixels, but of a part of a concatenation its own channels.
 
     Done by the caller of unit 0, before its units: the halo overlaps no unit's output."""
     layout, item = tensor.layout, tensor.item
     if layout.halo == NO_HALO:
         return
     top, left, bottom, right = layout.halo
-    row, pixel = layout.row_stride * item, layout.channel_stride * item
-    between = (left + right) * pixel
+    pixel, width = layout.channel_stride * item, left + layout.w + right
+    head, tail = top * width + left, bottom * width + right
+
+    def margin(first: Index, pixels: int) -> None:
+        """So many pixels from offset `first` on."""
+        if not layout.is_part:
+            fill(b, tensor.base, first, pixels * pixel, value)
+        elif pixels:
+            with b.loop(0, pixels * pixel, pixel) as run:
+                fill(b, tensor.base, b.add(first, run.variable), layout.c * item, value)
+
     with b.branch(b.compare("eq", b.begin, 0)):
         value = b.load(parameters, value_offset, vector_of(i8, 16))
         with b.loop(0, layout.n) as images:
             image = b.mul(images.variable, layout.image_stride * item)
             # Head: the rows above and the first left margin. Tail: the last right margin and below.
-            head = top * row + left * pixel
-            fill(b, tensor.base, image, head, value)
-            tail = bottom * row + right * pixel
-            fill(b, tensor.base, b.add(image, layout.image_stride * item - tail), tail, value)
-            if between and layout.h > 1:
-                first = head + layout.w * pixel
+            margin(image, head)
+            margin(b.add(image, layout.image_stride * item - tail * pixel), tail)
+            if left + right and layout.h > 1:
+                first = (head + layout.w) * pixel
                 with b.loop(0, layout.h - 1) as rows:
-                    offset = b.add(image, b.add(first, b.mul(rows.variable, row)))
-                    fill(b, tensor.base, offset, between, value)
+                    offset = b.add(first, b.mul(rows.variable, layout.row_stride * item))
+                    margin(b.add(image, offset), left + right)
