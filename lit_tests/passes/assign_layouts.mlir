@@ -113,3 +113,81 @@ func.func @winograd(%x: tensor<1x16x16x64xui8>, %y: tensor<1x14x18x64xui8>) -> (
   }) {layer = "b"} : (tensor<36x12x64xsi16>) -> tensor<1x12x16x64xi32>
   func.return %1, %3 : tensor<1x14x14x64xi32>, tensor<1x12x16x64xi32>
 }
+
+// A concatenation in place: parts have the strides and the halo of the whole, and each producer fills its own channels
+// of the halo, although only the whole has a reader that wants one.
+// CHECK-LABEL: func.func @parts(
+// CHECK:         }) {layer = "a", halo_value = 9 : i64} : (tensor<1x2x2x16xui8>) -> tensor<1x2x2x16xui8, #graph.layout<array<i64: 32, 1, 1, 1, 1>>>
+// CHECK:         }) {layer = "b", halo_value = 9 : i64} : (tensor<1x2x2x5xui8>) -> tensor<1x2x2x5xui8, #graph.layout<array<i64: 32, 1, 1, 1, 1>>>
+// CHECK:         graph.concat {{.*}} -> tensor<1x2x2x21xui8, #graph.layout<array<i64: 32, 1, 1, 1, 1>>>
+func.func @parts(%x: tensor<1x2x2x16xui8>, %y: tensor<1x2x2x5xui8>) -> tensor<1x2x2x16xui8> {
+  %0 = "graph.kernel"(%x) ({
+  ^bb0(%a: tensor<1x2x2x16xui8>):
+    %t = graph.lut %a {table = dense<7> : tensor<256xui8>} : (tensor<1x2x2x16xui8>) -> tensor<1x2x2x16xui8>
+    graph.yield %t : tensor<1x2x2x16xui8>
+  }) {layer = "a"} : (tensor<1x2x2x16xui8>) -> tensor<1x2x2x16xui8>
+  %1 = "graph.kernel"(%y) ({
+  ^bb0(%a: tensor<1x2x2x5xui8>):
+    %t = graph.lut %a {table = dense<7> : tensor<256xui8>} : (tensor<1x2x2x5xui8>) -> tensor<1x2x2x5xui8>
+    graph.yield %t : tensor<1x2x2x5xui8>
+  }) {layer = "b"} : (tensor<1x2x2x5xui8>) -> tensor<1x2x2x5xui8>
+  %2 = graph.concat %0, %1 {axis = 3 : i64, layer = "join"} : (tensor<1x2x2x16xui8>, tensor<1x2x2x5xui8>) -> tensor<1x2x2x21xui8>
+  %3 = "graph.kernel"(%2) ({
+  ^bb0(%a: tensor<1x2x2x21xui8>):
+    %w = graph.constant {value = dense<1> : tensor<16x21x3x3xsi8>} : tensor<16x21x3x3xsi8>
+    %c = graph.qconv2d %a, %w {strides = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = 9 : i64, weight_zero_point = array<i32: 0>} : (tensor<1x2x2x21xui8>, tensor<16x21x3x3xsi8>) -> tensor<1x2x2x16xi32>
+    %q = graph.requantize %c {multiplier = array<f32: 0.01>, axis = 3 : i64, zero_point = 3 : i64, qmin = 0 : i64, qmax = 255 : i64} : (tensor<1x2x2x16xi32>) -> tensor<1x2x2x16xui8>
+    graph.yield %q : tensor<1x2x2x16xui8>
+  }) {layer = "c"} : (tensor<1x2x2x21xui8>) -> tensor<1x2x2x16xui8>
+  func.return %3 : tensor<1x2x2x16xui8>
+}
+
+// The caller's buffer is dense, and so are pixels of which it has the parts.
+// CHECK-LABEL: func.func @whole_result(
+// CHECK:         }) {layer = "a"} : (tensor<1x2x2x16xui8>) -> tensor<1x2x2x16xui8, #graph.layout<array<i64: 21, 0, 0, 0, 0>>>
+// CHECK:         graph.concat {{.*}} -> tensor<1x2x2x21xui8>
+// CHECK-NEXT:    func.return
+func.func @whole_result(%x: tensor<1x2x2x16xui8>, %y: tensor<1x2x2x5xui8>) -> tensor<1x2x2x21xui8> {
+  %0 = "graph.kernel"(%x) ({
+  ^bb0(%a: tensor<1x2x2x16xui8>):
+    %t = graph.lut %a {table = dense<7> : tensor<256xui8>} : (tensor<1x2x2x16xui8>) -> tensor<1x2x2x16xui8>
+    graph.yield %t : tensor<1x2x2x16xui8>
+  }) {layer = "a"} : (tensor<1x2x2x16xui8>) -> tensor<1x2x2x16xui8>
+  %1 = "graph.kernel"(%y) ({
+  ^bb0(%a: tensor<1x2x2x5xui8>):
+    %t = graph.lut %a {table = dense<7> : tensor<256xui8>} : (tensor<1x2x2x5xui8>) -> tensor<1x2x2x5xui8>
+    graph.yield %t : tensor<1x2x2x5xui8>
+  }) {layer = "b"} : (tensor<1x2x2x5xui8>) -> tensor<1x2x2x5xui8>
+  %2 = graph.concat %0, %1 {axis = 3 : i64, layer = "join"} : (tensor<1x2x2x16xui8>, tensor<1x2x2x5xui8>) -> tensor<1x2x2x21xui8>
+  func.return %2 : tensor<1x2x2x21xui8>
+}
+
+// It has no halo: where a reader of a part wants one, the whole has memory of its own, and is copied.
+// CHECK-LABEL: func.func @part_with_halo(
+// CHECK:         }) {layer = "a", halo_value = 9 : i64} {{.*}} -> tensor<1x2x2x16xui8, #graph.layout<array<i64: 32, 1, 1, 1, 1>>>
+// CHECK:         %2 = graph.concat
+// CHECK:         %4 = "graph.kernel"(%2)
+// CHECK:           graph.reshape
+// CHECK:         }) {layer = "join"} {{.*}} -> tensor<1x2x2x21xui8>
+// CHECK-NEXT:    func.return %3, %4
+func.func @part_with_halo(%x: tensor<1x2x2x16xui8>, %y: tensor<1x2x2x5xui8>) -> (tensor<1x2x2x16xui8>, tensor<1x2x2x21xui8>) {
+  %0 = "graph.kernel"(%x) ({
+  ^bb0(%a: tensor<1x2x2x16xui8>):
+    %t = graph.lut %a {table = dense<7> : tensor<256xui8>} : (tensor<1x2x2x16xui8>) -> tensor<1x2x2x16xui8>
+    graph.yield %t : tensor<1x2x2x16xui8>
+  }) {layer = "a"} : (tensor<1x2x2x16xui8>) -> tensor<1x2x2x16xui8>
+  %1 = "graph.kernel"(%y) ({
+  ^bb0(%a: tensor<1x2x2x5xui8>):
+    %t = graph.lut %a {table = dense<7> : tensor<256xui8>} : (tensor<1x2x2x5xui8>) -> tensor<1x2x2x5xui8>
+    graph.yield %t : tensor<1x2x2x5xui8>
+  }) {layer = "b"} : (tensor<1x2x2x5xui8>) -> tensor<1x2x2x5xui8>
+  %2 = graph.concat %0, %1 {axis = 3 : i64, layer = "join"} : (tensor<1x2x2x16xui8>, tensor<1x2x2x5xui8>) -> tensor<1x2x2x21xui8>
+  %3 = "graph.kernel"(%0) ({
+  ^bb0(%a: tensor<1x2x2x16xui8>):
+    %w = graph.constant {value = dense<1> : tensor<16x16x3x3xsi8>} : tensor<16x16x3x3xsi8>
+    %c = graph.qconv2d %a, %w {strides = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = 9 : i64, weight_zero_point = array<i32: 0>} : (tensor<1x2x2x16xui8>, tensor<16x16x3x3xsi8>) -> tensor<1x2x2x16xi32>
+    %q = graph.requantize %c {multiplier = array<f32: 0.01>, axis = 3 : i64, zero_point = 3 : i64, qmin = 0 : i64, qmax = 255 : i64} : (tensor<1x2x2x16xi32>) -> tensor<1x2x2x16xui8>
+    graph.yield %q : tensor<1x2x2x16xui8>
+  }) {layer = "c"} : (tensor<1x2x2x16xui8>) -> tensor<1x2x2x16xui8>
+  func.return %3, %2 : tensor<1x2x2x16xui8>, tensor<1x2x2x21xui8>
+}

@@ -6,7 +6,7 @@
 // CHECK:         }) {layer = "a", placement = "workspace", offset = 0 : i64}
 // CHECK:         }) {layer = "b", placement = "workspace", offset = 128 : i64}
 // CHECK:         }) {layer = "c", placement = "workspace", offset = 256 : i64}
-// CHECK:         }) {layer = "d", placement = "output", offset = 0 : i64}
+// CHECK:         }) {layer = "d", placement = "output", index = 0 : i64, offset = 0 : i64}
 func.func @still_read(%x: tensor<64xui8>) -> tensor<128xui8> {
   %0 = "graph.kernel"(%x) ({
   ^bb0(%a: tensor<64xui8>):
