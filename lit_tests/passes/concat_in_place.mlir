@@ -243,9 +243,9 @@ func.func @also_a_result(%x: tensor<1x2x2x16xui8>) -> (tensor<1x2x2x16xui8>, ten
 
 // And what is also read in a shape that does not allow strides.
 // CHECK-LABEL: func.func @flattened(
-// CHECK:         %3 = "graph.kernel"(%0)
+// CHECK:         %2 = "graph.kernel"(%0)
 // CHECK:           graph.reshape
-// CHECK:         %4 = graph.concat %3, %1
+// CHECK:         %3 = graph.concat %2, %1
 func.func @flattened(%x: tensor<1x2x2x16xui8>) -> (tensor<1x2x2x32xui8>, tensor<64xui8>) {
   %0 = "graph.kernel"(%x) ({
   ^bb0(%a: tensor<1x2x2x16xui8>):
