@@ -6,6 +6,7 @@ concatenates some of them, often the same ones as before and more."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from hypothesis import given
@@ -48,7 +49,7 @@ class Network:
         g = self.g
         if self.joined and g.random() < 0.5:
             parts = list(pick(g, self.joined))
-            more = [t for t in self.tensors if t.type.element_type == parts[0].type.element_type]
+            more = [t for t in self.tensors if is_code(t) == is_code(parts[0])]
             parts += [pick(g, more)] if more else []
         else:
             first = self.some()
@@ -90,7 +91,7 @@ def depthwise(net: Network, x: SSAValue) -> SSAValue:
 
 
 def pool(net: Network, x: SSAValue) -> SSAValue:
-    window = {"pads": (1, 1, 1, 1), "layout": "nhwc"}
+    window: dict[str, Any] = {"pads": (1, 1, 1, 1), "layout": "nhwc"}
     if net.g.random() < 0.5:
         return net.bench(graph.MaxPoolOp(x, (3, 3), **window))
     return net.bench(graph.AvgPoolOp(net.reals(x), (3, 3), count_include_pad=False, **window))
