@@ -133,7 +133,9 @@ def _contraction(kernel: graph.KernelOp, anchor: Anchor, target: Target) -> Lowe
         weight = constant_of(anchor.weight)
         assert weight is not None
         bias = plain_bias(_bias(anchor), c.outputs)
-        generator = FloatDepthwiseGenerator(_NAME, kernel, anchor.result, c, weight, bias, target)
+        generator = FloatDepthwiseGenerator(
+            _NAME, kernel, anchor.result, c, weight, bias, target, halo_value(kernel)
+        )
         return generator.generate(exec_type("conv", target, False, "dw"))
     packed_op = anchor.operands[1].owner
     assert isinstance(packed_op, graph.PackedWeightsOp)

@@ -193,6 +193,20 @@ def test_blocks_in_several_groups(monkeypatch: pytest.MonkeyPatch) -> None:
         bench.check()
 
 
+def test_results_with_more_room_than_what_is_added() -> None:
+    """The workspace has room for whole vectors; inputs end with the caller's memory."""
+    g, bench = np.random.default_rng(8), Bench()
+    for channels in (5, 20, 33):
+        shape = Shape(1, 2, 3, channels, channels, (1, 1), (1, 1), (1, 1), (0, 0, 0, 0), 1)
+        sums, label = qconv(
+            bench, g, shape, bench.input(extreme_codes(g, (1, 2, 3, channels), np.uint8))
+        )
+        codes = residual(bench, g, requantized(bench, g, sums, channels))
+        sums, _ = qconv(bench, g, shape, codes)
+        bench.output(sums, f"sum of an input and {label}")
+    bench.check()
+
+
 @given(SEEDS)
 @FEW_EXAMPLES
 def test_random_depthwise_convolutions(seed: int) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from hypothesis import given
 from lpc.compiler.dialects import graph
+from lpc.compiler.dialects.tensors import ui8
 from lpc.compiler.interpreters.contractions import Window, conv2d
 from support import FEW_EXAMPLES, SEEDS, Bench
 from test_convolution import Shape, draw_shape
@@ -47,4 +50,21 @@ def test_float_layers_share_a_workspace() -> None:
         # All terms are positive: relative errors of the layers add up.
         bound = np.full(value.type.get_shape(), exact * 3 * 200 * 2.0**-24)  # type: ignore[attr-defined]
         bench.output(value, f"three layers from {channels} channels", bound)
+    bench.check()
+
+
+def test_codes_of_a_float_depthwise_convolution() -> None:
+    """In the halo that the next convolution reads is its zero point; what is added is an input."""
+    g, bench = np.random.default_rng(10), Bench()
+    for channels in (5, 16, 20):
+        shape = (1, 3, 4, channels)
+        window: dict[str, Any] = {"pads": (1, 1, 1, 1), "layout": "nhwc"}
+        x = bench.input(g.integers(-9, 10, shape).astype(np.float32))
+        weight = bench.constant(g.integers(-3, 4, (channels, 1, 3, 3)).astype(np.float32))
+        value = bench(graph.Conv2dOp(x, weight, groups=channels, **window))
+        value = bench(graph.AddOp(value, bench.input(g.integers(0, 9, shape).astype(np.float32))))
+        codes = bench(graph.QuantizeOp(value, 0.5, 7, ui8, 3))
+        weight = bench.constant(g.integers(-9, 10, (16, channels, 3, 3)).astype(np.int8))
+        sums = graph.QConv2dOp(codes, weight, input_zero_point=7, **window)
+        bench.output(bench(sums), f"codes of a depthwise convolution of {channels} channels")
     bench.check()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -89,6 +90,20 @@ def buffers_of(kernel: graph.KernelOp, b: KernelBuilder) -> tuple[list[TensorBuf
         for base, value in zip(b.buffers, values, strict=False)
     ]
     return tensors[:-1], tensors[-1]
+
+
+def roomy(inputs: Iterable[TensorBuffer], output: TensorBuffer) -> bool:
+    """Whether whole vectors stay inside every tensor's pixel; single channels are broadcast."""
+    return output.padded and all(t.padded or t.layout.c == 1 < output.layout.c for t in inputs)
+
+
+def read_beside(
+    anchor: SSAValue, kernel: graph.KernelOp, inputs: list[TensorBuffer]
+) -> Iterator[TensorBuffer]:
+    """The inputs that not only the op of `anchor` reads, but (also) ops around it."""
+    for argument, tensor in zip(kernel.block.args, inputs, strict=True):
+        if any(use.operation is not anchor.owner for use in argument.uses):
+            yield tensor
 
 
 def fill(b: KernelBuilder, base: SSAValue, offset: Index, size: int, value: SSAValue) -> None:

@@ -14,7 +14,7 @@ from ...dialects.loop import vector_of
 from ...dialects.tensors import Array
 from ..builder import Index, KernelBuilder
 from ..targets import Target
-from .common import LoweredKernel, Parameters, buffers_of, fill_halo
+from .common import LoweredKernel, Parameters, buffers_of, fill_halo, read_beside, roomy
 from .elementwise import pixel_at
 from .evaluate import Evaluator, Position, store_lanes
 
@@ -29,6 +29,7 @@ class FloatDepthwiseGenerator:
         weight: Array,
         bias: Array,
         target: Target,
+        halo_value: int,
     ):
         self.kernel, self.anchor, self.c, self.target = kernel, anchor, contraction, target
         #: Output pixels whose sums are in registers together.
@@ -42,7 +43,7 @@ class FloatDepthwiseGenerator:
         taps = np.zeros((len(contraction.taps), self.channels), np.float32)
         taps[:, : contraction.outputs] = weight.reshape(contraction.outputs, -1).T
         self.weights = self.parameters.add(taps)
-        self.halo = self.parameters.add(np.zeros(16, np.uint8))
+        self.halo = self.parameters.add(np.full(16, halo_value & 255, np.uint8))
         self.evaluator = Evaluator(
             self.b, kernel, self.inputs, self.parameters, self.base, self.channels
         )
@@ -50,7 +51,8 @@ class FloatDepthwiseGenerator:
     def generate(self, exec_type: str) -> LoweredKernel:
         b, c = self.b, self.c
         fill_halo(b, self.output, self.base, self.halo)
-        whole = self.channels if self.output.padded else c.outputs // LANES * LANES
+        beside = read_beside(self.anchor, self.kernel, self.inputs)
+        whole = self.channels if roomy(beside, self.output) else c.outputs // LANES * LANES
         with b.unit_loop() as unit:
             image, y = b.div(unit, c.rows), b.rem(unit, c.rows)
             with b.loop(0, whole, LANES) as blocks:

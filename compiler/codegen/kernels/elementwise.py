@@ -16,7 +16,7 @@ from ...dialects import graph
 from ...dialects.layout import LANES, Layout
 from ...dialects.tensors import Array
 from ..builder import Index, KernelBuilder
-from .common import LoweredKernel, Parameters, TensorBuffer, buffers_of, fill_halo
+from .common import LoweredKernel, Parameters, TensorBuffer, buffers_of, fill_halo, roomy
 from .evaluate import Evaluator, Position
 
 #: Elements that a loop step treats together …
@@ -87,7 +87,7 @@ def lower_elementwise(
         with b.loop(0, pixels) as xs:
             block(pixel_at(b, image, y, xs.variable), channel, size)
 
-    size = padded if not flat and _roomy(inputs, output) else channels
+    size = padded if not flat and roomy(inputs, output) else channels
     with b.unit_loop() as unit:
         image, y = b.div(unit, layout.h), b.rem(unit, layout.h)
         if not flat and any(_per_row(tensor.layout, layout) for tensor in inputs):
@@ -114,8 +114,3 @@ def _blocks(b: KernelBuilder, size: int, step: int, body: Callable[[Index, int],
 def _per_row(layout: Layout, result: Layout) -> bool:
     """Whether a tensor has one value per channel for all pixels of a row, as a gate has."""
     return layout.w == 1 < result.w and layout.c > 1
-
-
-def _roomy(inputs: list[TensorBuffer], output: TensorBuffer) -> bool:
-    """Whether whole vectors stay inside every tensor's pixel; single channels are broadcast."""
-    return output.padded and all(t.padded or t.layout.c == 1 < output.layout.c for t in inputs)

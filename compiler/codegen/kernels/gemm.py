@@ -39,7 +39,7 @@ from .accumulate import (
     OrderedAccumulator,
     Work,
 )
-from .common import LoweredKernel, Parameters, buffers_of, fill_halo
+from .common import LoweredKernel, Parameters, buffers_of, fill_halo, read_beside, roomy
 from .evaluate import Evaluator, Position
 
 #: Bytes of the next panel per step below which many tiles share one, and waiting for it is cheap.
@@ -77,6 +77,7 @@ class GemmGenerator:
         self.inputs, self.output = buffers_of(kernel, self.b)
         self.parameter_base, self.weight_base = self.b.buffers[-2:]
         self.x = self.inputs[0]
+        self.roomy = roomy(read_beside(anchor, kernel, self.inputs), self.output)
         runs = runs_of(contraction, self.x.layout)
         self.grid = grid_of(contraction, [t.layout for t in (*self.inputs, self.output)])
         self.parameters = Parameters()
@@ -138,8 +139,8 @@ class GemmGenerator:
     def _ragged_blocks(self, block: Index, row: Index, column: Index) -> None:
         """Whole blocks, and the narrower last one if the channels do not divide."""
         rest = self.vectors % self.tile.n
-        # The last block also differs where the output has no room for the padding lanes.
-        ragged_lanes = not self.output.padded and self.c.outputs % self.tile.channels != 0
+        # The last block also differs where a tensor has no room for the padding lanes.
+        ragged_lanes = not self.roomy and self.c.outputs % self.tile.channels != 0
         last = rest or self.tile.n
         if not rest and not ragged_lanes:
             self._ragged_columns(block, row, column, self.tile.n, None)
@@ -300,7 +301,7 @@ class GemmGenerator:
         positions = []
         for j in range(0, len(sums), size):
             count = None
-            if channels is not None and not self.output.padded:
+            if channels is not None and not self.roomy:
                 count = channels - known_channel - j * lanes
             positions.append(
                 Position(
