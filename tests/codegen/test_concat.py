@@ -15,7 +15,8 @@ from lpc.compiler.dialects.tensors import is_code, shape_of, ui8
 from support import EXAMPLES, SEEDS, Bench, extreme_codes, pick
 from xdsl.ir import SSAValue
 
-CHANNELS = (1, 5, 16, 16, 16, 20, 32, 32, 48, 64, 80)
+#: Mostly multiples of 16, which all but the last part must have.
+CHANNELS = (16, 16, 16, 16, 32, 32, 32, 48, 48, 64, 64, 80, 1, 20)
 
 
 @dataclass
@@ -42,6 +43,8 @@ class Network:
     def grow(self) -> None:
         steps = (convolution, convolution, depthwise, pool, table, residual, real_convolution)
         grown = pick(self.g, steps)(self, self.some())
+        if self.g.random() < 0.2:
+            grown = self.reals(grown)
         self.tensors.append(grown)
 
     def join(self) -> None:
@@ -52,12 +55,13 @@ class Network:
             more = [t for t in self.tensors if is_code(t) == is_code(parts[0])]
             parts += [pick(g, more)] if more else []
         else:
-            first = self.some()
-            alike = [t for t in self.tensors if is_code(t) == is_code(first)]
+            code = is_code(self.some())
+            alike = [t for t in self.tensors if is_code(t) == code]
             count = min(len(alike), int(pick(g, (1, 2, 2, 3, 4))))
             parts = [alike[int(i)] for i in g.permutation(len(alike))[:count]]
+            parts.sort(key=lambda t: shape_of(t)[-1] % 16 != 0 and g.random() < 0.8)
             if g.random() < 0.1:
-                parts.append(first)
+                parts.append(parts[0])
         self.joined.append(parts)
         self.tensors.append(self.bench(graph.ConcatOp(parts, 3)))
 
@@ -115,7 +119,7 @@ def residual(net: Network, x: SSAValue) -> SSAValue:
 def real_convolution(net: Network, x: SSAValue) -> SSAValue:
     """Of codes times a power of two: sums are exact in any order."""
     g, bench = net.g, net.bench
-    x, outputs = net.reals(net.codes(x)), int(pick(g, (5, 16, 32)))
+    x, outputs = net.reals(net.codes(x)), int(pick(g, CHANNELS))
     weight = g.integers(-3, 4, (outputs, shape_of(x)[-1], 1, 1)).astype(np.float32)
     return bench(graph.Conv2dOp(x, bench.constant(weight), layout="nhwc"))
 
@@ -131,6 +135,7 @@ def add_network(bench: Bench, g: np.random.Generator) -> None:
         (net.join if g.random() < 0.45 else net.grow)()
     unread = [t for t in net.tensors if not list(t.uses)]
     others = [t for t in net.tensors[1:] if g.random() < 0.15 and t not in unread]
+    unread = [convolution(net, t) if g.random() < 0.6 else t for t in unread]
     for value in unread + others:
         if g.random() < 0.3:
             value = bench(graph.ReshapeOp(value, (int(np.prod(shape_of(value))),)))
