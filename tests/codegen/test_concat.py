@@ -41,7 +41,9 @@ class Network:
         return self.bench(graph.DequantizeOp(value, 1 / 16, 7, 3)) if is_code(value) else value
 
     def grow(self) -> None:
-        steps = (convolution, convolution, depthwise, pool, table, residual, real_convolution)
+        steps = [convolution, convolution, depthwise, pool, table, residual, real_convolution, row]
+        if shape_of(self.some())[2] == 16:
+            steps += [product, product]
         grown = pick(self.g, steps)(self, self.some())
         if self.g.random() < 0.2:
             grown = self.reals(grown)
@@ -124,8 +126,21 @@ def real_convolution(net: Network, x: SSAValue) -> SSAValue:
     return bench(graph.Conv2dOp(x, bench.constant(weight), layout="nhwc"))
 
 
+def row(net: Network, x: SSAValue) -> SSAValue:
+    value = net.bench(graph.SoftmaxOp(net.reals(x), 3))
+    return net.bench(graph.QuantizeOp(value, 1 / 255, 0, ui8, 3))
+
+
+def product(net: Network, x: SSAValue) -> SSAValue:
+    """Of 16 columns of pixels and as many channels: two tensors, either of which may be a part."""
+    narrow = [t for t in net.tensors if shape_of(t)[-1] == 16]
+    a = net.codes(pick(net.g, narrow)) if narrow else convolution(net, x, 16)
+    sums = net.bench(graph.QMatMulOp(a, net.codes(x), a_zero_point=7, b_zero_point=3))
+    return net.bench(graph.RequantizeOp(sums, 0.002, 120, ui8, 3))
+
+
 def add_network(bench: Bench, g: np.random.Generator) -> None:
-    shape = (int(pick(g, (1, 1, 2))), *(int(n) for n in g.integers(1, 8, 2)))
+    shape = (int(pick(g, (1, 1, 2))), int(g.integers(1, 8)), int(pick(g, (*range(1, 8), 16, 16))))
     net = Network(bench, g)
     net.tensors.append(bench.input(extreme_codes(g, (*shape, int(pick(g, CHANNELS))), np.uint8)))
     if g.random() < 0.3:
