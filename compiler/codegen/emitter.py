@@ -2,7 +2,8 @@
 
 Every kernel becomes two functions: the exported `void kernel(void *const *buffers, i64 begin,
 i64 end)`, and the body with one `noalias` parameter per buffer, which tells LLVM that stores to one
-tensor cannot change another (the memory planner guarantees it).
+tensor cannot change another. The memory planner guarantees it; what is read behind a tensor's last
+channel may be another's, but no result depends on that.
 """
 
 from __future__ import annotations

@@ -5,14 +5,16 @@ concatenates some of them, often the same ones as before and more."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from hypothesis import given
+from lpc.compiler.codegen.program import TargetProgram
+from lpc.compiler.codegen.targets import by_name
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import is_code, shape_of, ui8
-from support import EXAMPLES, SEEDS, Bench, extreme_codes, pick
+from support import EXAMPLES, SEEDS, Bench, extreme_codes, levels_of, pick
 from xdsl.ir import SSAValue
 
 #: Mostly multiples of 16, which all but the last part must have.
@@ -164,3 +166,17 @@ def test_networks(seed: int) -> None:
     for _ in range(6):
         add_network(bench, g)
     bench.check()
+
+
+def test_what_is_written_in_place_is_no_step() -> None:
+    bench = Bench()
+    x = bench.input(np.zeros((1, 2, 3, 16), np.uint8))
+    parts = [bench(graph.LutOp(x, np.full(256, fill, np.uint8))) for fill in (1, 2)]
+    joined = bench(graph.ConcatOp(parts, 3))
+    bench.output(bench(graph.LutOp(joined, np.arange(256, dtype=np.uint8))), "both")
+    program = levels_of(bench.module(), by_name("sse42"))["obj"].content
+    assert isinstance(program, TargetProgram)
+    first, second, both = program.steps
+    whole = first.arguments[1]
+    assert second.arguments[1] == replace(whole, offset=whole.offset + 16)
+    assert both.arguments[0] == whole
