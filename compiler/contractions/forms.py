@@ -26,7 +26,6 @@ halves    codes widened to 16 bits, two taps to a `vpmaddwd`; exact for all weig
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -71,15 +70,6 @@ class StepOrder:
     def executed(self) -> int:
         """Steps that the chains run."""
         return sum(count * form.chain for form, count in zip(FORMS, self.counts, strict=True))
-
-
-def chains_of(counts: tuple[int, ...]) -> Iterator[tuple[Form, Array]]:
-    """Per form: the positions in kernel order of its chains, [count, chain]."""
-    position = 0
-    for form, count in zip(FORMS, counts, strict=True):
-        size = count * form.chain
-        yield form, np.arange(position, position + size).reshape(count, form.chain)
-        position += size
 
 
 def lane_sums(weights: Array) -> tuple[Array, Array]:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from lpc.compiler.codegen.instructions import BY_NAME
-from lpc.compiler.contractions.forms import OFFSET_UNIT, Form, chain_offsets, chains_of
+from lpc.compiler.contractions.forms import FORMS, OFFSET_UNIT, Form, chain_offsets
 from lpc.compiler.dialects.tensors import Array
 
 MADDUBS = BY_NAME["vpmaddubsw.256"].semantics
 MADDWD = BY_NAME["vpmaddwd.256"].semantics
+
+
+def chains_of(counts: tuple[int, ...]) -> Iterator[tuple[Form, Array]]:
+    """Per form: the positions in kernel order of its chains, [count, chain]."""
+    position = 0
+    for form, count in zip(FORMS, counts, strict=True):
+        size = count * form.chain
+        yield form, np.arange(position, position + size).reshape(count, form.chain)
+        position += size
 
 
 def adversarial_inputs(weights: Array) -> Array:

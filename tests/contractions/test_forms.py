@@ -17,6 +17,7 @@ from lpc.compiler.contractions.forms import (
     PAIRS4,
     Form,
     StepOrder,
+    chain_offsets,
     verify_order,
 )
 from lpc.compiler.contractions.packing import natural_orders
@@ -86,6 +87,29 @@ def test_whatever_is_verified_is_exact(weights: Array, data: st.DataObject) -> N
     counts = tuple(chains if f is form else 0 for f in FORMS)
     if chains and verify_order(panel, counts):
         assert_chains_exact(panel, counts, adversarial_inputs(panel)[:, None])
+
+
+@settings(max_examples=100)
+@given(weights=blocks(), menus=st.lists(menus(), min_size=2, max_size=3), data=st.data())
+def test_blocks_are_proved_together_as_they_are_alone(
+    weights: Array, menus: list[Menu], data: st.DataObject
+) -> None:
+    sorted_blocks = [sort_one(weights, menu) for menu in menus]
+    counts = np.array([block.order.counts for block in sorted_blocks])
+    panels = [block.panel.copy() for block in sorted_blocks]
+    if data.draw(st.booleans()):  # one of them is wrong, perhaps
+        panels[-1][:, 0, :2] = data.draw(st.sampled_from((64, 65, 127, -128)))
+    joined = np.concatenate(panels, axis=1)
+    alone = [verify_order(p, tuple(c)) for p, c in zip(panels, counts, strict=True)]
+    assert verify_order(joined, counts) == all(alone)
+    offsets = [chain_offsets(p, tuple(c)) for p, c in zip(panels, counts, strict=True)]
+    np.testing.assert_array_equal(chain_offsets(joined, counts), np.concatenate(offsets))
+    restored = natural_orders(
+        np.concatenate([block.panel for block in sorted_blocks], axis=1),
+        [block.order for block in sorted_blocks],
+        weights.shape[1],
+    )
+    np.testing.assert_array_equal(restored, np.stack([weights] * len(menus)))
 
 
 def single(form: Form) -> tuple[int, ...]:
