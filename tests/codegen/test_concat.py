@@ -14,7 +14,7 @@ from lpc.compiler.codegen.program import TargetProgram
 from lpc.compiler.codegen.targets import by_name
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import is_code, shape_of, ui8
-from support import EXAMPLES, SEEDS, Bench, extreme_codes, levels_of, pick
+from support import FEW_EXAMPLES, SEEDS, Bench, extreme_codes, levels_of, pick
 from xdsl.ir import SSAValue
 
 #: Mostly multiples of 16, which all but the last part must have.
@@ -160,7 +160,7 @@ def add_network(bench: Bench, g: np.random.Generator) -> None:
 
 
 @given(SEEDS)
-@EXAMPLES
+@FEW_EXAMPLES
 def test_networks(seed: int) -> None:
     g, bench = np.random.default_rng(seed), Bench()
     for _ in range(6):

@@ -42,7 +42,7 @@ def main(module: ModuleOp) -> FuncOp:
     return func
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_same_results_and_disjoint_parts(seed: int) -> None:
     g = np.random.default_rng(seed)
