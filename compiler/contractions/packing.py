@@ -75,7 +75,7 @@ class PackedGemm:
             return self.natural_steps
         return sum(order.executed for order in self.orders) / len(self.orders)
 
-    def steps_of(self, panel: int) -> int:
+    def panel_steps(self, panel: int) -> int:
         return self.natural_steps if self.orders is None else self.orders[panel].executed
 
 
@@ -270,8 +270,8 @@ def unpack_gemm(c: Contraction, runs: Runs, packed: PackedGemm) -> Array:
 def natural_orders(panel: Array, orders: Sequence[StepOrder], steps: int) -> Array:
     """The weights [blocks, channels, steps, 4] again: what the steps of some blocks hold of each
     input. `panel`: [channels, steps, 4] in kernel order, block after block."""
-    blocks = np.repeat(np.arange(len(orders)), [order.executed for order in orders])
-    places = blocks * 4 * steps + starts_of(orders)
+    blocks, starts = steps_of_blocks(orders)
+    places = blocks * 4 * steps + starts
     weights = panel[:, : len(places)].transpose(2, 1, 0)
     # Several steps may begin at one place, with the weights of different channels.
     alone, first = np.unique(places, return_index=True)
@@ -283,9 +283,15 @@ def natural_orders(panel: Array, orders: Sequence[StepOrder], steps: int) -> Arr
     return result.reshape(len(orders), steps, 4, -1).transpose(0, 3, 1, 2)
 
 
-def starts_of(orders: Sequence[StepOrder]) -> Array:
-    """The first inputs of all steps that are run, block after block."""
-    return np.concatenate([order.starts[: order.executed] for order in orders])
+def steps_of_blocks(orders: Sequence[StepOrder]) -> tuple[Array, Array]:
+    """Of all steps that are run, block after block: the number of the block, the first input."""
+    blocks = np.repeat(np.arange(len(orders)), [order.executed for order in orders])
+    return blocks, np.concatenate([order.starts[: order.executed] for order in orders])
+
+
+def counts_of(orders: Sequence[StepOrder]) -> Array:
+    """How many chains of every form each block has: [blocks, forms]."""
+    return np.array([order.counts for order in orders])
 
 
 def _unpack_block(
@@ -309,7 +315,7 @@ def _unpack_block(
 
 def panel_bytes(c: Contraction, packed: PackedGemm) -> int:
     """Of all panels."""
-    vectors = (n * packed.steps_of(i) for i, (_, n) in enumerate(blocks_of(c, packed.tile)))
+    vectors = (n * packed.panel_steps(i) for i, (_, n) in enumerate(blocks_of(c, packed.tile)))
     return 4 * packed.tile.lanes * sum(vectors)
 
 
@@ -318,7 +324,7 @@ def panels_of(c: Contraction, packed: PackedGemm) -> list[Array]:
     integer, inputs = (np.int16, 2) if packed.in_halves else (np.int8, c.k_step)
     flat, position, panels = packed.data.view(integer if c.quantized else np.float32), 0, []
     for number, (_, n) in enumerate(blocks_of(c, packed.tile)):
-        steps = packed.steps_of(number)
+        steps = packed.panel_steps(number)
         size = steps * n * packed.tile.lanes * inputs
         panel = flat[position : position + size].reshape(steps, -1, inputs)
         panels.append(panel.transpose(1, 0, 2))
@@ -356,7 +362,7 @@ def bias_correction(c: Contraction, packed: PackedGemm) -> Array:
         return sums
     first = 0
     for panel, orders in alike_panels(c, packed):
-        counts = np.array([order.counts for order in orders])
+        counts = counts_of(orders)
         offsets = chain_offsets(panel, counts).reshape(-1, len(panel), 2)
         ends = np.cumsum(counts @ HAS_OFFSET)
         for chains in np.split(offsets, ends[:-1]):

@@ -27,7 +27,7 @@ from xdsl.utils.exceptions import VerifyException
 from ..contractions.depthwise import bytes_fit
 from ..contractions.forms import verify_order
 from ..contractions.geometry import input_zero_point
-from ..contractions.packing import alike_panels, panel_bytes, starts_of
+from ..contractions.packing import alike_panels, counts_of, panel_bytes, steps_of_blocks
 from ..contractions.tile import Tile
 from ..contractions.unpack import constants_of, geometry_of, packed_gemm, unpack
 from ..contractions.winograd import fits, pack_points, pack_taps
@@ -45,15 +45,14 @@ def every_input_is_read(op: graph.PackedWeightsOp) -> bool:
         return True
     packed = packed_gemm(op, data, order)
     assert packed.orders is not None
-    if min(min(o.counts) for o in packed.orders) < 0:
+    if counts_of(packed.orders).min() < 0:
         return False
     if data.nbytes != panel_bytes(geometry_of(op)[0], packed):
         return False
     run, total = 4 * packed.steps, 4 * packed.natural_steps
-    starts = starts_of(packed.orders)
+    blocks, starts = steps_of_blocks(packed.orders)
     if not ((starts >= 0) & (starts < total) & (starts % run <= run - 4)).all():
         return False
-    blocks = np.repeat(np.arange(len(packed.orders)), [o.executed for o in packed.orders])
     read = np.zeros((len(packed.orders), total), np.bool_)
     read[blocks[:, None], starts[:, None] + np.arange(4)] = True
     return bool(read.all())
@@ -77,10 +76,7 @@ def sixteen_bits_suffice(op: graph.PackedWeightsOp) -> bool:
         return bool((halves.astype(np.int8) == halves).all())
     if packed.orders is None:
         return True
-    return all(
-        verify_order(panel, np.array([o.counts for o in orders]))
-        for panel, orders in alike_panels(c, packed)
-    )
+    return all(verify_order(panel, counts_of(orders)) for panel, orders in alike_panels(c, packed))
 
 
 def thirty_two_bits_suffice(anchor: Integer, weight: Array) -> bool:

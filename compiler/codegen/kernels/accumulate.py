@@ -27,7 +27,7 @@ from xdsl.ir import SSAValue
 from ...contractions.forms import FORMS, HAS_OFFSET, OFFSET_UNIT, Form, chain_offsets
 from ...contractions.geometry import Contraction, Runs
 from ...contractions.halves import WIDENED
-from ...contractions.packing import PackedGemm, alike_panels, starts_of
+from ...contractions.packing import PackedGemm, alike_panels, counts_of, steps_of_blocks
 from ...contractions.tile import LINE
 from ...dialects.loop import Dot2Op, Dot4Op, DotChainOp, vector_of
 from ..builder import Index, KernelBuilder, i8, i16
@@ -36,6 +36,9 @@ from .common import Parameters, TensorBuffer
 
 #: Sums to add to in turn, so that none is waited for: two a cycle, each ready after four or five.
 _ENOUGH_SUMS = 10
+#: A row of a panel's table: the number of chains of each form, where the constants that chains with
+#: an offset start from begin, and how many steps the panels before have.
+_STARTS, _FIRST_STEP, _COLUMNS = len(FORMS), len(FORMS) + 1, len(FORMS) + 2
 #: Chains of fewer sums than this are unrolled: the loop's own instructions would take as long.
 _FEW_SUMS = 4
 
@@ -248,17 +251,17 @@ class OrderedAccumulator(Accumulator):
         orders = self.packed.orders
         assert orders is not None
         run = 4 * self.packed.steps
-        steps, starts = [order.executed for order in orders], starts_of(orders)
+        steps, (_, starts) = [order.executed for order in orders], steps_of_blocks(orders)
         offsets = np.asarray(self.run_offsets)[starts // run] + starts % run
         # Mostly 16 bits suffice, which saves 6 % of the weights.
         fits = offsets.min() >= 0 and offsets.max() < 1 << 16
         self.jump_kind, self.jump_bytes = (i16, 2) if fits else (i32, 4)
         self.offsets = parameters.add(offsets.astype(np.uint16 if fits else np.int32))
-        counts = np.asarray([order.counts for order in orders])
+        counts = counts_of(orders)
         lanes = 2 * self.packed.tile.n * self.lanes
         # The last block may have fewer channels, but it is the last.
         chains = [
-            chain_offsets(panel, np.array([order.counts for order in alike])).reshape(-1)
+            chain_offsets(panel, counts_of(alike)).reshape(-1)
             for panel, alike in alike_panels(self.c, self.packed)
         ]
         first_chains = np.cumsum([0, *(counts @ HAS_OFFSET)[:-1]])
@@ -266,7 +269,6 @@ class OrderedAccumulator(Accumulator):
         first_steps = np.cumsum([0, *steps[:-1]])
         table = np.column_stack([counts, chain_starts, first_steps])
         self.table = parameters.add(table.astype(np.int32))
-        self.columns = table.shape[1]
         #: Chains of each form, where all blocks have equally many; else they are loaded.
         self.fixed = [int(c[0]) if (c == c[0]).all() else None for c in counts.T]
         #: Steps of every panel, if they are equally many.
@@ -276,7 +278,7 @@ class OrderedAccumulator(Accumulator):
         """How many steps the panels before this one have."""
         if self.equal_steps is not None:
             return self.b.mul(panel, self.equal_steps)
-        return self._entry(panel, len(FORMS) + 1)
+        return self._entry(panel, _FIRST_STEP)
 
     def panel_start(self, panel: Index, stride: int) -> Index:
         return self.b.mul(self._first_step(panel), stride)
@@ -306,15 +308,15 @@ class OrderedAccumulator(Accumulator):
         """Where the block's chains with an offset find what they start from."""
         if all(c == 0 for c, form in zip(self.fixed, FORMS, strict=True) if form.offset):
             return self.parameter_base
-        place = self.b.add(self._entry(work.panel, len(FORMS)), self.b.div(work.within, 2))
+        place = self.b.add(self._entry(work.panel, _STARTS), self.b.div(work.within, 2))
         return self.b.address(self.parameter_base, place)
 
     def _entry(self, panel: Index, column: int) -> Index:
-        """Of the table: the number of chains of each form, where their starts are, first step."""
+        """Of the panel's row of the table."""
         if column < len(FORMS) and (fixed := self.fixed[column]) is not None:
             return fixed
         b = self.b
-        entry = b.add(b.mul(panel, 4 * self.columns), self.table + 4 * column)
+        entry = b.add(b.mul(panel, 4 * _COLUMNS), self.table + 4 * column)
         return b.to_index(b.load(self.parameter_base, entry, i32))
 
     def _jump(self, table: SSAValue, place: Index) -> SSAValue:
