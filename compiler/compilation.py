@@ -6,7 +6,6 @@ compile_programs   → object code and tables in memory, for the JIT
 
 from __future__ import annotations
 
-import gc
 import os
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -25,6 +24,7 @@ from .codegen.linker import find_linker
 from .codegen.program import LibraryInfo, TargetProgram
 from .codegen.tables import support_object
 from .codegen.targets import Target
+from .collector import collector_paused
 from .driver import SHARED_LEVELS, STOP_POINTS, Level, Progress, Tuner, levels
 from .errors import LpcError
 from .signature import library_info
@@ -136,19 +136,6 @@ def verify(level: Level) -> None:
         verification.verify(level.content)
     except VerifyException as error:
         raise LpcError(f"the compiler built wrong IR at level '{level.name}': {error}") from error
-
-
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """No cyclic garbage collection: IR is a large graph that lives on, and to walk it again and
-    again costs half of a compilation."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 class _Recorder:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from io import StringIO
+from math import prod
 from pathlib import Path
 from typing import cast
 
@@ -24,20 +25,24 @@ from xdsl.dialects.builtin import Builtin, ModuleOp
 from xdsl.dialects.func import Func
 from xdsl.printer import Printer
 
-from .codegen import machine
+from .codegen import kernel_code, machine
 from .codegen.emitter import emit_kernels, module_text
+from .codegen.kernel_code import compile_program
 from .codegen.lower import lower_to_loop
 from .codegen.program import TargetProgram
 from .codegen.targets import Target
 from .contractions.ordered_tile import Choice
+from .dialects import graph
 from .dialects.graph import Graph
+from .dialects.tensors import shape_of
 from .errors import LpcError, LpcWarning
-from .parallel import Parallel
+from .parallel import Helpers
 from .passes import load_pass
 from .passes.pack_weights import pack_weights
 from .passes.prove_accumulation import ProveAccumulation
 from .passes.select_instructions import SelectInstructions
 from .passes.winograd import Winograd
+from .verification import verify
 
 STOP_POINTS = ("import", "split", "int8", "packed", "loop", "isa", "llvm", "asm", "obj")
 SHARED_LEVELS = frozenset(("import", "split", "int8"))
@@ -106,8 +111,8 @@ TO_PLACED = (
 )
 TO_PACKED = (*TO_FUSED, *TO_PLACED)
 
-# What LLVM takes for a character of its IR, roughly.
-_SECONDS_PER_CHARACTER = 6e-7
+# What helper processes compute in: imported by them while this process is busy with the graph.
+_USED_BY_HELPERS = (kernel_code.__name__, pack_weights.__module__)
 
 # Called when work on a level begins, for instance progress("int8", "") or progress("obj", "avx2").
 Progress = Callable[[str, str], None]
@@ -129,13 +134,16 @@ Tuner = Callable[[ModuleOp, Target], Tuning]
 
 @dataclass(frozen=True)
 class Level:
-    """One stop point of one target ("" before targets part ways); what is printed, other than IR,
-    is made by `text` when asked for."""
+    """One stop point of one target ("" before targets part ways).
+
+    `content`: what the next level is made of. Levels that nothing is made of as a whole have none:
+    their IR is `lowered`, and what is printed other than IR is `text`, when asked for."""
 
     name: str
     target: str
     content: ModuleOp | TargetProgram | None
     text: Callable[[], str | bytes] | None = None
+    lowered: Callable[[], ModuleOp] | None = None
 
     def printed(self) -> str | bytes:
         if self.text is not None:
@@ -146,6 +154,8 @@ class Level:
 
     @property
     def module(self) -> ModuleOp:
+        if self.lowered is not None:
+            return self.lowered()
         assert isinstance(self.content, ModuleOp)
         return self.content
 
@@ -167,9 +177,24 @@ def levels(
 
     A module is changed in place when the next level is asked for. Close it to stop early: code
     generation goes on beside the consumer."""
+    with Helpers(*_USED_BY_HELPERS) as helpers:
+        yield from _levels(model, targets, input_shapes, progress, tuner, helpers)
+
+
+def _levels(
+    model: Path,
+    targets: Sequence[Target],
+    input_shapes: Mapping[str, Sequence[int]] | None,
+    progress: Progress,
+    tuner: Tuner | None,
+    helpers: Helpers,
+) -> Generator[Level, None, None]:
     context = new_context()
     progress("import", "")
     module = load_model(model, input_shapes)
+    if targets:
+        # They are ready when there is work for them.
+        helpers.start(_expected_seconds(module))
     yield Level("import", "", module)
     progress("split", "")
     run_passes(module, context, TO_SPLIT)
@@ -191,7 +216,14 @@ def levels(
             yield Level("tune", target.name, None, partial(str, tuning.report))
         # Measured tiles are each target's own; otherwise targets choose so as to share weights.
         library = targets if tuner is None else ()
-        yield from target_levels(own, target, context, progress, choices, library)
+        yield from target_levels(own, target, context, progress, choices, library, helpers)
+
+
+def _expected_seconds(module: ModuleOp) -> float:
+    """What the levels behind `int8` take for an imported model, roughly."""
+    ops = list(module.walk())
+    weights = sum(prod(shape_of(op.result)) for op in ops if isinstance(op, graph.ConstantOp))
+    return 0.01 * len(ops) + 3e-7 * weights
 
 
 def place(module: ModuleOp, target: Target, context: Context) -> None:
@@ -207,37 +239,54 @@ def target_levels(
     progress: Progress,
     choices: Mapping[str, Choice] = _NO_CHOICES,
     library: Sequence[Target] = (),
+    helpers: Helpers | None = None,
 ) -> Generator[Level, None, None]:
     """What every target repeats, from the fused and placed graph on; `choices` as in `Tuning`;
     `library`: the targets to share packed weights with."""
     progress("packed", target.name)
-    pack_weights(module, target, choices, library)
+    pack_weights(module, target, choices, library, helpers)
     # The proofs are made on the weights as packed: what the instructions will multiply.
     ProveAccumulation().apply(context, module)
     yield Level("packed", target.name, module)
+    views = _CodeViews(module, target)
     progress("loop", target.name)
-    program = lower_to_loop(module, target)
-    yield Level("loop", target.name, program.module)
+    yield Level("loop", target.name, None, lowered=views.loop)
     progress("isa", target.name)
-    SelectInstructions(target.name).apply(context, program.module)
-    yield Level("isa", target.name, program.module)
+    yield Level("isa", target.name, None, lowered=views.isa)
     progress("llvm", target.name)
-    # LLVM starts on the first kernels while the last ones are emitted. What the levels print is
-    # one module of all of them.
-    with Parallel(machine.object_code) as work:
-        kernels = []
-        for kernel in emit_kernels(program.module, target):
-            kernels.append(kernel)
-            alone = module_text([kernel])
-            work.add(len(alone) * _SECONDS_PER_CHARACTER, alone, target)
-        text = module_text(kernels)
-        yield Level("llvm", target.name, None, lambda: text)
-        progress("asm", target.name)
-        yield Level("asm", target.name, None, partial(machine.assembly, text, target))
-        progress("obj", target.name)
-        objects = tuple(work.results())
-    whole = partial(machine.object_code, text, target)
-    yield Level("obj", target.name, program.compiled(objects), whole)
+    yield Level("llvm", target.name, None, views.llvm)
+    progress("asm", target.name)
+    yield Level("asm", target.name, None, views.assembly)
+    progress("obj", target.name)
+    yield Level("obj", target.name, compile_program(module, target, helpers), views.object_code)
+
+
+class _CodeViews:
+    """Levels that nobody needs but who wants to see them: each kernel goes through them by itself,
+    beside others (codegen/kernel_code.py). All kernels in one module, made when asked for."""
+
+    def __init__(self, module: ModuleOp, target: Target):
+        self._module, self._target = module, target
+
+    def loop(self) -> ModuleOp:
+        module = lower_to_loop(self._module, self._target).module
+        verify(module)
+        return module
+
+    def isa(self) -> ModuleOp:
+        module = self.loop()
+        SelectInstructions(self._target.name).apply(new_context(), module)
+        verify(module)
+        return module
+
+    def llvm(self) -> str:
+        return module_text(emit_kernels(self.isa(), self._target))
+
+    def assembly(self) -> str:
+        return machine.assembly(self.llvm(), self._target)
+
+    def object_code(self) -> bytes:
+        return machine.object_code(self.llvm(), self._target)
 
 
 def load_model(path: Path, input_shapes: Mapping[str, Sequence[int]] | None = None) -> ModuleOp:

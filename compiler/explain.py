@@ -21,7 +21,8 @@ from xdsl.dialects.func import ReturnOp
 from xdsl.ir import Block, Operation, SSAValue
 
 from .codegen.targets import Target
-from .compilation import Shapes, collector_paused, shared_levels, verify
+from .collector import collector_paused
+from .compilation import Shapes, shared_levels, verify
 from .dialects import graph
 from .dialects.loop import StepOp
 from .dialects.tensors import is_code, type_of

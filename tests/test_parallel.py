@@ -86,8 +86,8 @@ def test_no_helpers_for_little_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "idle_cores", lambda: 7)
     with Parallel(operator.add) as work:
         for n in range(9):
-            work.add(0.01, n, n)
-        assert not work._helpers
+            work.add(0.05, n, n)
+        assert not work._threads
         assert work.results() == list(range(0, 18, 2))
 
 

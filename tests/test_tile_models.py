@@ -12,7 +12,8 @@ import pytest
 from lpc.compiler import demo, driver
 from lpc.compiler.codegen.lower import LoweredProgram, lower_to_loop
 from lpc.compiler.codegen.targets import by_name
-from lpc.compiler.compilation import collector_paused, graph_at
+from lpc.compiler.collector import collector_paused
+from lpc.compiler.compilation import graph_at
 from lpc.compiler.dialects.tensors import Array
 from lpc.compiler.interpreters.graph import run_graph
 from lpc.compiler.interpreters.loop import run_program

@@ -6,9 +6,11 @@ multipliers, zero points) is in their constants. All constants lie in one blob, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
 from math import prod
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from xdsl.dialects.builtin import ArrayAttr, IntegerAttr, ModuleOp, StringAttr, i64
@@ -55,56 +57,64 @@ class Blob:
 class LoweredProgram:
     """`module`: the loop-level kernels, preceded by one `loop.step` per step."""
 
-    target: Target
     module: ModuleOp
     steps: list[Step]
     workspace_size: int
     weights: bytes
 
-    def compiled(self, objects: tuple[bytes, ...]) -> TargetProgram:
-        """The program with the object code of its kernels."""
-        steps = tuple(self.steps)
-        return TargetProgram(
-            self.target.name, steps, self.workspace_size, self.weights, objects, slack=ALIGNMENT
-        )
+
+class CallableKernel(Protocol):
+    """What a step has to know of its kernel."""
+
+    @property
+    def constants(self) -> tuple[Array, ...]: ...
+    @property
+    def units(self) -> int: ...
+    @property
+    def exec_type(self) -> str: ...
+    @property
+    def parallel(self) -> bool: ...
 
 
-@dataclass
-class _Lowering:
-    target: Target
-    layer_types: dict[str, str]
-    blob: Blob = field(default_factory=Blob)
-    functions: dict[tuple[object, ...], FuncOp] = field(default_factory=dict)
-    steps: list[Step] = field(default_factory=list)
+class ProgramBuilder:
+    """The steps of a packed module, and their constants; kernels are added in order."""
 
-    def kernel(self, kernel: graph.KernelOp) -> None:
-        lowered = generate_kernel(kernel, self.target)
-        arguments = [self.argument(v) for v in (*kernel.inputs, kernel.outputs[0])]
-        arguments += [Argument("weights", 0, self.blob.add(c)) for c in lowered.constants]
+    def __init__(self, module: ModuleOp, target: Target):
+        func = _main(module)
+        layers: Any = func.attributes.get("layers", ArrayAttr([]))
+        size: Any = func.attributes["workspace_size"]
+        self._layer_types = {row.data[0].data: row.data[1].data for row in layers}
+        self._target, self._workspace_size = target, size.value.data
+        self._blob = Blob()
+        self.steps: list[Step] = []
+
+    def add(self, kernel: graph.KernelOp, symbol: str, called: CallableKernel) -> None:
+        arguments = [self._argument(v) for v in (*kernel.inputs, kernel.outputs[0])]
+        arguments += [Argument("weights", 0, self._blob.add(c)) for c in called.constants]
         layer = kernel.attributes.get("layer")
         name = layer.data if isinstance(layer, StringAttr) else ""
         self.steps.append(
             Step(
-                self._shared(lowered),
-                lowered.units,
-                1 if _work(kernel, lowered) < _SERIAL_BELOW else 1 << 20,
+                symbol,
+                called.units,
+                1 if _work(kernel, called) < _SERIAL_BELOW else 1 << 20,
                 tuple(arguments),
                 name,
-                self.layer_types.get(name, ""),
-                lowered.exec_type,
+                self._layer_types.get(name, ""),
+                called.exec_type,
             )
         )
 
-    def _shared(self, lowered: LoweredKernel) -> str:
-        """Symbol of the function with this code."""
-        key = (len(lowered.func.args), *lowered.fingerprint)
-        if key not in self.functions:
-            symbol = f"lpc_kernel{len(self.functions)}_{self.target.name}"
-            lowered.func.properties["sym_name"] = StringAttr(symbol)
-            self.functions[key] = lowered.func
-        return self.functions[key].sym_name.data
+    def lowered(self, functions: Iterable[FuncOp]) -> LoweredProgram:
+        module = ModuleOp([*map(_step_op, self.steps), *functions])
+        return LoweredProgram(module, self.steps, self._workspace_size, self._blob.bytes())
 
-    def argument(self, value: SSAValue) -> Argument:
+    def compiled(self, objects: tuple[bytes, ...]) -> TargetProgram:
+        """The program with the object code of its kernels."""
+        name, steps, size = self._target.name, tuple(self.steps), self._workspace_size
+        return TargetProgram(name, steps, size, self._blob.bytes(), objects, slack=ALIGNMENT)
+
+    def _argument(self, value: SSAValue) -> Argument:
         source = view_source(value)
         if isinstance(source, BlockArgument):
             return Argument("input", source.index, 0)
@@ -112,16 +122,16 @@ class _Lowering:
             source = concat.inputs[0]  # a concatenation begins where its first part does
         producer: Any = source.owner
         if isinstance(producer, graph.ConstantOp):
-            return Argument("weights", 0, self.blob.add(producer.array))
+            return Argument("weights", 0, self._blob.add(producer.array))
         offset = producer.attributes["offset"].value.data
         if producer.attributes["placement"].data == "output":
             return Argument("output", producer.attributes["index"].value.data, offset)
         return Argument("workspace", 0, offset)
 
 
-def _work(kernel: graph.KernelOp, lowered: LoweredKernel) -> float:
+def _work(kernel: graph.KernelOp, called: CallableKernel) -> float:
     """Rough cycles of one call."""
-    if not lowered.parallel:
+    if not called.parallel:
         return 0.0
     elements = sum(prod(shape_of(v)) for v in (*kernel.inputs, *kernel.outputs))
     return elements / 4 + _multiplications(anchor_of(kernel)) / 32
@@ -139,16 +149,30 @@ def _multiplications(anchor: Operation) -> int:
 
 def lower_to_loop(module: ModuleOp, target: Target) -> LoweredProgram:
     """Generates all kernels of a packed module."""
-    func = next(op for op in module.body.block.ops if isinstance(op, FuncOp))
-    layers: Any = func.attributes.get("layers", ArrayAttr([]))
-    lowering = _Lowering(target, {row.data[0].data: row.data[1].data for row in layers})
-    for op in func.body.block.ops:
-        if isinstance(op, graph.KernelOp):
-            lowering.kernel(op)
-    size: Any = func.attributes["workspace_size"]
-    steps = [_step_op(step) for step in lowering.steps]
-    result = ModuleOp([*steps, *lowering.functions.values()])
-    return LoweredProgram(target, result, lowering.steps, size.value.data, lowering.blob.bytes())
+    program, functions = ProgramBuilder(module, target), dict[str, FuncOp]()
+    for kernel in kernels_of(module):
+        lowered = generate_kernel(kernel, target)
+        symbol = name_function(lowered, target)
+        functions.setdefault(symbol, lowered.func)
+        program.add(kernel, symbol, lowered)
+    return program.lowered(functions.values())
+
+
+def kernels_of(module: ModuleOp) -> Iterator[graph.KernelOp]:
+    """In the order in which they run."""
+    return (op for op in _main(module).body.block.ops if isinstance(op, graph.KernelOp))
+
+
+def _main(module: ModuleOp) -> FuncOp:
+    return next(op for op in module.body.block.ops if isinstance(op, FuncOp))
+
+
+def name_function(lowered: LoweredKernel, target: Target) -> str:
+    """Gives the function a name that others have exactly if their code is the same."""
+    code = repr((len(lowered.func.args), *lowered.fingerprint))
+    symbol = f"lpc_kernel_{sha256(code.encode()).hexdigest()[:16]}_{target.name}"
+    lowered.func.properties["sym_name"] = StringAttr(symbol)
+    return symbol
 
 
 def _step_op(step: Step) -> StepOp:

@@ -70,7 +70,7 @@ class Layer:
     @property
     def seconds(self) -> float:
         """What packing takes, roughly."""
-        return sum(term.size for term in self.terms) * (1e-7 if self.in_forms else 3e-9)
+        return sum(term.size for term in self.terms) * (3e-7 if self.in_forms else 1e-8)
 
 
 def leader_of(target: Target, library: Sequence[Target], quantized: bool) -> Target | None:

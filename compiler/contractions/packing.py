@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from math import ceil
 from operator import itemgetter
 
 import numpy as np
@@ -62,18 +63,13 @@ class PackedGemm:
         return self.runs * self.terms * self.steps
 
     @property
-    def most_steps(self) -> int:
-        """Steps of the longest panel."""
+    def typical_steps(self) -> int:
+        """Of a panel: their mean in sixteenths of the natural ones, rounded up. Code depends on it,
+        and layers of one shape shall have the same."""
         if self.orders is None:
             return self.natural_steps
-        return max(order.executed for order in self.orders)
-
-    @property
-    def mean_steps(self) -> float:
-        """Steps of a panel."""
-        if self.orders is None:
-            return self.natural_steps
-        return sum(order.executed for order in self.orders) / len(self.orders)
+        mean = sum(order.executed for order in self.orders) / len(self.orders)
+        return ceil(ceil(16 * mean / self.natural_steps) * self.natural_steps / 16)
 
     def panel_steps(self, panel: int) -> int:
         return self.natural_steps if self.orders is None else self.orders[panel].executed

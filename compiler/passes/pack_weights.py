@@ -37,7 +37,7 @@ from ..contractions.winograd import Tiling, pack_points, pack_taps, stores_taps,
 from ..dialects import graph
 from ..dialects.layout import Layout
 from ..dialects.tensors import Array, i32_array, shape_of, si8, type_of
-from ..parallel import Parallel
+from ..parallel import Helpers, Parallel
 from .kernel_classes import CONVOLUTIONS, has_constant_weight
 from .rewriting import constant_of
 
@@ -146,6 +146,7 @@ def pack_weights(
     target: Target,
     choices: Mapping[str, Choice],
     library: Sequence[Target] = (),
+    helpers: Helpers | None = None,
 ) -> None:
     """`choices`: tiles by `Layer.key`; `library`: targets to share packed weights with."""
     for op in list(module.walk()):
@@ -153,7 +154,7 @@ def pack_weights(
             _pack_winograd(op, target, library)
     packers = list(_packers(module, target, library))
     gemms = []
-    with Parallel(pack_layer) as work:
+    with Parallel(pack_layer, helpers) as work:
         for packer in packers:
             if packer.is_depthwise:
                 packer.pack_depthwise()

@@ -15,6 +15,7 @@ it. A failure is a bug of the compiler, not of the model, and is reported as suc
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
@@ -33,6 +34,7 @@ from ..contractions.unpack import constants_of, geometry_of, packed_gemm, unpack
 from ..contractions.winograd import fits, pack_points, pack_taps
 from ..dialects import graph
 from ..dialects.tensors import Array
+from ..parallel import idle_cores
 from .rewriting import constant_of
 
 Integer: TypeAlias = graph.QConv2dOp | graph.QMatMulOp | graph.WinogradQConv2dOp
@@ -99,13 +101,16 @@ class ProveAccumulation(ModulePass):
     name: ClassVar[str] = "prove-accumulation"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        for packed in list(op.walk()):
-            if not isinstance(packed, graph.PackedWeightsOp):
-                continue
-            for use in packed.result.uses:
-                anchor = use.operation
-                if isinstance(anchor, Integer):
-                    self._prove(packed, anchor)
+        packed = [one for one in op.walk() if isinstance(one, graph.PackedWeightsOp)]
+        # Threads, because nearly all of the time is numpy's, which lets others run meanwhile.
+        with ThreadPoolExecutor(1 + idle_cores()) as pool:
+            list(pool.map(self._prove_for_all, packed))
+
+    def _prove_for_all(self, packed: graph.PackedWeightsOp) -> None:
+        for use in packed.result.uses:
+            anchor = use.operation
+            if isinstance(anchor, Integer):
+                self._prove(packed, anchor)
 
     @staticmethod
     def _prove(packed: graph.PackedWeightsOp, anchor: Integer) -> None:

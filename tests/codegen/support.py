@@ -37,7 +37,7 @@ from lpc.compiler import driver
 from lpc.compiler.codegen.library import write_library
 from lpc.compiler.codegen.program import TargetProgram
 from lpc.compiler.codegen.targets import TARGETS, Target
-from lpc.compiler.compilation import collector_paused
+from lpc.compiler.collector import collector_paused
 from lpc.compiler.contractions import layer
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array, tensor_type

@@ -16,7 +16,7 @@ from lpc.compiler.codegen.constants import constants_of, merged
 from lpc.compiler.codegen.library import write_library
 from lpc.compiler.codegen.program import TargetProgram
 from lpc.compiler.codegen.targets import TARGETS, Target, by_name
-from lpc.compiler.compilation import collector_paused
+from lpc.compiler.collector import collector_paused
 from lpc.compiler.contractions.layer import leader_of
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import ui8

@@ -32,7 +32,7 @@ from ...contractions.tile import LINE
 from ...dialects.loop import Dot2Op, Dot4Op, DotChainOp, vector_of
 from ..builder import Index, KernelBuilder, i8, i16
 from ..targets import Target
-from .common import Parameters, TensorBuffer
+from .common import Parameters, TensorBuffer, padded_size
 
 #: Sums to add to in turn, so that none is waited for: two a cycle, each ready after four or five.
 _ENOUGH_SUMS = 10
@@ -78,22 +78,22 @@ class Accumulator(ABC):
         runs: Runs,
         packed: PackedGemm,
         source: TensorBuffer,
-        parameters: Parameters,
-        parameter_base: SSAValue,
+        tables: Parameters,
+        table_base: SSAValue,
         target: Target,
     ):
         self.b, self.c, self.packed, self.target = b, c, packed, target
-        self.parameter_base, self.lanes = parameter_base, packed.tile.lanes
+        self.table_base, self.lanes = table_base, packed.tile.lanes
         self.item, self.run_length = source.item, runs.length
         self.pixel_bytes = source.layout.channel_stride * c.strides[1] * source.item
         self.run_offsets = [o * source.item for o in runs.offsets] * packed.terms
         self.element = i32 if c.quantized else f32
         self.kind = vector_of(self.element, self.lanes)
-        self.prepare(parameters)
+        self.prepare(tables)
 
     @abstractmethod
-    def prepare(self, parameters: Parameters) -> None:
-        """Puts the tables that the loops read into the parameter blob."""
+    def prepare(self, tables: Parameters) -> None:
+        """Puts what the loops read, beside codes and weights, into the blob at `table_base`."""
 
     def panel_start(self, panel: Index, stride: int) -> Index:
         """Where a panel begins among the weights, of which a step has `stride` bytes."""
@@ -119,8 +119,8 @@ def _unrolled(steps: int, dots: int) -> int:
 
 
 class NaturalAccumulator(Accumulator):
-    def prepare(self, parameters: Parameters) -> None:
-        self.table = parameters.add(np.asarray(self.run_offsets, np.int32))
+    def prepare(self, tables: Parameters) -> None:
+        self.table = tables.add(np.asarray(self.run_offsets, np.int32))
 
     def run(self, work: Work, sums: list[SSAValue]) -> list[SSAValue]:
         b, steps = self.b, self.packed.steps
@@ -128,7 +128,7 @@ class NaturalAccumulator(Accumulator):
             return self._steps(replace(work, x=b.address(work.x, self.run_offsets[0])), sums)
         with b.loop(0, len(self.run_offsets), carried=sums) as runs:
             entry = b.add(b.mul(runs.variable, 4), self.table)
-            jump = b.to_index(b.load(self.parameter_base, entry, i32))
+            jump = b.to_index(b.load(self.table_base, entry, i32))
             w_run = b.address(work.w, b.mul(runs.variable, steps * work.stride))
             ahead = work.ahead
             if ahead is not None:
@@ -219,7 +219,7 @@ class HalvesAccumulator(NaturalAccumulator):
     """Reads widened codes [pixel][step][2], which `widen` puts into the call's own memory. Behind a
     pixel's last code is anything, against weights of zero."""
 
-    def prepare(self, parameters: Parameters) -> None:
+    def prepare(self, tables: Parameters) -> None:
         self.source_bytes, self.source_offsets = self.pixel_bytes, self.run_offsets
         self.pixel_bytes, self.run_offsets = 4 * self.packed.steps, [0]
         self.widened = self.b.scratch(self.packed.tile.m * self.pixel_bytes)
@@ -247,37 +247,38 @@ class HalvesAccumulator(NaturalAccumulator):
 
 
 class OrderedAccumulator(Accumulator):
-    def prepare(self, parameters: Parameters) -> None:
+    """Its tables are as long as the weights at hand want them: nothing lies behind them, and what
+    differs between layers of one shape is read from them, so that such layers share one kernel."""
+
+    def prepare(self, tables: Parameters) -> None:
         orders = self.packed.orders
         assert orders is not None
         run = 4 * self.packed.steps
-        steps, (_, starts) = [order.executed for order in orders], steps_of_blocks(orders)
-        offsets = np.asarray(self.run_offsets)[starts // run] + starts % run
         # Mostly 16 bits suffice, which saves 6 % of the weights.
-        fits = offsets.min() >= 0 and offsets.max() < 1 << 16
+        fits = min(self.run_offsets) >= 0 and max(self.run_offsets) + run < 1 << 16
         self.jump_kind, self.jump_bytes = (i16, 2) if fits else (i32, 4)
-        self.offsets = parameters.add(offsets.astype(np.uint16 if fits else np.int32))
-        counts = counts_of(orders)
-        lanes = 2 * self.packed.tile.n * self.lanes
+        _, starts = steps_of_blocks(orders)
+        jumps = np.asarray(self.run_offsets)[starts // run] + starts % run
+        jumps = jumps.astype(np.uint16 if fits else np.int32)
         # The last block may have fewer channels, but it is the last.
-        chains = [
-            chain_offsets(panel, counts_of(alike)).reshape(-1)
-            for panel, alike in alike_panels(self.c, self.packed)
-        ]
+        chains = np.concatenate(
+            [
+                chain_offsets(panel, counts_of(alike)).reshape(-1)
+                for panel, alike in alike_panels(self.c, self.packed)
+            ]
+        )
+        counts, lanes = counts_of(orders), 2 * self.packed.tile.n * self.lanes
         first_chains = np.cumsum([0, *(counts @ HAS_OFFSET)[:-1]])
-        chain_starts = parameters.add(np.concatenate(chains)) + first_chains * lanes
-        first_steps = np.cumsum([0, *steps[:-1]])
-        table = np.column_stack([counts, chain_starts, first_steps])
-        self.table = parameters.add(table.astype(np.int32))
-        #: Chains of each form, where all blocks have equally many; else they are loaded.
-        self.fixed = [int(c[0]) if (c == c[0]).all() else None for c in counts.T]
-        #: Steps of every panel, if they are equally many.
-        self.equal_steps = steps[0] if len(set(steps)) == 1 else None
+        first_steps = np.cumsum([0, *[order.executed for order in orders][:-1]])
+        table = np.column_stack([counts, first_chains * lanes, first_steps]).astype(np.int32)
+        table[:, _STARTS] += padded_size(table) + padded_size(jumps)
+        self.table, self.jumps = tables.add(table), tables.add(jumps)
+        tables.add(chains)
+        #: Forms that no block has chains of.
+        self.unused = [not any(column) for column in counts.T]
 
     def _first_step(self, panel: Index) -> Index:
         """How many steps the panels before this one have."""
-        if self.equal_steps is not None:
-            return self.b.mul(panel, self.equal_steps)
         return self._entry(panel, _FIRST_STEP)
 
     def panel_start(self, panel: Index, stride: int) -> Index:
@@ -286,16 +287,16 @@ class OrderedAccumulator(Accumulator):
     def run(self, work: Work, sums: list[SSAValue]) -> list[SSAValue]:
         b, step_bytes, panel = self.b, work.stride, work.panel
         # Addresses of what the next chain reads: step offsets, weights, starts.
-        jumps = b.add(b.mul(self._first_step(panel), self.jump_bytes), self.offsets)
-        jumps = b.address(self.parameter_base, jumps)
+        jumps = b.add(b.mul(self._first_step(panel), self.jump_bytes), self.jumps)
+        jumps = b.address(self.table_base, jumps)
         starts = self._starts(work)
         if work.ahead is not None:
-            with b.loop(0, self.packed.most_steps * work.ahead.bytes, LINE) as lines:
+            with b.loop(0, self.packed.typical_steps * work.ahead.bytes, LINE) as lines:
                 b.prefetch(work.ahead.address, lines.variable)
         for number, form in enumerate(FORMS):
-            count = self._entry(panel, number)
-            if count == 0:
+            if self.unused[number]:
                 continue
+            count = self._entry(panel, number)
             sums = self._chains(form, count, jumps, starts, work, sums)
             steps = b.mul(count, form.chain)
             jumps = b.address(jumps, b.mul(steps, self.jump_bytes))
@@ -306,18 +307,16 @@ class OrderedAccumulator(Accumulator):
 
     def _starts(self, work: Work) -> SSAValue:
         """Where the block's chains with an offset find what they start from."""
-        if all(c == 0 for c, form in zip(self.fixed, FORMS, strict=True) if form.offset):
-            return self.parameter_base
+        if all(unused for unused, form in zip(self.unused, FORMS, strict=True) if form.offset):
+            return self.table_base
         place = self.b.add(self._entry(work.panel, _STARTS), self.b.div(work.within, 2))
-        return self.b.address(self.parameter_base, place)
+        return self.b.address(self.table_base, place)
 
     def _entry(self, panel: Index, column: int) -> Index:
         """Of the panel's row of the table."""
-        if column < len(FORMS) and (fixed := self.fixed[column]) is not None:
-            return fixed
         b = self.b
         entry = b.add(b.mul(panel, 4 * _COLUMNS), self.table + 4 * column)
-        return b.to_index(b.load(self.parameter_base, entry, i32))
+        return b.to_index(b.load(self.table_base, entry, i32))
 
     def _jump(self, table: SSAValue, place: Index) -> SSAValue:
         """Where a step's inputs are, as bytes from the window's first."""

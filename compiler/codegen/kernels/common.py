@@ -49,13 +49,17 @@ class Parameters:
         data = values.tobytes()
         if data not in self._known:
             self._known[data] = self._size
-            data += bytes(-len(data) % 64)
-            self._parts.append(data)
-            self._size += len(data)
+            self._size += padded_size(values)
+            self._parts.append(data.ljust(padded_size(values), b"\0"))
         return self._known[values.tobytes()]
 
     def blob(self) -> Array:
         return np.frombuffer(b"".join(self._parts) + bytes(SLACK), np.uint8)
+
+
+def padded_size(values: Array) -> int:
+    """Bytes of `values` in a blob."""
+    return -(-values.nbytes // 64) * 64
 
 
 @dataclass

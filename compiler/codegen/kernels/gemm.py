@@ -73,9 +73,11 @@ class GemmGenerator:
     ):
         self.kernel, self.anchor, self.c = kernel, anchor, contraction
         self.packed, self.tile = packed, packed.block
-        self.b = KernelBuilder(name, len(kernel.inputs) + 3)
+        ordered = packed.orders is not None
+        self.b = KernelBuilder(name, len(kernel.inputs) + 3 + ordered)
         self.inputs, self.output = buffers_of(kernel, self.b)
-        self.parameter_base, self.weight_base = self.b.buffers[-2:]
+        constants = self.b.buffers[len(kernel.inputs) + 1 :]
+        self.parameter_base, self.weight_base = constants[:2]
         self.x = self.inputs[0]
         self.roomy = roomy(read_beside(anchor, kernel, self.inputs), self.output)
         runs = runs_of(contraction, self.x.layout)
@@ -86,8 +88,11 @@ class GemmGenerator:
         self.bias_offset = self.parameters.add(bias, self.channels)
         self.halo_value = self.parameters.add(np.full(16, halo_value & 255, np.uint8))
         self.input_base = input_bases(contraction, runs, self.tile)
+        #: In a blob of their own if they differ in size between layers of one shape.
+        self.tables = Parameters() if ordered else self.parameters
+        table_base = constants[-1] if ordered else self.parameter_base
         self.accumulator = _accumulator_for(packed)(
-            self.b, contraction, runs, packed, self.x, self.parameters, self.parameter_base, target
+            self.b, contraction, runs, packed, self.x, self.tables, table_base, target
         )
         self.evaluator = Evaluator(
             self.b, kernel, self.inputs, self.parameters, self.parameter_base, self.channels
@@ -126,13 +131,11 @@ class GemmGenerator:
                 self._is_new_tile = b.binary(arith.OrIOp, *begins)
             row, column = b.div(rest, self.tiles_per_row), b.rem(rest, self.tiles_per_row)
             self._ragged_blocks(block, row, column)
-        return LoweredKernel(
-            b.finish(),
-            b.fingerprint,
-            (self.parameters.blob(), self.packed.data),
-            self.blocks * tiles,
-            exec_type,
-        )
+        constants = [self.parameters.blob(), self.packed.data]
+        if self.tables is not self.parameters:
+            constants.append(self.tables.blob())
+        units = self.blocks * tiles
+        return LoweredKernel(b.finish(), b.fingerprint, tuple(constants), units, exec_type)
 
     # --- which of the (at most four) tile shapes --------------------------------------------------
 
@@ -253,14 +256,13 @@ class GemmGenerator:
 
     @property
     def _block_bytes(self) -> int:
-        """A block's share of the longest panel."""
-        return self.packed.most_steps * self._panel_step // self.packed.share
+        """A block's share of a panel."""
+        return self.packed.typical_steps * self._panel_step // self.packed.share
 
     @property
     def _group_bytes(self) -> int:
-        """From a panel to the one in its place in the next group, on average."""
-        panels = self._blocks_of_group / self.packed.share
-        return round(panels * self.packed.mean_steps * self._panel_step)
+        """From a panel to the one in its place in the next group, roughly."""
+        return self._blocks_of_group * self._block_bytes
 
     def _ahead(self, w: SSAValue, part: Index, row: Index, first: Index) -> Ahead | None:
         """The tile's share of the weights after the group's, in proportion to its pixels: of the
