@@ -161,20 +161,31 @@ def exact_terms(combination: Combination) -> Terms | None:
     """Constants with which all 65 536 pairs of codes come out as the model says."""
     reals = combination.reals()
     expected = combination.codes(reals, combination.root.qmin.value.data)
-    everything = np.ones(reals.shape, bool)
     # Only values this close to an edge between codes can come out differently: a quick first look.
-    near = np.abs(reals - np.floor(reals) - 0.5) < _SLACK
+    # A quicker one is at what was different for other constants.
+    near = np.nonzero(np.abs(reals - np.floor(reals) - 0.5) < _SLACK)
+    everything = np.nonzero(np.ones(reals.shape, bool))
+    telling = (np.zeros(0, np.intp), np.zeros(0, np.intp))
     for form in combination.terms():
         for terms in _neighbours(form, combination.adds):
-            if all(_agree(combination, terms, expected, pairs) for pairs in (near, everything)):
+            if _difference(combination, terms, expected, telling) is not None:
+                continue
+            found = _difference(combination, terms, expected, near)
+            if found is None:
+                found = _difference(combination, terms, expected, everything)
+            if found is None:
                 return terms
+            telling = (np.append(telling[0], found[0]), np.append(telling[1], found[1]))
     return None
 
 
-def _agree(combination: Combination, terms: Terms, expected: Array, pairs: Array) -> bool:
-    a, b = np.nonzero(pairs)
-    found = combination.codes(combination.rewritten_reals(terms, (a, b)), combination.qmin)
-    return np.array_equal(found, expected[a, b])
+def _difference(
+    combination: Combination, terms: Terms, expected: Array, pairs: tuple[Array, Array]
+) -> tuple[int, int] | None:
+    """One of these pairs of codes that comes out differently, if there is one."""
+    found = combination.codes(combination.rewritten_reals(terms, pairs), combination.qmin)
+    different = np.flatnonzero(found != expected[pairs])
+    return (pairs[0][different[0]], pairs[1][different[0]]) if len(different) else None
 
 
 def _neighbours(terms: Terms, adds: bool) -> Iterator[Terms]:
