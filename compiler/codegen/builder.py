@@ -262,6 +262,35 @@ class KernelBuilder:
             yield units.variable
 
     @contextmanager
+    def nested_unit_loop(self, *sizes: int) -> Iterator[tuple[SSAValue, list[Index]]]:
+        """The same, for units that are numbered as nested loops of these sizes would visit them,
+        the innermost last: yields the unit, and the number in each loop. Divides once, and counts
+        from there on."""
+        start: list[Index] = []
+        rest: Index = self.begin
+        for size in reversed(sizes):
+            start.append(self.rem(rest, size))
+            rest = self.div(rest, size)
+        start.reverse()
+        counted = [i for i, size in enumerate(sizes) if size > 1]
+        carried = [self.index(start[i]) for i in counted]
+        with self.loop(self.begin, self.end, carried=carried, parallel=True) as units:
+            places: list[Index] = [0] * len(sizes)
+            for i, place in zip(counted, units.carried, strict=True):
+                places[i] = place
+            yield units.variable, places
+            following, carry = list[SSAValue](), None
+            for i in reversed(counted):
+                place = units.carried[counted.index(i)]
+                one_more = self.index(self.add(place, 1))
+                if carry is not None:
+                    one_more = self.select(carry, one_more, place)
+                is_past = self.compare("eq", one_more, sizes[i])
+                following.append(self.select(is_past, self.index(0), one_more))
+                carry = is_past
+            units.next = following[::-1]
+
+    @contextmanager
     def branch(self, condition: SSAValue) -> Iterator[list[Block]]:
         """`if condition:`; the else block follows by `with b.otherwise(blocks)`."""
         then, other = Block(), Block()

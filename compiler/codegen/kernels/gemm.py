@@ -120,21 +120,19 @@ class GemmGenerator:
     def generate(self, exec_type: str) -> LoweredKernel:
         b = self.b
         fill_halo(b, self.output, self.parameter_base, self.halo_value)
-        tiles = self.grid.rows * self.tiles_per_row
-        with b.unit_loop() as unit:
-            size = self._blocks_of_group
-            group, rest = b.div(unit, tiles * size), b.rem(unit, tiles * size)
-            within, rest = b.rem(rest, size), b.div(rest, size)
+        rows, columns, size = self.grid.rows, self.tiles_per_row, self._blocks_of_group
+        groups = self.blocks // size
+        with b.nested_unit_loop(groups, rows, columns, size) as (unit, places):
+            group, row, column, within = places
             block = b.add(b.mul(group, size), within)
             if self.packed.in_halves:
                 begins = (b.compare("eq", within, 0), b.compare("eq", unit, b.begin))
                 self._is_new_tile = b.binary(arith.OrIOp, *begins)
-            row, column = b.div(rest, self.tiles_per_row), b.rem(rest, self.tiles_per_row)
             self._ragged_blocks(block, row, column)
         constants = [self.parameters.blob(), self.packed.data]
         if self.tables is not self.parameters:
             constants.append(self.tables.blob())
-        units = self.blocks * tiles
+        units = self.blocks * rows * columns
         return LoweredKernel(b.finish(), b.fingerprint, tuple(constants), units, exec_type)
 
     # --- which of the (at most four) tile shapes --------------------------------------------------
@@ -196,7 +194,7 @@ class GemmGenerator:
             return b.add(b.mul(first, layout.channel_stride), layout.origin)
         origin = layout.offset(0, oy, ox)
         x = b.mul(first, sx * layout.channel_stride)
-        image, y = b.div(row, c.rows), b.rem(row, c.rows)
+        image, y = self._image_and_row(row)
         offset = b.add(b.mul(image, layout.image_stride), b.mul(y, sy * layout.row_stride))
         return b.add(b.add(offset, x), origin)
 
@@ -211,13 +209,19 @@ class GemmGenerator:
 
     def _pixel_offset(self, layout: Layout, row: Index, first: Index, i: int) -> Index:
         """The same where rows are apart: `row` counts those of all images."""
-        b, c = self.b, self.c
+        b = self.b
         stride = layout.channel_stride if layout.w > 1 else 0
-        image, y = b.div(row, c.rows), b.rem(row, c.rows)
+        image, y = self._image_and_row(row)
         offset = b.mul(image, layout.image_stride if layout.n > 1 else 0)
         offset = b.add(offset, b.mul(y, layout.row_stride if layout.h > 1 else 0))
         offset = b.add(offset, b.mul(first, stride))
         return b.add(offset, layout.origin + i * stride)
+
+    def _image_and_row(self, row: Index) -> tuple[Index, Index]:
+        """Of a row among those of all images."""
+        if self.c.images == 1:
+            return 0, row
+        return self.b.div(row, self.c.rows), self.b.rem(row, self.c.rows)
 
     def _accumulate(
         self, block: Index, row: Index, first: Index, m: int, n: int
