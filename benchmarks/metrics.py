@@ -58,8 +58,19 @@ import numpy as np, lpc.runtime as lpr
 loaded = lpr.load(model, num_threads=threads)
 loaded.run({loaded.inputs[0].name: np.load(input_file)})
 """,
+    "lpc-buffers": """
+import lpc.runtime as lpr
+loaded = lpr.load(model, num_threads=threads)
+(x,), outputs = loaded.inputs, {spec.name: bytearray(spec.nbytes) for spec in loaded.outputs}
+loaded.run_buffers({x.name: open(input_file, "rb").read()[-x.nbytes:]}, outputs)
+""",
 }
-COLD_ENGINES = tuple(_FIRST_INFERENCE)
+#: How an engine may be started: with numpy, which the peers need, or without.
+WAYS_TO_START = {
+    "onnxruntime": ("onnxruntime",),
+    "openvino": ("openvino",),
+    "lpc": ("lpc", "lpc-buffers"),
+}
 
 
 @dataclass(frozen=True)
@@ -90,17 +101,17 @@ def compile_library(model: Path, library: Path, target: str) -> CompileCost:
     return CompileCost(cost["seconds"], cost["peak_kib"] * 1024 / MB, size)
 
 
-def cold_start(engine: str, job: Job, isa: Isa, repeats: int = 3) -> ColdStart:
+def cold_start(way: str, job: Job, isa: Isa, repeats: int = 3) -> ColdStart:
     """The fastest of a few fresh processes (the first one also warms the page cache)."""
-    starts = [_one_cold_start(engine, job, isa) for _ in range(repeats)]
+    starts = [_one_cold_start(way, job, isa) for _ in range(repeats)]
     return ColdStart(min(s.seconds for s in starts), min(s.peak_mb for s in starts))
 
 
-def _one_cold_start(engine: str, job: Job, isa: Isa) -> ColdStart:
+def _one_cold_start(way: str, job: Job, isa: Isa) -> ColdStart:
     core = pinned_core(job.threads)
     pin = f"import os; os.sched_setaffinity(0, {{{core}}})\n" if core >= 0 else ""
     names = f"model, input_file, threads = {job.model!r}, {job.input_file!r}, {job.threads}\n"
-    code = pin + names + _FIRST_INFERENCE[engine] + _PEAK + "print(peak_kib(), flush=True)"
+    code = pin + names + _FIRST_INFERENCE[way] + _PEAK + "print(peak_kib(), flush=True)"
     # Installed packages have their bytecode beside them; this checkout shall keep its own, too.
     environment = worker_environment(isa)
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -117,7 +128,7 @@ def _one_cold_start(engine: str, job: Job, isa: Isa) -> ColdStart:
         answer = process.stdout.readline()
         seconds = time.perf_counter() - start
         if not answer.strip().isdigit():
-            raise EngineError(f"{engine}: {_last_line(process.stderr.read())}")
+            raise EngineError(f"{way}: {_last_line(process.stderr.read())}")
     return ColdStart(seconds, int(answer) * 1024 / MB)
 
 

@@ -41,7 +41,8 @@ ABOUT = (
 LEAST_SHARE = 0.03  # of a kernel that is worth a row
 LEGEND = (
     "Build: lpc's compilation. MB: peak resident memory of the compiling process, and of one that "
-    "loads the model and infers once. Cold start: from interpreter start to first output. "
+    "loads the model and infers once. Cold start: from interpreter start to first output; "
+    "lpc-buffers: without numpy, by `Model.run_buffers`. "
     "Deploy: the model or library plus the installed Python package of its engine, without numpy. "
     "Of peak: against the plain dot product of the instruction set (`benchmarks/peak.py`)."
 )

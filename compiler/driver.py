@@ -13,7 +13,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from importlib import import_module
 from io import StringIO
 from math import prod
@@ -274,19 +274,27 @@ class _CodeViews:
         return module
 
     def isa(self) -> ModuleOp:
+        return self._isa
+
+    def llvm(self) -> str:
+        return self._llvm
+
+    def assembly(self) -> str:
+        return machine.assembly(self._llvm, self._target)
+
+    def object_code(self) -> bytes:
+        return machine.object_code(self._llvm, self._target)
+
+    @cached_property
+    def _isa(self) -> ModuleOp:
         module = self.loop()
         SelectInstructions(self._target.name).apply(new_context(), module)
         verify(module)
         return module
 
-    def llvm(self) -> str:
-        return module_text(emit_kernels(self.isa(), self._target))
-
-    def assembly(self) -> str:
-        return machine.assembly(self.llvm(), self._target)
-
-    def object_code(self) -> bytes:
-        return machine.object_code(self.llvm(), self._target)
+    @cached_property
+    def _llvm(self) -> str:
+        return module_text(emit_kernels(self._isa, self._target))
 
 
 def load_model(path: Path, input_shapes: Mapping[str, Sequence[int]] | None = None) -> ModuleOp:

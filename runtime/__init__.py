@@ -1,4 +1,5 @@
-"""lpc.runtime: load compiled libraries, run and profile them. Needs numpy and nothing else.
+"""lpc.runtime: load compiled libraries, run and profile them. Needs numpy, and nothing else; to run
+from buffer to buffer (`Model.run_buffers`), not even that.
 
 >>> import lpc.runtime as lpr
 >>> model = lpr.load("model.so", num_threads=1)
@@ -13,7 +14,8 @@ from .counters import LayerCounter, counters_csv
 from .cpu import available_threads
 from .errors import LpcRuntimeError
 from .library import load
-from .model import Model, TensorSpec
+from .model import Model
+from .tensors import TensorSpec
 
 if TYPE_CHECKING:  # what a program imports, it waits for
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""A loaded model: check the arrays, hand their addresses to the library, read its clocks."""
+"""A loaded model: check what it is given, hand addresses to the library, read its clocks."""
 
 from __future__ import annotations
 
@@ -6,22 +6,27 @@ import ctypes
 import json
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from mmap import MADV_HUGEPAGE, mmap
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-
+from .buffers import held
 from .counters import LayerCounter
 from .cpu import available_threads
 from .errors import LpcRuntimeError
+from .tensors import TensorSpec
 
 if TYPE_CHECKING:  # what a program imports, it waits for
     import numpy.typing as npt
 
 ABI_VERSION = 1
+#: From so many bytes on, pages of 2 MiB are asked for, as numpy does.
+_HUGE = 4 << 20
 
 Array: TypeAlias = "npt.NDArray[Any]"
+#: The pointers to all inputs, and to all outputs.
+_Tables: TypeAlias = tuple[Any, Any]
 
 _INT, _LONG, _POINTER = ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p
 _SIGNATURES: dict[str, tuple[Any, ...]] = {
@@ -32,15 +37,7 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {
     "lpc_run": (_INT, _INT, _POINTER, _POINTER, _POINTER, _INT),
     "lpc_profile": (_INT, _INT, _POINTER, _POINTER, _POINTER, _INT, _POINTER),
 }
-_RECORD = np.dtype([(name, np.int64) for name in ("start_ns", "end_ns", "busy_ns", "threads")])
-
-
-class TensorSpec(NamedTuple):
-    """A model input or output."""
-
-    name: str
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
+_RECORD = ("start_ns", "end_ns", "busy_ns", "threads")
 
 
 class Model:
@@ -70,7 +67,7 @@ class Model:
         self._index = self._select(target)
         self._plan: dict[str, Any] = self.metadata["targets"][self._index]
         self._entry = address(f"lpc_run_{self.target}")
-        self._workspaces: deque[tuple[int, Array]] = deque()
+        self._workspaces: deque[tuple[int, Any]] = deque()
 
     @property
     def target(self) -> str:
@@ -85,10 +82,28 @@ class Model:
         `out` may hold C-contiguous arrays for any of the outputs; the others are allocated.
         LpcRuntimeError for missing or unknown names and for a wrong dtype or shape.
         """
-        results, tables = self._bind_arrays(inputs, out or {})
-        with self._workspace() as workspace:
+        with self._bound(inputs, out or {}) as (results, tables), self._workspace() as workspace:
             self._call(tables, workspace)
         return results
+
+    def run_buffers(self, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> None:
+        """One inference from memory to memory, without numpy, which takes longer to import than
+        many a model takes to run.
+
+        Inputs and outputs, all of them by name, are objects with the buffer protocol: bytes,
+        bytearray, array.array, mmap, memoryview. Each holds a tensor's elements in C order,
+        `TensorSpec.nbytes` of them; dtypes and shapes are not looked at. LpcRuntimeError for
+        missing or unknown names, and for a buffer of another size, that is not contiguous or
+        aligned to its elements, or that is read-only and an output.
+        """
+        self._check_names("input", inputs, self.inputs, complete=True)
+        self._check_names("output", outputs, self.outputs, complete=True)
+        with (
+            held(self._source, "input", self.inputs, inputs) as sources,
+            held(self._source, "output", self.outputs, outputs) as results,
+            self._workspace() as workspace,
+        ):
+            self._call((_pointers(sources), _pointers(results)), workspace)
 
     def __call__(self, *arrays: Array) -> Array | tuple[Array, ...]:
         """Inputs and outputs by position; a single output is returned as it is."""
@@ -113,16 +128,15 @@ class Model:
         """Milliseconds that passed, and milliseconds of all threads, per step: means."""
         if self._invoke is not None:
             raise LpcRuntimeError(f"{self._source}: cannot profile under a custom executor")
-        # The tables hold addresses only: `results` keeps the output buffers alive.
-        results, tables = self._bind_arrays(inputs, {})
-        records = np.zeros(len(self._plan["steps"]), _RECORD)
+        import numpy as np
+
+        records = np.zeros(len(self._plan["steps"]), [(name, np.int64) for name in _RECORD])
         real, busy = (np.zeros(len(records), np.int64) for _ in range(2))
-        with self._workspace() as workspace:
+        with self._bound(inputs, {}) as (_, tables), self._workspace() as workspace:
             for _iteration in range(iterations):
                 self._call(tables, workspace, records)
                 real += records["end_ns"] - records["start_ns"]
                 busy += records["busy_ns"]
-        del results
         return real / (1e6 * iterations), busy / (1e6 * iterations)
 
     def _rows(self, real: Array, busy: Array) -> list[LayerCounter]:
@@ -176,28 +190,21 @@ class Model:
         text: bytes = self._functions["lpc_error_message"](code)
         return text.decode()
 
-    def _bind_arrays(
+    @contextmanager
+    def _bound(
         self, inputs: Mapping[str, Array], out: Mapping[str, Array]
-    ) -> tuple[dict[str, Array], tuple[Any, Any, list[Array]]]:
-        """Outputs by name, and the pointer tables with the arrays that they point into."""
+    ) -> Iterator[tuple[dict[str, Array], _Tables]]:
+        """Outputs by name, and the tables, valid inside."""
+        from . import arrays
+
         self._check_names("input", inputs, self.inputs, complete=True)
         self._check_names("output", out, self.outputs, complete=False)
-        sources = [self._checked("input", spec, inputs[spec.name]) for spec in self.inputs]
-        # A read-only array is as good as any, so not `carray`.
-        sources = [a if a.flags.c_contiguous and a.flags.aligned else a.copy() for a in sources]
-        results = {}
-        for spec in self.outputs:
-            if spec.name in out:
-                given = self._checked("output", spec, out[spec.name])
-                if given is not out[spec.name] or not given.flags.carray:
-                    raise LpcRuntimeError(
-                        f"{self._source}: output '{spec.name}': needs a writable contiguous array"
-                    )
-                results[spec.name] = given
-            else:
-                results[spec.name] = np.empty(spec.shape, spec.dtype)
-        tables = (_pointers(sources), _pointers(list(results.values())), sources)
-        return results, tables
+        # Names, since the tables keep no array alive.
+        sources = arrays.bound_inputs(self._source, self.inputs, inputs)
+        results = arrays.bound_outputs(self._source, self.outputs, out)
+        places = (arrays.addresses(side) for side in (sources, list(results.values())))
+        pointers, written = map(_pointers, places)
+        yield results, (pointers, written)
 
     def _check_names(
         self, side: str, given: Mapping[str, Array], specs: Sequence[TensorSpec], complete: bool
@@ -212,20 +219,8 @@ class Model:
                 + ", ".join(map(repr, expected))
             )
 
-    def _checked(self, side: str, spec: TensorSpec, array: Array) -> Array:
-        wanted = f"{self._source}: {side} '{spec.name}': expected {spec.dtype} {list(spec.shape)}"
-        try:
-            given = np.asarray(array)
-        except ValueError as error:  # rows of different lengths, for instance
-            raise LpcRuntimeError(f"{wanted}, got nothing that is an array") from error
-        if given.dtype != spec.dtype or given.shape != spec.shape:
-            raise LpcRuntimeError(f"{wanted}, got {given.dtype} {list(given.shape)}")
-        return given
-
-    def _call(
-        self, tables: tuple[Any, Any, list[Array]], workspace: int, records: Array | None = None
-    ) -> None:
-        (sources, results, _), threads = tables, self.num_threads
+    def _call(self, tables: _Tables, workspace: int, records: Array | None = None) -> None:
+        (sources, results), threads = tables, self.num_threads
         if self._invoke is not None:
             addresses = ctypes.addressof(sources), ctypes.addressof(results)
             status = self._invoke(self._entry, *addresses, workspace, threads)
@@ -244,9 +239,10 @@ class Model:
         try:
             workspace = self._workspaces.pop()
         except IndexError:
-            memory = np.empty(int(self._plan["workspace_size"]) + 64, np.uint8)
-            start = memory.ctypes.data
-            workspace = (start + -start % 64, memory)
+            memory = mmap(-1, int(self._plan["workspace_size"]) or 1)
+            if len(memory) >= _HUGE:
+                memory.madvise(MADV_HUGEPAGE)
+            workspace = (ctypes.addressof(ctypes.c_char.from_buffer(memory)), memory)
         try:
             yield workspace[0]
         finally:
@@ -274,10 +270,10 @@ def _bind(address: Callable[[str], int], source: str) -> dict[str, Callable[...,
 
 def _specs(entries: Sequence[Mapping[str, Any]]) -> tuple[TensorSpec, ...]:
     return tuple(
-        TensorSpec(entry["name"], np.dtype(entry["dtype"]), tuple(entry["shape"]))
-        for entry in entries
+        TensorSpec(entry["name"], entry["dtype"], tuple(entry["shape"])) for entry in entries
     )
 
 
-def _pointers(arrays: Sequence[Array]) -> Any:
-    return (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
+def _pointers(addresses: Iterable[int]) -> Any:
+    table = list(addresses)
+    return (ctypes.c_void_p * len(table))(*table)

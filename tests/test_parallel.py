@@ -10,7 +10,7 @@ import pytest
 from lpc.compiler import parallel
 from lpc.compiler.codegen import machine
 from lpc.compiler.codegen.targets import by_name
-from lpc.compiler.parallel import Parallel, idle_cores
+from lpc.compiler.parallel import Helpers, Parallel, idle_cores
 
 TARGET = by_name("avx2")
 TEXTS = [f"define i32 @f{n}(i32 %x) {{\n %y = add i32 %x, {n}\n ret i32 %y\n}}" for n in range(9)]
@@ -80,6 +80,35 @@ def test_jobs_that_nobody_wants_any_more_are_left() -> None:
         for text in TEXTS * 20:
             work.add(1.0, text, TARGET)
     assert len(work._results) < len(TEXTS) * 20
+
+
+@pytest.mark.usefixtures("helped")
+def test_helpers_wait_for_the_next_calls() -> None:
+    with Helpers("operator") as helpers:
+        helpers.start(1.0)
+        assert helpers.waiting == 2
+        for function in (operator.add, operator.sub, operator.mul):
+            with Parallel(function, helpers) as work:
+                for n in range(9):
+                    work.add(1.0, n, 3)
+                assert work.results() == [function(n, 3) for n in range(9)]
+            assert helpers.waiting == 2
+    assert helpers.waiting == 0
+
+
+@pytest.mark.usefixtures("helped")
+def test_a_helper_that_failed_is_not_asked_again() -> None:
+    with Helpers() as helpers:
+        helpers.start(1.0)
+        with Parallel(operator.floordiv, helpers) as work:
+            for n in range(9):
+                work.add(1.0, 720, n - 4)
+            with pytest.raises(ZeroDivisionError):
+                work.results()
+        with Parallel(operator.add, helpers) as work:
+            for n in range(9):
+                work.add(1.0, n, n)
+            assert work.results() == list(range(0, 18, 2))
 
 
 def test_no_helpers_for_little_work(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,12 +64,12 @@ class PackedGemm:
 
     @property
     def typical_steps(self) -> int:
-        """Of a panel: their mean in sixteenths of the natural ones, rounded up. Code depends on it,
+        """Of a panel: their mean in eighths of the natural ones, rounded up. Code depends on it,
         and layers of one shape shall have the same."""
         if self.orders is None:
             return self.natural_steps
         mean = sum(order.executed for order in self.orders) / len(self.orders)
-        return ceil(ceil(16 * mean / self.natural_steps) * self.natural_steps / 16)
+        return ceil(ceil(8 * mean / self.natural_steps) * self.natural_steps / 8)
 
     def panel_steps(self, panel: int) -> int:
         return self.natural_steps if self.orders is None else self.orders[panel].executed

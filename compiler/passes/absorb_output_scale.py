@@ -163,9 +163,9 @@ def exact_terms(combination: Combination) -> Terms | None:
     expected = combination.codes(reals, combination.root.qmin.value.data)
     # Only values this close to an edge between codes can come out differently: a quick first look.
     # A quicker one is at what was different for other constants.
-    near = np.nonzero(np.abs(reals - np.floor(reals) - 0.5) < _SLACK)
-    everything = np.nonzero(np.ones(reals.shape, bool))
-    telling = (np.zeros(0, np.intp), np.zeros(0, np.intp))
+    near = _pairs(np.abs(reals - np.floor(reals) - 0.5) < _SLACK)
+    everything = _pairs(np.ones(reals.shape, bool))
+    telling = _pairs(np.zeros(reals.shape, bool))
     for form in combination.terms():
         for terms in _neighbours(form, combination.adds):
             if _difference(combination, terms, expected, telling) is not None:
@@ -177,6 +177,11 @@ def exact_terms(combination: Combination) -> Terms | None:
                 return terms
             telling = (np.append(telling[0], found[0]), np.append(telling[1], found[1]))
     return None
+
+
+def _pairs(chosen: Array) -> tuple[Array, Array]:
+    first, second = np.nonzero(chosen)
+    return first, second
 
 
 def _difference(

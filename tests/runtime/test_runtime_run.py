@@ -48,8 +48,10 @@ def test_default_thread_count_and_shorthand_call(library: Path, best: str) -> No
 
 def test_specs_and_metadata(library: Path) -> None:
     model = lpr.load(library)
-    assert model.inputs == (lpr.TensorSpec("x", np.dtype(np.int32), (1, 4 * UNITS)),)
-    assert model.outputs == (lpr.TensorSpec("y", np.dtype(np.int32), (1, 4 * UNITS)),)
+    assert model.inputs == (lpr.TensorSpec("x", "int32", (1, 4 * UNITS)),)
+    assert model.outputs == (lpr.TensorSpec("y", "int32", (1, 4 * UNITS)),)
+    assert model.inputs[0].dtype == np.int32
+    assert model.inputs[0].nbytes == 16 * UNITS
     assert model.metadata["model_name"] == "tiny"
     assert [target["name"] for target in model.metadata["targets"]] == list(BIAS)
     assert [layer["name"] for layer in model.metadata["layers"]] == [n for n, _ in INFO.layers]
