@@ -5,7 +5,9 @@
 
 Each `yield` is a named stop point: the consumer verifies the level, dumps it, and may stop there.
 Everything up to `int8` knows nothing of the target and is done once; a fat library repeats only
-what follows.
+what follows. From `packed` on each kernel goes its own way, in whichever process has time for it
+(codegen/kernel_code.py). Levels between `packed` and `obj` are made, as a whole, for who looks at
+them.
 """
 
 from __future__ import annotations

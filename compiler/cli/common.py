@@ -126,4 +126,6 @@ def console() -> Console:
 
 
 def seconds(timings: Mapping[str, float]) -> str:
-    return ", ".join(f"{level} {value:.2f}" for level, value in timings.items())
+    """Without levels that nobody had to make for themselves."""
+    texts = {level: f"{value:.2f}" for level, value in timings.items()}
+    return ", ".join(f"{level} {text}" for level, text in texts.items() if text != "0.00")

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from ..codegen.targets import Target
+from ..dialects.layout import LANES
 from .chains import ALONE
 from .cost import ports_of
 from .geometry import Grid
@@ -29,6 +30,8 @@ _DOTS_PER_CYCLE, _WIDE_DOTS = 1.6, 1.0
 #: Of the instructions beside multiplications and additions, this part counts.
 _BESIDE = 0.02
 _WIDEST = 4
+#: The epilogue of a vector in a tile that stores 16 channels of a pixel, or 32, at a time.
+_EPILOGUE_OF_WHOLES = 6.5
 #: Codes that an instruction widens, and vector instructions for that: a load and a store beside it.
 WIDENED, _WIDENING = 16, 2.0
 
@@ -82,4 +85,5 @@ def _block_cycles(m: int, n: int, steps: int, target: Target) -> float:
     busiest = max(arithmetic / dots, (m + n) / ports.load, weights / STREAM_BYTES_PER_CYCLE)
     step = busiest + _BESIDE * (2 * m * n + m + n)
     waiting = steps * weights / LINE * IN_ORDER
-    return steps * step + waiting + TILE_OVERHEAD + EPILOGUE * m * n / ports.vector
+    epilogue = EPILOGUE if n * target.lanes % LANES else _EPILOGUE_OF_WHOLES
+    return steps * step + waiting + TILE_OVERHEAD + epilogue * m * n / ports.vector
