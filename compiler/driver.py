@@ -177,8 +177,8 @@ def levels(
     """Every level of the compilation of `model`, in order; for no targets, those that all share.
     With a tuner also what it reports, as a level "tune" at which nobody stops.
 
-    A module is changed in place when the next level is asked for. Close it to stop early: code
-    generation goes on beside the consumer."""
+    A module is changed in place when the next level is asked for. Close it to stop early: processes
+    wait to help with the rest."""
     with Helpers(*_USED_BY_HELPERS) as helpers:
         yield from _levels(model, targets, input_shapes, progress, tuner, helpers)
 

@@ -188,6 +188,11 @@ def _unary(compute: Callable[[Any], Any]) -> Evaluate:
     return lambda op, args: compute(args[0])
 
 
+def _select(op: Any, args: PythonValues) -> Any:
+    chosen = np.where(*args)
+    return int(chosen) if isinstance(op.result.type, IndexType) else chosen
+
+
 _SIGNED = (np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal)
 
 
@@ -370,7 +375,7 @@ _EVALUATE: dict[type[Operation], Evaluate] = {
     loop.Dot2Op: _dot2,
     loop.ConvertOp: _convert,
     loop.NarrowOp: _narrow,
-    loop.SelectOp: lambda op, args: np.where(*args),
+    loop.SelectOp: _select,
     loop.InstructionOp: _instruction,
     # vectors
     vector.BroadcastOp: _broadcast,
