@@ -189,7 +189,8 @@ def _unary(compute: Callable[[Any], Any]) -> Evaluate:
 
 
 def _select(op: Any, args: PythonValues) -> Any:
-    chosen = np.where(*args)
+    condition, first, second = args
+    chosen: Any = np.where(condition, first, second)
     return int(chosen) if isinstance(op.result.type, IndexType) else chosen
 
 
