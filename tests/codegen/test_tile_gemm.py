@@ -114,7 +114,7 @@ def check_levels(bench: Bench, module: ModuleOp, expected: list[Array], tiles: s
 
 @given(SEEDS)
 @settings(
-    max_examples=25,
+    max_examples=5 * EXAMPLES.max_examples,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
