@@ -51,7 +51,3 @@ def _checked(source: str, side: str, spec: TensorSpec, array: Array) -> Array:
     if given.dtype != spec.dtype or given.shape != spec.shape:
         raise LpcRuntimeError(f"{wanted}, got {given.dtype} {list(given.shape)}")
     return given
-
-
-def addresses(arrays: Sequence[Array]) -> list[int]:
-    return [array.ctypes.data for array in arrays]

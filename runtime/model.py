@@ -7,8 +7,8 @@ import json
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from mmap import MADV_HUGEPAGE, mmap
+from contextlib import contextmanager, suppress
+from mmap import MADV_HUGEPAGE, MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .buffers import held
@@ -82,7 +82,8 @@ class Model:
         `out` may hold C-contiguous arrays for any of the outputs; the others are allocated.
         LpcRuntimeError for missing or unknown names and for a wrong dtype or shape.
         """
-        with self._bound(inputs, out or {}) as (results, tables), self._workspace() as workspace:
+        results, tables, _kept = self._bind_arrays(inputs, out or {})
+        with self._workspace() as workspace:
             self._call(tables, workspace)
         return results
 
@@ -132,7 +133,8 @@ class Model:
 
         records = np.zeros(len(self._plan["steps"]), [(name, np.int64) for name in _RECORD])
         real, busy = (np.zeros(len(records), np.int64) for _ in range(2))
-        with self._bound(inputs, {}) as (_, tables), self._workspace() as workspace:
+        _results, tables, _kept = self._bind_arrays(inputs, {})
+        with self._workspace() as workspace:
             for _iteration in range(iterations):
                 self._call(tables, workspace, records)
                 real += records["end_ns"] - records["start_ns"]
@@ -190,21 +192,18 @@ class Model:
         text: bytes = self._functions["lpc_error_message"](code)
         return text.decode()
 
-    @contextmanager
-    def _bound(
+    def _bind_arrays(
         self, inputs: Mapping[str, Array], out: Mapping[str, Array]
-    ) -> Iterator[tuple[dict[str, Array], _Tables]]:
-        """Outputs by name, and the tables, valid inside."""
+    ) -> tuple[dict[str, Array], _Tables, list[Array]]:
+        """Outputs by name, the tables, and the inputs: tables keep no array alive."""
         from . import arrays
 
         self._check_names("input", inputs, self.inputs, complete=True)
         self._check_names("output", out, self.outputs, complete=False)
-        # Names, since the tables keep no array alive.
         sources = arrays.bound_inputs(self._source, self.inputs, inputs)
         results = arrays.bound_outputs(self._source, self.outputs, out)
-        places = (arrays.addresses(side) for side in (sources, list(results.values())))
-        pointers, written = map(_pointers, places)
-        yield results, (pointers, written)
+        tables = tuple(_pointers(a.ctypes.data for a in s) for s in (sources, results.values()))
+        return results, (tables[0], tables[1]), sources
 
     def _check_names(
         self, side: str, given: Mapping[str, Array], specs: Sequence[TensorSpec], complete: bool
@@ -239,14 +238,23 @@ class Model:
         try:
             workspace = self._workspaces.pop()
         except IndexError:
-            memory = mmap(-1, int(self._plan["workspace_size"]) or 1)
-            if len(memory) >= _HUGE:
-                memory.madvise(MADV_HUGEPAGE)
-            workspace = (ctypes.addressof(ctypes.c_char.from_buffer(memory)), memory)
+            workspace = self._new_workspace()
         try:
             yield workspace[0]
         finally:
             self._workspaces.append(workspace)
+
+    def _new_workspace(self) -> tuple[int, mmap]:
+        size = int(self._plan["workspace_size"]) or 1
+        try:
+            # Private: after a fork, both processes may run the model.
+            memory = mmap(-1, size, flags=MAP_PRIVATE | MAP_ANONYMOUS)
+        except OSError as error:
+            raise LpcRuntimeError(f"{self._source}: no memory for {size} bytes") from error
+        if size >= _HUGE:
+            with suppress(OSError):  # of a kernel that has no such pages
+                memory.madvise(MADV_HUGEPAGE)
+        return ctypes.addressof(ctypes.c_char.from_buffer(memory)), memory
 
 
 def _bind(address: Callable[[str], int], source: str) -> dict[str, Callable[..., Any]]:

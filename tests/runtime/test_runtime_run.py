@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -75,6 +76,19 @@ def test_outputs_go_to_the_given_array(library: Path) -> None:
     results = model.run({"x": x()}, out={"y": out})
     assert results["y"] is out
     np.testing.assert_array_equal(out, expected(x(), BIAS["sse42"]))
+
+
+def test_a_forked_process_has_a_workspace_of_its_own(library: Path) -> None:
+    model = lpr.load(library, num_threads=1, target="sse42")
+    model.run({"x": x()})
+    (_, memory), *_ = model._workspaces
+    memory[0] = 1
+    child = os.fork()
+    if child == 0:
+        memory[0] = 2
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert memory[0] == 1
 
 
 def test_read_only_inputs_are_not_copied(library: Path) -> None:
