@@ -33,7 +33,7 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 #: Estimated seconds of work from which on one more helper pays: for its start, for its use.
-_WORTH_A_START = 0.5
+_WORTH_A_START = 2.0
 _WORTH_A_CALL = 0.05
 
 _END = (inf, -1)

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from lpc.compiler import parallel
 from watched import RECORD
 
 # The same examples in every run: a change is tested, not luck. LPC_TEST_RANDOM=1 looks for others.
 settings.register_profile("lpc", derandomize=not os.environ.get("LPC_TEST_RANDOM"), deadline=None)
 settings.load_profile("lpc")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_helpers() -> Iterator[None]:
+    """Compilations stay in the test's process: other tests keep the other cores busy."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parallel, "idle_cores", lambda: 0)
+        yield
 
 
 @pytest.fixture(scope="session")

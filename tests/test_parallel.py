@@ -85,7 +85,7 @@ def test_jobs_that_nobody_wants_any_more_are_left() -> None:
 @pytest.mark.usefixtures("helped")
 def test_helpers_wait_for_the_next_calls() -> None:
     with Helpers("operator") as helpers:
-        helpers.start(1.0)
+        helpers.start(4.0)
         assert helpers.waiting == 2
         for function in (operator.add, operator.sub, operator.mul):
             with Parallel(function, helpers) as work:
@@ -99,7 +99,7 @@ def test_helpers_wait_for_the_next_calls() -> None:
 @pytest.mark.usefixtures("helped")
 def test_a_helper_that_failed_is_not_asked_again() -> None:
     with Helpers() as helpers:
-        helpers.start(1.0)
+        helpers.start(4.0)
         with Parallel(operator.floordiv, helpers) as work:
             for n in range(9):
                 work.add(1.0, 720, n - 4)
@@ -115,7 +115,7 @@ def test_no_helpers_for_little_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "idle_cores", lambda: 7)
     with Parallel(operator.add) as work:
         for n in range(9):
-            work.add(0.05, n, n)
+            work.add(0.2, n, n)
         assert not work._threads
         assert work.results() == list(range(0, 18, 2))
 

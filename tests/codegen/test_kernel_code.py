@@ -76,7 +76,7 @@ def test_helpers_compile_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
             parallel.Parallel, "_take_all", lambda self, there: there and take_all(self, there)
         )
         with Helpers() as helpers:
-            helpers.start(1.0)
+            helpers.start(4.0)
             assert compile_program(module, target, helpers) == alone
 
 
@@ -95,6 +95,6 @@ def test_a_kernel_that_cannot_be_made_is_named(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(parallel, "idle_cores", lambda: 2)
     monkeypatch.setattr(parallel, "_WORTH_A_CALL", 0.0)
     with Helpers() as helpers:
-        helpers.start(1.0)
+        helpers.start(4.0)
         with pytest.raises(LpcError, match="layer 'conv7': a convolution whose"):
             compile_program(module, target, helpers)
