@@ -107,7 +107,7 @@ def _call(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """It ends when nothing more can come, but not in the middle of a start or of a call."""
+    """At once, even in the middle of its start, or of a call whose result nobody waits for."""
     process.kill()
     with suppress(OSError):  # of what a dead process has not read
         process.communicate()

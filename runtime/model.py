@@ -202,8 +202,9 @@ class Model:
         self._check_names("output", out, self.outputs, complete=False)
         sources = arrays.bound_inputs(self._source, self.inputs, inputs)
         results = arrays.bound_outputs(self._source, self.outputs, out)
-        tables = tuple(_pointers(a.ctypes.data for a in s) for s in (sources, results.values()))
-        return results, (tables[0], tables[1]), sources
+        read = _pointers(array.ctypes.data for array in sources)
+        written = _pointers(array.ctypes.data for array in results.values())
+        return results, (read, written), sources
 
     def _check_names(
         self, side: str, given: Mapping[str, Array], specs: Sequence[TensorSpec], complete: bool

@@ -24,6 +24,17 @@ def no_helpers() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def only_helpers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two helpers do all there is to do: nothing is left for the test's process."""
+    take_all = parallel.Parallel._take_all
+    monkeypatch.setattr(parallel, "idle_cores", lambda: 2)
+    monkeypatch.setattr(parallel.Parallel, "_here", None)
+    monkeypatch.setattr(
+        parallel.Parallel, "_take_all", lambda self, there: there and take_all(self, there)
+    )
+
+
 @pytest.fixture(scope="session")
 def models_dir() -> Path:
     """The folder of real models: LPC_MODELS, or `shared/models` beside the repository."""

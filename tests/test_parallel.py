@@ -38,13 +38,8 @@ def test_helpers_compute_the_same(alone: list[bytes]) -> None:
     assert objects() == alone
 
 
-@pytest.mark.usefixtures("helped")
-def test_helpers_without_this_process_compute_the_same(
-    alone: list[bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Parallel, "_here", None)
-    take_all = Parallel._take_all
-    monkeypatch.setattr(Parallel, "_take_all", lambda self, there: there and take_all(self, there))
+@pytest.mark.usefixtures("only_helpers")
+def test_helpers_without_this_process_compute_the_same(alone: list[bytes]) -> None:
     assert objects() == alone
 
 

@@ -280,8 +280,7 @@ class KernelBuilder:
                 places[i] = place
             yield units.variable, places
             following, carry = list[SSAValue](), None
-            for i in reversed(counted):
-                place = units.carried[counted.index(i)]
+            for i, place in reversed([*zip(counted, units.carried, strict=True)]):
                 one_more = self.index(self.add(place, 1))
                 if carry is not None:
                     one_more = self.select(carry, one_more, place)

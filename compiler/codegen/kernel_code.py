@@ -8,7 +8,7 @@ nothing else (`_alone`). Kernels that look alike are one job, so that code they 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xdsl.context import Context
@@ -94,26 +94,21 @@ def compile_kernels(modules: Sequence[ModuleOp], target: Target) -> list[KernelC
     """The kernel of each module."""
     with collector_paused():
         known: set[str] = set()
-        return [_compiled(kernel, target, known) for kernel in _kernels(modules)]
+        return [_compiled(module, target, known) for module in modules]
 
 
-def _kernels(modules: Iterable[ModuleOp]) -> Iterable[graph.KernelOp]:
-    for module in modules:
-        kernel = module.body.block.last_op
-        assert isinstance(kernel, graph.KernelOp)
-        yield kernel
-
-
-def _compiled(kernel: graph.KernelOp, target: Target, known: set[str]) -> KernelCode:
+def _compiled(module: ModuleOp, target: Target, known: set[str]) -> KernelCode:
+    kernel = module.body.block.last_op
+    assert isinstance(kernel, graph.KernelOp)
     lowered = generate_kernel(kernel, target)
     symbol = name_function(lowered, target)
     code = None
     if symbol not in known:
         known.add(symbol)
-        module = ModuleOp([lowered.func])
-        SelectInstructions(target.name).apply(Context(), module)
-        verify(module)
-        code = machine.object_code(module_text(emit_kernels(module, target)), target)
+        own = ModuleOp([lowered.func])
+        SelectInstructions(target.name).apply(Context(), own)
+        verify(own)
+        code = machine.object_code(module_text(emit_kernels(own, target)), target)
     return KernelCode(
         symbol, lowered.constants, lowered.units, lowered.exec_type, lowered.parallel, code
     )

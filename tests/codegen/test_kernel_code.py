@@ -63,18 +63,12 @@ def test_layers_of_one_shape_share_code(name: str) -> None:
     assert len(several.objects) == len(symbols)
 
 
-def test_helpers_compile_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_helpers_compile_the_same(request: pytest.FixtureRequest) -> None:
     target = by_name("avx2")
     with collector_paused():
         module = packed(target)
         alone = compile_program(module, target)
-        monkeypatch.setattr(parallel, "idle_cores", lambda: 2)
-        # Nothing is left for this process.
-        monkeypatch.setattr(parallel.Parallel, "_here", None)
-        take_all = parallel.Parallel._take_all
-        monkeypatch.setattr(
-            parallel.Parallel, "_take_all", lambda self, there: there and take_all(self, there)
-        )
+        request.getfixturevalue("only_helpers")
         with Helpers() as helpers:
             helpers.start(4.0)
             assert compile_program(module, target, helpers) == alone
