@@ -18,12 +18,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import click
-import llvmlite.binding as llvm
 import numpy as np
 from lpc.compiler.codegen import machine
 from lpc.compiler.codegen.builder import KernelBuilder
 from lpc.compiler.codegen.emitter import emit_kernels, module_text
 from lpc.compiler.codegen.host import resolve_targets
+from lpc.compiler.codegen.jit import addresses_of
 from lpc.compiler.codegen.targets import TARGETS, Target
 from lpc.compiler.dialects.loop import InstructionOp, vector_of
 from xdsl.dialects import arith
@@ -103,14 +103,12 @@ def _dot(b: KernelBuilder, target: Target, total: SSAValue, a: SSAValue, w: SSAV
 
 def loaded(module: ModuleOp, target: Target, rows: int, vectors: int) -> Kernel:
     """The function that computes so many units and returns their sums; threads share nothing."""
-    optimized = machine.optimize(module_text(emit_kernels(module, target)), target)
-    engine = llvm.create_mcjit_compiler(optimized, machine.target_machine(target))
-    engine.finalize_object()
+    code = machine.object_code(module_text(emit_kernels(module, target)), target)
     signature = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
-    function = signature(engine.get_function_address("kernel"))
+    function = signature(addresses_of(["kernel"], [code])["kernel"])
     operands = [_aligned(rows * STEPS * 4), _aligned(vectors * STEPS * target.vector_bytes)]
 
-    def run(units: int, engine: object = engine) -> Bytes:
+    def run(units: int) -> Bytes:
         results = _aligned(rows * vectors * target.vector_bytes)
         buffers = [*operands, results]
         table = (ctypes.c_void_p * 3)(*(buffer.ctypes.data for buffer in buffers))

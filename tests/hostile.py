@@ -1,12 +1,16 @@
 """Runs a model in hostile memory: inputs, outputs and the workspace end (or start) at unmapped
-pages, and the workspace is full of garbage. Emulated runs are watched besides (watched.py)."""
+pages, and the workspace is full of garbage. Emulated runs are watched besides (watched.py).
+
+What leaves a process's address space in disorder runs in a child (`in_a_child`)."""
 
 from __future__ import annotations
 
 import ctypes
 import mmap
+import os
+import traceback
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,3 +67,17 @@ def run(
         buffers = [workspace, *inputs.values(), *out.values()]
         model._invoke = watched(Path(model._source), buffers, opcodes)
     return list(model.run(inputs, out).values())
+
+
+def in_a_child(check: Callable[[], None]) -> None:
+    """Runs the check in a process of its own, which keeps huge mappings and holes to itself."""
+    child = os.fork()
+    if child == 0:
+        try:
+            check()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert status == 0, f"the child ended with status {status:#x}; its error is on stderr"

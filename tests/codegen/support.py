@@ -200,11 +200,8 @@ def levels_of(module: ModuleOp, target: Target) -> dict[str, driver.Level]:
 
 
 def load(module: ModuleOp, target: Target, invoke: Invoke | None = None) -> Model:
-    """Compiles a graph module, which changes, and loads it into this process, run by `invoke` or as
-    `invoke_for` has it.
-
-    As a library: a process with hundreds of programs is too big for LLVM's own loader, which may
-    place the sections of one program out of each other's reach."""
+    """Compiles a graph module, which changes, and loads it into this process as a library, run by
+    `invoke` or as `invoke_for` has it."""
     info = library_info(module)
     program = levels_of(module, target)["obj"].content
     assert isinstance(program, TargetProgram)

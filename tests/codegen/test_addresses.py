@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-import os
 import re
-import traceback
 from collections.abc import Callable
 from math import ceil
 from pathlib import Path
@@ -17,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from emulation import is_emulated, targets_tested
+from hostile import in_a_child
 from lpc.compiler import driver
 from lpc.compiler.codegen.emitter import emit_kernels, module_text
 from lpc.compiler.codegen.linker import find_linker, link_library
@@ -137,7 +136,7 @@ def untouched(size: int) -> Array:
 
 
 def linked(program: TargetProgram, folder: Path) -> ctypes.CDLL:
-    """The kernels as a library: LLVM's loader may place them out of reach of their constants."""
+    """The kernels as a library, whose functions are called one by one."""
     objects = []
     for number, content in enumerate(program.objects):
         objects.append(folder / f"{number}.o")
@@ -164,21 +163,6 @@ def run_last_units(program: TargetProgram, kernels: ctypes.CDLL, memory: dict[st
         for quarter in (1, 2, 3, 4):
             end = step.units * quarter // 4
             kernel(ctypes.addressof(buffers), max(0, end - units), end)
-
-
-def in_a_child(check: Callable[[], None]) -> None:
-    """Runs the check in a process of its own: mappings of this size leave holes behind, across
-    which LLVM's loader places the sections of later programs, and aborts."""
-    child = os.fork()
-    if child == 0:
-        try:
-            check()
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    assert status == 0, f"the child ended with status {status:#x}; its error is on stderr"
 
 
 @EACH_TARGET

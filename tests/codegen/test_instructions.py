@@ -48,10 +48,7 @@ def kernel_of(row: Instruction) -> ModuleOp:
 
 
 def loaded(module: ModuleOp, target: Target) -> int:
-    """Address of the module's function `kernel`.
-
-    Linked, not placed by LLVM's own loader: in a process with large mappings that finds no room for
-    a program's sections within each other's reach, and aborts."""
+    """Address of the module's function `kernel`, linked as in a library."""
     content = machine.object_code(module_text(emit_kernels(module, target)), target)
     with TemporaryDirectory() as folder:
         objects, library = Path(folder) / "kernel.o", Path(folder) / "kernel.so"

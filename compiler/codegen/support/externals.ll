@@ -1,18 +1,20 @@
 ; What the support code uses and does not define: the tables of the model, libc, LLVM's intrinsics.
+; References to tables go through the global offset table: objects that LLVM loads into a process may
+; lie further apart than 2 GiB. (In a library the tables are hidden, and ld makes them direct.)
 ; A libc function that is added here must be added to LIBC_FUNCTIONS of linker.py too.
 
 ; programs, least demanding target first; their number
-@lpc.programs = external hidden constant [0 x ptr]
-@lpc.program_count = external hidden constant i32
+@lpc.programs = external constant [0 x ptr]
+@lpc.program_count = external constant i32
 
 ; JSON text, zero-terminated
-@lpc.metadata = external hidden constant [0 x i8]
+@lpc.metadata = external constant [0 x i8]
 
 ; number and sizes of the model's inputs and outputs
-@lpc.input_count = external hidden constant i32
-@lpc.output_count = external hidden constant i32
-@lpc.input_bytes = external hidden constant [0 x i64]
-@lpc.output_bytes = external hidden constant [0 x i64]
+@lpc.input_count = external constant i32
+@lpc.output_count = external constant i32
+@lpc.input_bytes = external constant [0 x i64]
+@lpc.output_bytes = external constant [0 x i64]
 
 declare i32 @getpid()
 declare ptr @getenv(ptr)
