@@ -28,8 +28,8 @@ def choose_menu(blocks: Sequence[Steps], m: int, n: int, target: Target) -> tupl
 
 
 def work_of(blocks: Sequence[Steps], menu: Menu) -> Work:
-    chains = [find_chains(steps, menu) for steps in blocks]
-    first, second = (sum(map(len, found)) / len(blocks) for found in zip(*chains, strict=True))
+    chains = zip(*find_chains(blocks, menu), strict=True)
+    first, second = (sum(map(len, found)) / len(blocks) for found in chains)
     return {menu.second: second} if menu.first is None else {menu.first: first, menu.second: second}
 
 
