@@ -31,8 +31,8 @@ from lpc.compiler.codegen.targets import TARGETS
 from watched import share_of_dots, share_of_vectors
 
 TESTS = Path(__file__).parent
-#: They look at code, or want silicon.
-FILES_THAT_RUN_NOTHING = ("assembly", "loop_interpreter", "addresses")
+#: They look at code, or want silicon, or compile for all targets at once.
+FILES_THAT_RUN_NOTHING = ("assembly", "loop_interpreter", "addresses", "kernel_code")
 KERNELS = [
     str(TESTS / "codegen"),
     *(f"--ignore={TESTS}/codegen/test_{name}.py" for name in FILES_THAT_RUN_NOTHING),
