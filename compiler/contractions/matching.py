@@ -64,24 +64,26 @@ def _partners(groups: Sequence[Array], limit: int) -> Array:
 
 def _matched(partners: Array) -> list[Array]:
     """Pairs of each group."""
+    count, groups = len(partners), np.arange(len(partners))
     # How many partners an item still has; without any, or taken, it has `_TAKEN` or a few less.
     degrees = partners.sum(2, dtype=np.int16)
-    degrees[degrees == 0] = _TAKEN
+    np.putmask(degrees, degrees == 0, _TAKEN)
     rounds: list[tuple[Array, Array, Array]] = []
     while True:
-        choosing = degrees.argmin(1)
-        groups = np.flatnonzero(degrees[np.arange(len(degrees)), choosing] < _TAKEN // 2)
-        if not len(groups):
-            return _by_group(rounds, len(partners))
-        first = choosing[groups]
-        left, own = degrees[groups], partners[groups, first]
-        second = np.where(own, left, _TAKEN).argmin(1)
-        left -= own
-        left -= partners[groups, second]
-        left[left == 0] = _TAKEN
         each = np.arange(len(groups))
-        left[each, first] = left[each, second] = _TAKEN
-        degrees[groups] = left
+        first = degrees.argmin(1)
+        going = degrees[each, first] < _TAKEN // 2
+        if not going.all():
+            groups, degrees, partners = groups[going], degrees[going], partners[going]
+            if not len(groups):
+                return _by_group(rounds, count)
+            continue
+        own = partners[each, first]
+        second = np.where(own, degrees, _TAKEN).argmin(1)
+        degrees -= own
+        degrees -= partners[each, second]
+        np.putmask(degrees, degrees == 0, _TAKEN)
+        degrees[each, first] = degrees[each, second] = _TAKEN
         rounds.append((groups, first, second))
 
 
