@@ -68,11 +68,13 @@ def chain_cycles(form: Form, m: int, n: int, target: Target) -> float:
     k, dots, ports = form.chain, m * n, ports_of(target)
     multiplies = (k + 1) * dots
     additions = (k + form.offset) * dots
+    # SSE shuffles an input into all lanes, on ports that multiplies can spare.
+    shuffles = k * m / 2 if target.vector_bytes == 16 else 0
     weights = n * (k + form.offset)
     reloaded = max(0, weights - free_registers(m, n, target))
     loads = k * m + weights + reloaded * (m - 1)
     busiest = max(
-        (multiplies + additions) / ports.vector,
+        (multiplies + additions + shuffles) / ports.vector,
         multiplies / ports.multiply,
         loads / ports.load,
         weights * target.vector_bytes / _STREAM_BYTES_PER_CYCLE,

@@ -25,8 +25,9 @@ from .tile import LINE, STREAM_BYTES_PER_CYCLE, TILE_OVERHEAD, Tile, even_pieces
 
 #: Widened codes of a tile, on the stack: no more, and not more than the first-level cache holds.
 MOST_BYTES = 16 << 10
-#: One addition to each multiplication keeps more ports busy than chains do (cost.py).
-_DOTS_PER_CYCLE, _WIDE_DOTS = 1.6, 1.0
+#: By the bytes of a vector, measured on Zen 3 up to 32. One addition to each multiplication keeps
+#: more ports busy than chains do (cost.py).
+_DOTS_PER_CYCLE = {16: 2.0, 32: 1.6, 64: 1.0}
 #: Of the instructions beside multiplications and additions, this part counts.
 _BESIDE = 0.02
 _WIDEST = 4
@@ -78,7 +79,7 @@ def _row_cycles(m: int, n: int, tiles: int, steps: int, vectors: int, target: Ta
 
 def _block_cycles(m: int, n: int, steps: int, target: Target) -> float:
     ports = ports_of(target)
-    dots = _WIDE_DOTS if target.vector_bytes == 64 else _DOTS_PER_CYCLE
+    dots = _DOTS_PER_CYCLE[target.vector_bytes]
     weights = n * target.vector_bytes
     # SSE shuffles an input into all lanes.
     arithmetic = m * n + (m / 2 if target.vector_bytes == 16 else 0)
