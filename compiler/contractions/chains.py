@@ -9,8 +9,8 @@ Every form is a loop of the kernel, with a branch that may be mispredicted, so a
 most: chains of the `first` are full; the `second` takes the steps that are left, and where it finds
 no partner for one, the other places of the chain have weights of zero.
 
-The lanes of a step are one long integer (`_Lanes`): one addition and one mask say whether a step
-fits, a tenth of the time of the same question to numpy about a single one.
+For chains of three the lanes of a step are one long integer (`_Lanes`): one addition and one mask
+say whether a step fits, in a tenth of the time that numpy takes for a question about one step.
 
 What the search finds needs no trust: `forms.verify_order` recomputes every bound.
 """
@@ -31,7 +31,7 @@ from .windows import cut_windows
 
 #: How many of the remaining steps are tried for a place in a chain of three.
 _CANDIDATES = 16
-#: Steps are matched within spans of so many: longer queues cost more and find nothing better.
+#: Steps are matched within spans of so many: with more, a step has partners enough, and time grows.
 _SPAN = 256
 
 #: Steps that are added in 16 bits together.
