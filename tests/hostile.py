@@ -21,6 +21,7 @@ from watched import watched
 
 Array = npt.NDArray[Any]
 PAGE = mmap.PAGESIZE
+NORESERVE = 0x4000  # what Linux calls MAP_NORESERVE
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 

@@ -63,18 +63,22 @@ def keeps_weights(m: int, n: int, longest: int, target: Target) -> bool:
     return free_registers(m, n, target) >= n * longest + crowded
 
 
+def shuffles(inputs: int, target: Target) -> float:
+    """What it takes to have so many inputs in all lanes, in vector instructions: SSE shuffles them,
+    half of it on ports that nothing else waits for."""
+    return inputs / 2 if target.vector_bytes == 16 else 0.0
+
+
 def chain_cycles(form: Form, m: int, n: int, target: Target) -> float:
     """One chain of m × n sums."""
     k, dots, ports = form.chain, m * n, ports_of(target)
     multiplies = (k + 1) * dots
     additions = (k + form.offset) * dots
-    # SSE shuffles an input into all lanes, on ports that multiplies can spare.
-    shuffles = k * m / 2 if target.vector_bytes == 16 else 0
     weights = n * (k + form.offset)
     reloaded = max(0, weights - free_registers(m, n, target))
     loads = k * m + weights + reloaded * (m - 1)
     busiest = max(
-        (multiplies + additions + shuffles) / ports.vector,
+        (multiplies + additions + shuffles(k * m, target)) / ports.vector,
         multiplies / ports.multiply,
         loads / ports.load,
         weights * target.vector_bytes / _STREAM_BYTES_PER_CYCLE,

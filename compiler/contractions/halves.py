@@ -18,7 +18,7 @@ from collections.abc import Hashable
 from ..codegen.targets import Target
 from ..dialects.layout import LANES
 from .chains import ALONE
-from .cost import ports_of
+from .cost import ports_of, shuffles
 from .geometry import Grid
 from .ordered_tile import EPILOGUE, IN_ORDER, Choice
 from .tile import LINE, STREAM_BYTES_PER_CYCLE, TILE_OVERHEAD, Tile, even_pieces, pieces
@@ -81,8 +81,7 @@ def _block_cycles(m: int, n: int, steps: int, target: Target) -> float:
     ports = ports_of(target)
     dots = _DOTS_PER_CYCLE[target.vector_bytes]
     weights = n * target.vector_bytes
-    # SSE shuffles an input into all lanes.
-    arithmetic = m * n + (m / 2 if target.vector_bytes == 16 else 0)
+    arithmetic = m * n + shuffles(m, target)
     busiest = max(arithmetic / dots, (m + n) / ports.load, weights / STREAM_BYTES_PER_CYCLE)
     step = busiest + _BESIDE * (2 * m * n + m + n)
     waiting = steps * weights / LINE * IN_ORDER

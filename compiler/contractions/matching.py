@@ -16,14 +16,14 @@ from ..dialects.tensors import Array
 
 #: Entries of the adjacency matrices that are worked on together: what the caches hold.
 _TOGETHER = 1 << 19
-#: More than twice the partners that any item has.
+#: At least twice the partners that any item has.
 _TAKEN = np.int16(1 << 14)
 
 
 def pair_up(groups: Sequence[Array], limit: int) -> list[Array]:
     """Of each group pairs of its items, [pairs, 2]; no item is in two.
 
-    `groups`: sizes [items, lanes], 0 to `limit`, with equally many lanes."""
+    `groups`: sizes [items, lanes], 0 to `limit`, with equally many lanes and up to 8192 items."""
     result: list[Array] = [np.zeros((0, 2), np.int64)] * len(groups)
     for chosen in _batches(groups):
         matched = _matched(_partners([groups[g] for g in chosen], limit))

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from emulation import is_emulated, targets_tested
-from hostile import in_a_child
+from hostile import NORESERVE, in_a_child
 from lpc.compiler import driver
 from lpc.compiler.codegen.emitter import emit_kernels, module_text
 from lpc.compiler.codegen.linker import find_linker, link_library
@@ -52,7 +52,6 @@ def test_addresses_are_computed_in_64_bits(family: Family, target: Target) -> No
     assert not set(_NARROW.findall(text)) & set(_WIDE.findall(text))
 
 
-_NORESERVE = 0x4000  # what Linux calls MAP_NORESERVE
 WIDTH, CHANNELS = 1024, 16
 ROW = WIDTH * CHANNELS
 #: Rows of a u8 tensor of more than 2 GiB, and of the small one that ends alike.
@@ -131,7 +130,7 @@ def module_of(layer: Layer, rows: int) -> ModuleOp:
 
 def untouched(size: int) -> Array:
     """u8 [size]: zeros, whose pages exist when they are touched."""
-    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NORESERVE
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | NORESERVE
     return np.frombuffer(mmap.mmap(-1, size, flags=flags), np.uint8)
 
 

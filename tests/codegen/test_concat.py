@@ -163,7 +163,7 @@ def add_network(bench: Bench, g: np.random.Generator) -> None:
 @FEW_EXAMPLES
 def test_networks(seed: int) -> None:
     g, bench = np.random.default_rng(seed), Bench()
-    for _ in range(4):
+    for _ in range(6):
         add_network(bench, g)
     bench.check()
 

@@ -8,12 +8,11 @@ import mmap
 import lpc.runtime as lpr
 import numpy as np
 import pytest
-from hostile import PAGE, in_a_child
+from hostile import NORESERVE, PAGE, in_a_child
 from lpc.compiler.codegen.jit import JitLibrary
 from tiny_models import INFO, expected, program, x
 
 REACH = 1 << 31  # of a 32-bit displacement
-_NORESERVE = 0x4000  # what Linux calls MAP_NORESERVE
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _LIBC.mmap.restype = ctypes.c_size_t
 _LIBC.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
@@ -22,7 +21,7 @@ _LIBC.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 
 def reserve(size: int) -> int:
     """Address of `size` bytes that nothing else can have."""
-    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NORESERVE
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | NORESERVE
     address = int(_LIBC.mmap(None, size, 0, flags, -1, 0))
     assert address % PAGE == 0, "no such room in the address space"
     return address
