@@ -67,8 +67,10 @@ def unpack(op: graph.PackedWeightsOp, data: Array, order: Sequence[Array]) -> Ar
         unpack_form = unpack_halves if op.form.data == "halves" else unpack_depthwise
         return unpack_form(c, data, ints(op.tile)[2])
     if op.scheme.data == "winograd":
-        unpack_own = unpack_taps if op.form.data == "taps" else unpack_points
-        return unpack_own(data, c.outputs, c.group_inputs, Tile(*ints(op.tile)))
+        tile = Tile(*ints(op.tile))
+        if op.form.data == "taps":
+            return unpack_taps(data, c.outputs, c.group_inputs, tile)
+        return unpack_points(data, c.outputs, c.group_inputs, tile, c.kernel[0])
     weight = unpack_gemm(c, runs, packed_gemm(op, data, order))
     if len(shape_of(op.result)) == 2:
         return np.ascontiguousarray(weight[:, :, 0, 0].T)

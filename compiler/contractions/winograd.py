@@ -1,6 +1,7 @@
-"""Winograd's minimal filtering for 3×3 convolution of stride one, in integers: F(4×4, 3×3).
+"""Winograd's minimal filtering, in integers: F(4×4, 3×3), and F(3×3, 4×4).
 
-An output tile of 4×4 pixels depends on 6×6 inputs d, which take 36 multiplications instead of 144:
+An output tile of 4×4 pixels depends on 6×6 inputs d, which take 36 multiplications instead of 144
+with windows of 3×3; so does one of 3×3 pixels with windows of 4×4:
 
     y = Aᵀ [ (G w Gᵀ) ⊙ (Bᵀ d B) ] A / 576
 
@@ -8,8 +9,8 @@ The classical matrices (Lavin and Gray, "Fast Algorithms for Convolutional Neura
 have fractions; here each row of G is multiplied by what makes it integer, which multiplies the sums
 by 24 per dimension and makes the whole computation exact:
 
-- Bᵀ d B of u8 codes lies in [−12750, 17340], G w Gᵀ of s8 weights in [−18432, 18352]: both fit
-  16 bits, as `dot2` wants them;
+- Bᵀ d B of u8 codes lies in [−12750, 17340], G w Gᵀ of s8 weights in [−18432, 18352], or with four
+  taps in [−32768, 32640]: all fit 16 bits, as `dot2` wants them;
 - sums over input channels are made modulo 2³². Since 576 = 9·64 and 9 has an inverse modulo 2³²,
   (sum · 9⁻¹) >> 6 is y, exactly, as long as 64·|y| < 2³¹ (`fits`).
 
@@ -17,6 +18,10 @@ So the result is the integer that direct convolution gives, to the bit, whatever
 
 Tiles past the last output row or column read the edge of the padded image once more; what they
 compute there is dropped, and does not reach other outputs, because the arithmetic is exact.
+
+A convolution of stride two is one of stride one on an image of half the size, whose channels are
+those of 2×2 pixels (`space_to_depth`): windows of 5×5 become 3×3, and 7×7 4×4, with zeros in the
+last row and column.
 """
 
 from __future__ import annotations
@@ -31,8 +36,7 @@ from ..dialects.layout import LANES
 from ..dialects.tensors import Array
 from .tile import Tile
 
-#: Output pixels of a tile per side, inputs per side, and products.
-OUTPUTS, INPUTS, POINTS = dialect.TILE, 6, dialect.POINTS
+INPUTS, POINTS = dialect.INPUTS, dialect.POINTS
 
 INPUT_TRANSFORM = np.array(
     [
@@ -44,16 +48,30 @@ INPUT_TRANSFORM = np.array(
         [0, 4, 0, -5, 0, 1],
     ]
 )
-WEIGHT_TRANSFORM = np.array([[6, 0, 0], [4, 4, 4], [4, -4, 4], [1, 2, 4], [1, -2, 4], [0, 0, 12]])
-OUTPUT_TRANSFORM = np.array(
-    [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 2]]
-)
+#: By the number of taps.
+WEIGHT_TRANSFORMS = {
+    3: np.array([[6, 0, 0], [4, 4, 4], [4, -4, 4], [1, 2, 4], [1, -2, 4], [0, 0, 12]]),
+    4: np.array(
+        [[6, 0, 0, 0], [4, 4, 4, 4], [4, -4, 4, -4], [1, 2, 4, 8], [1, -2, 4, -8], [0, 0, 0, 12]]
+    ),
+}
+OUTPUT_TRANSFORMS = {
+    3: np.array(
+        [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 2]]
+    ),
+    4: np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 2]]),
+}
 #: By how much the sums are too large, as an odd factor times a power of two.
 ODD, SHIFT = 9, 6
 ODD_INVERSE = pow(ODD, -1, 2**32) - 2**32 * (pow(ODD, -1, 2**32) >= 2**31)
 
-#: 24 times the left inverse of WEIGHT_TRANSFORM.
-_WEIGHT_INVERSE = np.array([[4, 0, 0, 0, 0, 0], [0, 3, -3, 0, 0, 0], [0, 0, 0, 0, 0, 2]])
+#: 24 times the left inverses of WEIGHT_TRANSFORMS.
+_WEIGHT_INVERSES = {
+    3: np.array([[4, 0, 0, 0, 0, 0], [0, 3, -3, 0, 0, 0], [0, 0, 0, 0, 0, 2]]),
+    4: np.array(
+        [[4, 0, 0, 0, 0, 0], [0, 3, -3, 0, 0, -2], [-4, 3, 3, 0, 0, 0], [0, 0, 0, 0, 0, 2]]
+    ),
+}
 
 #: Where weights are transformed at run time, all tiles of a block have sums on the stack: 24 tiles
 #: at most, or 18 with 512-bit registers. For more, what is read of the weights matters less.
@@ -62,10 +80,11 @@ MOST_BYTES_OF_SUMS = 82944
 # What the estimates below count, measured on Zen 5: cycles per tile and vector of channels, `dot2`s
 # per cycle, cycles to transform one vector of weights for one point, bytes of weights per cycle
 # (from beyond the second-level cache), and products per cycle and byte of register in direct
-# convolution, without and with `dot4`.
+# convolution, without and with `dot4`; on Zen 3 of few inputs, without.
 _INPUT_CYCLES, _OUTPUT_CYCLES, _DOTS_PER_CYCLE = 80.0, 80.0, 1.7
 _WEIGHT_CYCLES, _WEIGHT_BYTES_PER_CYCLE = 2.2, 12.0
 _DIRECT_RATES = {False: 36 / 32, True: 124 / 64}
+_DIRECT_RATE_OF_FEW = 24 / 32
 #: Of direct convolution's time, by whether weights are stored as taps: what is not clearly faster
 #: is not worth larger weights.
 _GAINS = {True: 0.95, False: 0.85}
@@ -73,47 +92,74 @@ _GAINS = {True: 0.95, False: 0.85}
 
 @dataclass(frozen=True)
 class Tiling:
-    """How `rows` × `columns` outputs of `images` images are cut into tiles."""
+    """How `rows` × `columns` outputs of `images` images, of windows of so many taps per side, are
+    cut into tiles."""
 
     images: int
     rows: int
     columns: int
+    taps: int = 3
+
+    @property
+    def side(self) -> int:
+        """Output pixels of a tile per side."""
+        return dialect.side_of(self.taps)
 
     @property
     def tile_rows(self) -> int:
-        return -(-self.rows // OUTPUTS)
+        return -(-self.rows // self.side)
 
     @property
     def tile_columns(self) -> int:
-        return -(-self.columns // OUTPUTS)
+        return -(-self.columns // self.side)
 
     @property
     def tiles(self) -> int:
-        return dialect.tiles_of(self.images, self.rows, self.columns)
+        return dialect.tiles_of(self.images, self.rows, self.columns, self.taps)
+
+
+def space_to_depth(images: Array) -> Array:
+    """[N, 2·H, 2·W, C] as [N, H, W, 4·C]: the channels of 2×2 pixels, row by row."""
+    n, high, wide, channels = images.shape
+    split = images.reshape(n, high // 2, 2, wide // 2, 2, channels)
+    return split.transpose(0, 1, 3, 2, 4, 5).reshape(n, high // 2, wide // 2, 4 * channels)
+
+
+def weights_to_depth(weight: Array) -> Array:
+    """The weights [O, 4·I, taps, taps] that do to `space_to_depth` of images, with stride one, what
+    [O, I, k, k] do to the images with stride two."""
+    outputs, inputs, window, _ = weight.shape
+    taps = (window + 1) // 2
+    padded = np.zeros((outputs, inputs, 2 * taps, 2 * taps), weight.dtype)
+    padded[:, :, :window, :window] = weight
+    split = padded.reshape(outputs, inputs, taps, 2, taps, 2)
+    return split.transpose(0, 3, 5, 1, 2, 4).reshape(outputs, 4 * inputs, taps, taps)
 
 
 def transform_inputs(padded: Array, tiling: Tiling) -> Array:
-    """Bᵀ d B of all tiles: codes [N, rows + 2, columns + 2, C] become s16 [36, tiles, C]."""
-    high = (tiling.tile_rows * OUTPUTS + 2) - padded.shape[1]
-    wide = (tiling.tile_columns * OUTPUTS + 2) - padded.shape[2]
+    """Bᵀ d B of all tiles: codes [N, rows + taps − 1, columns + taps − 1, C] become s16 [36, tiles,
+    C]."""
+    side = tiling.side
+    high = (tiling.tile_rows * side + tiling.taps - 1) - padded.shape[1]
+    wide = (tiling.tile_columns * side + tiling.taps - 1) - padded.shape[2]
     x = np.pad(padded, ((0, 0), (0, high), (0, wide), (0, 0)), mode="edge").astype(np.int32)
     windows = np.lib.stride_tricks.sliding_window_view(x, (INPUTS, INPUTS), axis=(1, 2))
-    tiles = windows[:, ::OUTPUTS, ::OUTPUTS]  # [N, tile rows, tile columns, C, 6, 6]
+    tiles = windows[:, ::side, ::side]  # [N, tile rows, tile columns, C, 6, 6]
     b = INPUT_TRANSFORM
     result: Array = np.einsum("ik,ntuckl,jl->ijntuc", b, tiles, b, optimize=True)
     return result.reshape(POINTS, tiling.tiles, -1).astype(np.int16)
 
 
 def transform_weights(weight: Array) -> Array:
-    """G w Gᵀ: s8 [O, I, 3, 3] become s16 [36, O, I]."""
-    g = WEIGHT_TRANSFORM
+    """G w Gᵀ: s8 [O, I, taps, taps] become s16 [36, O, I]."""
+    g = WEIGHT_TRANSFORMS[weight.shape[-1]]
     result: Array = np.einsum("ik,ockl,jl->ijoc", g, weight.astype(np.int32), g, optimize=True)
     return result.reshape(POINTS, *weight.shape[:2]).astype(np.int16)
 
 
-def restore_weights(points: Array) -> Array:
-    """The s8 weights [O, I, 3, 3] of their transform [36, O, I]."""
-    inverse = _WEIGHT_INVERSE
+def restore_weights(points: Array, taps: int) -> Array:
+    """The s8 weights [O, I, taps, taps] of their transform [36, O, I]."""
+    inverse = _WEIGHT_INVERSES[taps]
     square = points.reshape(INPUTS, INPUTS, *points.shape[1:]).astype(np.int64)
     result: Array = np.einsum("ik,kloc,jl->ocij", inverse, square, inverse, optimize=True)
     return (result // (24 * 24)).astype(np.int8)
@@ -125,12 +171,13 @@ def convolve(points: Array, weight: Array, tiling: Tiling) -> Array:
         np.float64
     )  # exact: below 2⁵³
     square = products.astype(np.int64).reshape(INPUTS, INPUTS, *products.shape[1:])
-    a = OUTPUT_TRANSFORM
+    a, side = OUTPUT_TRANSFORMS[tiling.taps], tiling.side
     sums = np.einsum("ik,kltc,jl->tijc", a, square, a, optimize=True)
     wrapped = (sums * ODD_INVERSE).astype(np.uint32).view(np.int32) >> SHIFT
-    grid = wrapped.reshape(tiling.images, tiling.tile_rows, tiling.tile_columns, 4, 4, -1)
+    high, wide = tiling.tile_rows, tiling.tile_columns
+    grid = wrapped.reshape(tiling.images, high, wide, side, side, -1)
     image = grid.transpose(0, 1, 3, 2, 4, 5)
-    image = image.reshape(tiling.images, 4 * tiling.tile_rows, 4 * tiling.tile_columns, -1)
+    image = image.reshape(tiling.images, side * high, side * wide, -1)
     return np.ascontiguousarray(image[:, : tiling.rows, : tiling.columns])
 
 
@@ -155,8 +202,8 @@ def tile_for(target: Target, outputs: int) -> Tile:
 
 
 def padded_inputs(inputs: int) -> int:
-    """Channels of a transformed input, padding included."""
-    return -(-inputs // LANES) * LANES
+    """Channels of the weights: whole pairs of pairs."""
+    return -(-inputs // 4) * 4
 
 
 def pack_points(weight: Array, tile: Tile) -> Array:
@@ -185,12 +232,12 @@ def _in_blocks(planes: Array, tile: Tile) -> Array:
     return padded.reshape(count, -1, tile.n, tile.lanes, depth // 2, 2)
 
 
-def unpack_points(data: Array, outputs: int, inputs: int, tile: Tile) -> Array:
-    """The s8 weights [O, I, 3, 3] that `pack_points` packed."""
+def unpack_points(data: Array, outputs: int, inputs: int, tile: Tile, taps: int = 3) -> Array:
+    """The s8 weights [O, I, taps, taps] that `pack_points` packed."""
     depth = padded_inputs(inputs)
     split = data.view(np.int16).reshape(-1, POINTS, depth // 2, tile.n, tile.lanes, 2)
     points = split.transpose(1, 0, 3, 4, 2, 5).reshape(POINTS, outputs, depth)
-    return restore_weights(points[:, :, :inputs])
+    return restore_weights(points[:, :, :inputs], taps)
 
 
 def unpack_taps(data: Array, outputs: int, inputs: int, tile: Tile) -> Array:
@@ -204,32 +251,41 @@ def unpack_taps(data: Array, outputs: int, inputs: int, tile: Tile) -> Array:
 # --- whether it pays ------------------------------------------------------------------------------
 
 
-def worthwhile(tiling: Tiling, inputs: int, outputs: int, target: Target) -> bool:
-    """Whether the estimated time is below that of direct convolution."""
+def worthwhile(
+    tiling: Tiling, inputs: int, outputs: int, target: Target, direct: int | None = None
+) -> bool:
+    """Whether the estimated time is below that of direct convolution, which multiplies `direct`
+    times for an output (as many as the windows have weights)."""
     if target.tile_dot4:
         return False  # tile registers multiply eight times as many bytes as vectors do
-    return any(_gains(tiling, inputs, outputs, target).values())
+    direct = direct or tiling.taps**2 * inputs
+    return any(_gains(tiling, inputs, outputs, target, direct).values())
 
 
 def stores_taps(tiling: Tiling, inputs: int, outputs: int, target: Target) -> bool:
     """Whether weights are transformed at run time, rather than read in their eightfold size: where
     that pays, or would cost less."""
     cycles = _weight_cycles(tiling, inputs, outputs, target)
-    return cycles[True] < cycles[False] or _gains(tiling, inputs, outputs, target)[True]
+    direct = tiling.taps**2 * inputs
+    return cycles[True] < cycles[False] or _gains(tiling, inputs, outputs, target, direct)[True]
 
 
-def _gains(tiling: Tiling, inputs: int, outputs: int, target: Target) -> dict[bool, bool]:
+def _gains(
+    tiling: Tiling, inputs: int, outputs: int, target: Target, direct: int
+) -> dict[bool, bool]:
     """Whether it pays with weights stored as taps or as points."""
     lanes = target.lanes
     pixels = tiling.images * tiling.rows * tiling.columns
-    rate = _DIRECT_RATES[target.dot4 is not None] * target.vector_bytes
-    direct = 9 * inputs * outputs * pixels / rate
+    rate = _DIRECT_RATES[target.dot4 is not None]
+    if inputs < LANES and target.dot4 is None:
+        rate = _DIRECT_RATE_OF_FEW
+    cycles = direct * outputs * pixels / (rate * target.vector_bytes)
     dots = POINTS * tiling.tiles * (inputs / 2) * (outputs / lanes) / _DOTS_PER_CYCLE
     transforms = tiling.tiles * (
         inputs / (2 * lanes) * _INPUT_CYCLES + outputs / lanes * _OUTPUT_CYCLES
     )
     weights = _weight_cycles(tiling, inputs, outputs, target)
-    return {taps: dots + transforms + weights[taps] < _GAINS[taps] * direct for taps in weights}
+    return {taps: dots + transforms + weights[taps] < _GAINS[taps] * cycles for taps in weights}
 
 
 def _weight_cycles(tiling: Tiling, inputs: int, outputs: int, target: Target) -> dict[bool, float]:
@@ -242,6 +298,7 @@ def _weight_cycles(tiling: Tiling, inputs: int, outputs: int, target: Target) ->
 
 
 def taps_fit(tiling: Tiling, outputs: int, target: Target) -> bool:
-    """Whether the sums of all tiles, which weights transformed on the way need, are few enough."""
+    """Whether weights can be transformed on the way: of windows of 3×3, and with sums of all tiles
+    that are few enough."""
     sums = tiling.tiles * POINTS * tile_for(target, outputs).channels * 4
-    return sums <= MOST_BYTES_OF_SUMS
+    return tiling.taps == 3 and sums <= MOST_BYTES_OF_SUMS

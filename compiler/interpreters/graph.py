@@ -176,7 +176,9 @@ class ContractionFunctions(InterpreterFunctions):
         self, _: Interpreter, op: graph.WinogradInputOp, args: PythonValues
     ) -> tuple[Array, ...]:
         padded = contractions.pad_images(args[0], graph.ints(op.pads), _int(op.input_zero_point))
-        tiling = winograd.Tiling(len(padded), *op.output_size)
+        tiling = winograd.Tiling(len(padded), *op.output_size, op.window_taps)
+        if op.pixel_stride == 2:
+            padded = winograd.space_to_depth(padded)
         return (winograd.transform_inputs(padded, tiling),)
 
     @impl(graph.WinogradQConv2dOp)
@@ -184,7 +186,8 @@ class ContractionFunctions(InterpreterFunctions):
         self, _: Interpreter, op: graph.WinogradQConv2dOp, args: PythonValues
     ) -> tuple[Array, ...]:
         points, weight = args[:2]
-        tiling = winograd.Tiling(*shape_of(op.result)[:3])
+        images, rows, columns = shape_of(op.result)[:3]
+        tiling = winograd.Tiling(images, rows, columns, weight.shape[-1])
         zero = _int(op.input_zero_point) * weight.reshape(len(weight), -1).sum(1, dtype=np.int64)
         sums = winograd.convolve(points, weight, tiling) - zero
         return (contractions.to_int32(sums, _bias(args), int(np.abs(sums).max(initial=0))),)

@@ -194,7 +194,10 @@ class _Assigner:
         """Few channels stay dense, so that a kernel row of the next convolution is one run."""
         kernel = defining(whole, graph.KernelOp)
         few = as_nhwc(shape_of(whole))[-1] < LANES
-        return few and kernel is not None and not has_constant_weight(anchor_of(kernel))
+        if not few or kernel is None:
+            return False
+        anchor = anchor_of(kernel)
+        return not has_constant_weight(anchor) and not isinstance(anchor, graph.WinogradInputOp)
 
     def _assign_constant(self, op: graph.ConstantOp) -> None:
         """Constant operands in memory are dense."""

@@ -172,7 +172,7 @@ def _pack_winograd(op: graph.WinogradQConv2dOp, target: Target, library: Sequenc
         return  # packed already
     tile = tile_for(target, len(weight))
     images, rows, columns, outputs = shape_of(op.result)
-    tiling, inputs = Tiling(images, rows, columns), weight.shape[1]
+    tiling, inputs = Tiling(images, rows, columns, weight.shape[-1]), weight.shape[1]
     # Points are eight times as large: where another target without VNNI stores taps, so do we.
     alike = [t for t in library if t.dot4 is None and taps_fit(tiling, outputs, target)]
     taps = any(stores_taps(tiling, inputs, outputs, t) for t in (target, *alike))

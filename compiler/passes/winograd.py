@@ -1,4 +1,4 @@
-"""winograd: 3×3 convolutions that fewer multiplications pay for, as two kernels.
+"""winograd: convolutions that fewer multiplications pay for, as two kernels.
 
     %y = graph.kernel %x {                    %v = graph.kernel %x { winograd_input }
       qconv2d 3×3, stride 1           ⇒       %y = graph.kernel %v {
@@ -8,25 +8,27 @@
 
 What contractions/winograd.py computes is the same integer, so nothing is rounded differently.
 
-Side conditions: u8 codes, s8 weights without zero point, one group, stride and dilation 1, channels
-in whole vectors on the way out; the weights leave room for the factor of the sums (`fits`); and the
-estimate of the target's time says that it pays.
+Side conditions: u8 codes, s8 weights without zero point, one group, dilation 1, channels in whole
+vectors on the way out; windows of 3×3 with stride 1 and a vector of channels at least, or of 5×5
+and 7×7 with stride 2 over images (up to 4 channels); the weights leave room for the factor of the
+sums (`fits`); and the estimate of the target's time says that it pays.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import ClassVar
 
 import numpy as np
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Block, Region, SSAValue
+from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
 from ..codegen.targets import Target, by_name
-from ..contractions.winograd import Tiling, fits, worthwhile
+from ..contractions.winograd import Tiling, fits, weights_to_depth, worthwhile
 from ..dialects import graph
 from ..dialects.graph import ints
 from ..dialects.layout import LANES
@@ -37,15 +39,13 @@ from .rewriting import constant_of, inherit_layer
 
 def is_suitable(op: graph.QConv2dOp) -> bool:
     """Whether the arithmetic allows it."""
-    o, i, *window = shape_of(op.weight)
     weight = constant_of(op.weight)
     return (
-        window == [3, 3]
+        stride_of(op) is not None
         and op.group_count == 1
-        and ints(op.strides) == ints(op.dilations) == (1, 1)
+        and ints(op.dilations) == (1, 1)
         and op.layout.data == "nhwc"
-        and o % LANES == 0
-        and i >= LANES
+        and shape_of(op.weight)[0] % LANES == 0
         and type_of(op.input).element_type == ui8
         and type_of(op.weight).element_type == si8
         and not np.any(array_to_numpy(op.weight_zero_point))
@@ -55,15 +55,38 @@ def is_suitable(op: graph.QConv2dOp) -> bool:
     )
 
 
+def stride_of(op: graph.QConv2dOp) -> int | None:
+    """Of the pixels, if windows and channels suit it."""
+    _, inputs, *window = shape_of(op.weight)
+    if window == [3, 3] and ints(op.strides) == (1, 1) and inputs >= LANES:
+        return 1
+    of_images = window in ([5, 5], [7, 7]) and ints(op.strides) == (2, 2)
+    return 2 if of_images and 4 * inputs <= LANES else None
+
+
+def tiling_of(op: graph.QConv2dOp) -> Tiling:
+    images, rows, columns, _ = shape_of(op.result)
+    return Tiling(images, rows, columns, -(-shape_of(op.weight)[-1] // (stride_of(op) or 1)))
+
+
 def pays(op: graph.QConv2dOp, target: Target) -> bool:
-    images, rows, columns, outputs = shape_of(op.result)
-    return worthwhile(Tiling(images, rows, columns), shape_of(op.input)[3], outputs, target)
+    stride, (_, *window) = stride_of(op) or 1, shape_of(op.weight)
+    inputs = window[0] * stride * stride
+    return worthwhile(tiling_of(op), inputs, shape_of(op.result)[3], target, prod(window))
 
 
 def input_kernel(kernel: graph.KernelOp, op: graph.QConv2dOp, x: SSAValue) -> graph.KernelOp:
     """The kernel that transforms `x`, which `op` in `kernel` reads."""
     body = Block(arg_types=[x.type])
-    transform = graph.WinogradInputOp(body.args[0], ints(op.pads), op.input_zero_point.value.data)
+    stride, tiling = stride_of(op) or 1, tiling_of(op)
+    top, left, *_ = ints(op.pads)
+    # As many rows and columns as the windows read, zeros in the last ones of theirs included.
+    high, wide = (stride * (n + tiling.taps - 1) for n in (tiling.rows, tiling.columns))
+    _, rows, columns, _ = shape_of(x)
+    pads = (top, left, high - rows - top, wide - columns - left)
+    transform = graph.WinogradInputOp(
+        body.args[0], pads, op.input_zero_point.value.data, tiling.taps, stride
+    )
     body.add_ops([transform, graph.YieldOp(transform.result)])
     result = graph.KernelOp([x], [transform.result.type], Region(body))
     inherit_layer(result, kernel)
@@ -89,7 +112,7 @@ def product_kernel(kernel: graph.KernelOp, op: graph.QConv2dOp, points: SSAValue
             continue
         product = graph.WinogradQConv2dOp(
             body.args[0],
-            mapping[op.weight],
+            _weight_of(op, mapping[op.weight], body),
             None if op.bias is None else mapping[op.bias],
             shape_of(op.result),
             op.input_zero_point.value.data,
@@ -99,6 +122,18 @@ def product_kernel(kernel: graph.KernelOp, op: graph.QConv2dOp, points: SSAValue
         mapping[op.result] = product.result
     outputs = [value.type for value in kernel.outputs]
     return graph.KernelOp(inputs, outputs, Region(body))
+
+
+def _weight_of(op: graph.QConv2dOp, copied: SSAValue, body: Block) -> SSAValue:
+    """The weights of the product in `body`, which has copied those of `op`."""
+    weight = constant_of(copied)
+    if stride_of(op) == 1 or weight is None:
+        return copied
+    body.add_op(constant := graph.ConstantOp(weights_to_depth(weight)))
+    if not copied.uses:
+        assert isinstance(copied.owner, Operation)
+        Rewriter.erase_op(copied.owner)
+    return constant.result
 
 
 @dataclass(frozen=True)

@@ -62,3 +62,34 @@ func.func @residual(%x: tensor<1x14x14x64xui8>) -> tensor<1x14x14x64xui8> {
   }) {layer = "conv"} : (tensor<1x14x14x64xui8>) -> tensor<1x14x14x64xui8>
   func.return %0 : tensor<1x14x14x64xui8>
 }
+
+// -----
+
+// Stride two over an image: stride one over the channels of 2×2 pixels, 12 of them, with windows of 4×4.
+// CHECK-LABEL: func.func @image(
+// CHECK:         graph.winograd_input %{{.*}} {pads = array<i64: 3, 3, 3, 3>, input_zero_point = 9 : i64, taps = 4 : i64, stride = 2 : i64} : (tensor<1x64x64x3xui8>) -> tensor<36x121x12xsi16>
+// CHECK:         graph.winograd_qconv2d %{{.*}}, %{{.*}} {input_zero_point = 9 : i64} : (tensor<36x121x12xsi16>, tensor<64x12x4x4xsi8>) -> tensor<1x32x32x64xi32>
+func.func @image(%x: tensor<1x64x64x3xui8>) -> tensor<1x32x32x64xi32> {
+  %0 = "graph.kernel"(%x) ({
+  ^bb0(%a: tensor<1x64x64x3xui8>):
+    %w = graph.constant {value = dense<1> : tensor<64x3x7x7xsi8>} : tensor<64x3x7x7xsi8>
+    %c = graph.qconv2d %a, %w {strides = array<i64: 2, 2>, pads = array<i64: 3, 3, 3, 3>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = 9 : i64, weight_zero_point = array<i32: 0>} : (tensor<1x64x64x3xui8>, tensor<64x3x7x7xsi8>) -> tensor<1x32x32x64xi32>
+    graph.yield %c : tensor<1x32x32x64xi32>
+  }) {layer = "conv"} : (tensor<1x64x64x3xui8>) -> tensor<1x32x32x64xi32>
+  func.return %0 : tensor<1x32x32x64xi32>
+}
+
+// -----
+
+// 63 padded rows and columns do for 29 windows of 7: one more makes pairs of them.
+// CHECK-LABEL: func.func @odd(
+// CHECK:         graph.winograd_input %{{.*}} {pads = array<i64: 0, 0, 1, 1>, {{.*}} : (tensor<1x63x63x3xui8>) -> tensor<36x100x12xsi16>
+func.func @odd(%x: tensor<1x63x63x3xui8>) -> tensor<1x29x29x64xi32> {
+  %0 = "graph.kernel"(%x) ({
+  ^bb0(%a: tensor<1x63x63x3xui8>):
+    %w = graph.constant {value = dense<1> : tensor<64x3x7x7xsi8>} : tensor<64x3x7x7xsi8>
+    %c = graph.qconv2d %a, %w {strides = array<i64: 2, 2>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = 9 : i64, weight_zero_point = array<i32: 0>} : (tensor<1x63x63x3xui8>, tensor<64x3x7x7xsi8>) -> tensor<1x29x29x64xi32>
+    graph.yield %c : tensor<1x29x29x64xi32>
+  }) {layer = "conv"} : (tensor<1x63x63x3xui8>) -> tensor<1x29x29x64xi32>
+  func.return %0 : tensor<1x29x29x64xi32>
+}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from typing import Any, cast
@@ -30,8 +31,8 @@ from lpc.compiler.codegen.targets import TARGETS, Target
 from lpc.compiler.contractions.winograd import (
     INPUT_TRANSFORM,
     INPUTS,
-    OUTPUT_TRANSFORM,
-    WEIGHT_TRANSFORM,
+    OUTPUT_TRANSFORMS,
+    WEIGHT_TRANSFORMS,
     fits,
 )
 from lpc.compiler.dialects import graph
@@ -66,12 +67,16 @@ def every_layer(*forms: str) -> Iterator[list[graph.QConv2dOp]]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(winograd, "pays", pays)
-        patch.setattr(pack_weights, "stores_taps", lambda *arguments: next(turn) == "taps")
+        patch.setattr(
+            pack_weights,
+            "stores_taps",
+            lambda tiling, *others: next(turn) == "taps" and tiling.taps == 3,
+        )
         yield taken
 
 
-def draw_weights(g: np.random.Generator, outputs: int, inputs: int) -> Array:
-    shape = (outputs, inputs, 3, 3)
+def draw_weights(g: np.random.Generator, outputs: int, inputs: int, window: int) -> Array:
+    shape = (outputs, inputs, window, window)
     kind = pick(g, ("small", "full", "extreme", "least", "greatest"))
     if kind == "small":
         return g.integers(-20, 21, shape).astype(np.int8)
@@ -88,14 +93,16 @@ def convolve(
     x: SSAValue,
     outputs: int,
     pads: tuple[int, int, int, int] | None = None,
+    window: int = 3,
 ) -> tuple[SSAValue, str]:
-    """3×3 with random pads that leave at least one output; sums and a label."""
+    """3×3, or larger with stride two, with random pads that leave at least one output; sums and a
+    label."""
     _, high, wide, inputs = shape_of(x)
     if pads is None:
         top, left, bottom, right = (int(p) for p in g.integers(0, 3, 4))
-        pads = (top, left, max(bottom, 3 - high - top), max(right, 3 - wide - left))
+        pads = (top, left, max(bottom, window - high - top), max(right, window - wide - left))
     bias = g.integers(-(2**20), 2**20, outputs).astype(np.int32)
-    weight = draw_weights(g, outputs, inputs)
+    weight = draw_weights(g, outputs, inputs, window)
     assert fits(weight)
     zero_point = int(pick(g, (0, 128, 255, 3)))
     op = graph.QConv2dOp(
@@ -104,9 +111,10 @@ def convolve(
         bench.constant(bias) if g.random() < 0.7 else None,
         input_zero_point=zero_point,
         pads=pads,
+        strides=(1, 1) if window == 3 else (2, 2),
         layout="nhwc",
     )
-    return bench(op), f"{shape_of(x)} to {outputs}, {pads=}, {zero_point=}"
+    return bench(op), f"{shape_of(x)} to {outputs}, {window=}, {pads=}, {zero_point=}"
 
 
 def draw_input(bench: Bench, g: np.random.Generator, channels: int) -> SSAValue:
@@ -195,9 +203,26 @@ def two_readers(bench: Bench, g: np.random.Generator) -> int:
     return 2
 
 
+def stride_two_of_images(bench: Bench, g: np.random.Generator) -> int:
+    """5×5 and 7×7 windows; as many channels as a pixel of an image has, side by side or, behind
+    another convolution, sixteen bytes apart."""
+    for window in (5, 7):
+        shape = (pick(g, (1, 2)), int(g.integers(1, 25)), int(g.integers(1, 25)))
+        x = bench.input(extreme_codes(g, (*shape, int(g.integers(1, 5))), np.uint8))
+        if g.random() < 0.7:
+            x = bench(graph.LutOp(x, extreme_codes(g, (256,), np.uint8)))
+        if apart := g.random() < 0.3:
+            weight = bench.constant(extreme_codes(g, (3, shape_of(x)[3], 1, 1), np.int8))
+            x = requantized(bench, g, bench(graph.QConv2dOp(x, weight, layout="nhwc")), 1)
+        sums, label = convolve(bench, g, x, pick(g, OUTPUT_CHANNELS), window=window)
+        codes = requantized(bench, g, sums, window * window)
+        bench.output(codes, f"stride two, {apart=}, {label}")
+    return 2
+
+
 CASES = (
     sums_returned, codes_returned, added_to_another, added_to_its_input, two_in_a_row,
-    before_another_kernel, two_readers,
+    before_another_kernel, two_readers, stride_two_of_images,
 )  # fmt: skip
 
 
@@ -228,6 +253,23 @@ def test_worst_cases(target: Target, form: str) -> None:
     with every_layer(form) as taken:
         bench.check([target])
     assert len(taken) == len(cases)
+
+
+@EACH_TARGET
+@pytest.mark.parametrize("window", [5, 7])
+def test_worst_cases_of_images(target: Target, window: int) -> None:
+    """Codes of 255 for and against the weights of each channel."""
+    bench, size = Bench(), window * window * 3
+    weights = weights_of(size, ALL, 32)
+    codes = codes_of(weights)
+    x = bench.input(codes.reshape(-1, window, window, 3))
+    w = bench.constant(weights.reshape(-1, window, window, 3).transpose(0, 3, 1, 2).copy())
+    expected = exact(codes, weights).reshape(-1, 1, 1, 32)
+    sums = bench(graph.QConv2dOp(x, w, strides=(2, 2), layout="nhwc"))
+    bench.output(sums, f"{window=}", exact=expected)
+    with every_layer("points") as taken:
+        bench.check([target])
+    assert len(taken) == 1
 
 
 @EACH_FORM
@@ -307,8 +349,9 @@ def test_transforms_are_their_matrices() -> None:
     g = np.random.default_rng(7)
     transforms: tuple[tuple[Any, Array], ...] = (
         (input_transform, INPUT_TRANSFORM),
-        (weight_transform, WEIGHT_TRANSFORM),
-        (output_transform, OUTPUT_TRANSFORM),
+        (weight_transform, WEIGHT_TRANSFORMS[3]),
+        (partial(output_transform, side=4), OUTPUT_TRANSFORMS[3]),
+        (partial(output_transform, side=3), OUTPUT_TRANSFORMS[4]),
     )
     for function, matrix in transforms:
         values: Any = g.integers(-(2**31), 2**31, (matrix.shape[1], 50)).astype(np.int32)
@@ -321,7 +364,7 @@ def test_rows_of_transformed_weights() -> None:
     assert sorted(sum(ROW_PAIRS, ())) == list(range(INPUTS))
     for pair in ROW_PAIRS:
         for row, found in zip(pair, weight_rows(ARRAYS, lambda y, x: w[y, x], pair), strict=True):
-            expected = np.einsum("y,yxk->xk", WEIGHT_TRANSFORM[row], w)
+            expected = np.einsum("y,yxk->xk", WEIGHT_TRANSFORMS[3][row], w)
             np.testing.assert_array_equal(np.stack(cast(Any, found)), expected)
 
 
@@ -329,7 +372,7 @@ def test_rows_of_transformed_weights() -> None:
 def test_sixteen_bits_are_enough_at_the_extremes(function: Any) -> None:
     """In two dimensions, for what makes each point as large and as small as it can be."""
     codes = function is input_transform
-    matrix = INPUT_TRANSFORM if codes else WEIGHT_TRANSFORM
+    matrix = INPUT_TRANSFORM if codes else WEIGHT_TRANSFORMS[3]
     low, high = (0, 255) if codes else (-128, 127)
     for sign in (1, -1):
         for i, j in np.ndindex(INPUTS, INPUTS):

@@ -13,17 +13,17 @@ from lpc.compiler.contractions.winograd import (
     INPUTS,
     ODD,
     ODD_INVERSE,
-    OUTPUT_TRANSFORM,
-    OUTPUTS,
+    OUTPUT_TRANSFORMS,
     POINTS,
     SHIFT,
-    WEIGHT_TRANSFORM,
+    WEIGHT_TRANSFORMS,
     Tiling,
 )
 from lpc.compiler.dialects.layout import LANES
 from lpc.compiler.dialects.tensors import Array
 
 SEEDS = st.integers(0, 2**32 - 1)
+EACH_WINDOW = pytest.mark.parametrize("taps", [3, 4])
 EACH_TARGET = pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
 #: The largest sum of an output channel's positive weights whose result fits with its factor of 64.
 LARGEST = (2**31 - 1) // (255 << SHIFT)
@@ -31,14 +31,16 @@ LARGEST = (2**31 - 1) // (255 << SHIFT)
 ENDS = ((127, 127), (-128, -128), (-128, 127), (28, 28), (-28, -28), (-57, 57))
 
 
-def direct(padded: Array, weight: Array) -> Array:
-    """Σ x·w in i64, [N, H − 2, W − 2, O]: the definition."""
+def direct(padded: Array, weight: Array, stride: int = 1) -> Array:
+    """Σ x·w in i64, [N, rows, columns, O]: the definition."""
     _, high, wide, _ = padded.shape
+    window = weight.shape[-1]
     x, w = padded.astype(np.int64), weight.astype(np.int64)
     total: Array = sum(
-        x[:, i : high - 2 + i, j : wide - 2 + j] @ w[:, :, i, j].T
-        for i in range(3)
-        for j in range(3)
+        x[:, i : high - window + 1 + i : stride, j : wide - window + 1 + j : stride]
+        @ w[:, :, i, j].T
+        for i in range(window)
+        for j in range(window)
     )  # type: ignore[assignment]
     return total
 
@@ -46,7 +48,8 @@ def direct(padded: Array, weight: Array) -> Array:
 def filtered(padded: Array, weight: Array) -> Array:
     """The same by Winograd's filtering, i32."""
     images, high, wide, _ = padded.shape
-    tiling = Tiling(images, high - 2, wide - 2)
+    taps = weight.shape[-1]
+    tiling = Tiling(images, high - taps + 1, wide - taps + 1, taps)
     points = winograd.transform_inputs(padded, tiling)
     assert points.shape == (POINTS, tiling.tiles, padded.shape[3])
     return winograd.convolve(points, weight, tiling)
@@ -55,9 +58,10 @@ def filtered(padded: Array, weight: Array) -> Array:
 # --- the algebra ----------------------------------------------------------------------------------
 
 
-def test_the_matrices_are_a_filtering_times_24() -> None:
+@EACH_WINDOW
+def test_the_matrices_are_a_filtering_times_24(taps: int) -> None:
     """Σₖ aᵢₖ gₖₘ bₖⱼ is 24 where input j is weight m of output i, and 0 elsewhere."""
-    a, g, b = OUTPUT_TRANSFORM, WEIGHT_TRANSFORM, INPUT_TRANSFORM
+    a, g, b = OUTPUT_TRANSFORMS[taps], WEIGHT_TRANSFORMS[taps], INPUT_TRANSFORM
     product = np.einsum("ik,km,kj->imj", a, g, b)
     i, m, j = np.indices(product.shape)
     np.testing.assert_array_equal(product, 24 * (j == i + m))
@@ -77,25 +81,59 @@ def test_the_factor_has_an_inverse() -> None:
     columns=st.integers(1, 13),
     inputs=st.sampled_from((1, 3, 16, 17, 64)),
     outputs=st.sampled_from((1, 5, 16)),
+    taps=st.sampled_from((3, 4)),
     spread=st.sampled_from((1, 20, 60, 500)),
 )
 def test_random_convolutions(
-    seed: int, images: int, rows: int, columns: int, inputs: int, outputs: int, spread: int
+    seed: int,
+    images: int,
+    rows: int,
+    columns: int,
+    inputs: int,
+    outputs: int,
+    taps: int,
+    spread: int,
 ) -> None:
     """Whole and ragged tiles, of several images."""
     generator = np.random.default_rng(seed)
-    x = generator.integers(0, 256, (images, rows + 2, columns + 2, inputs)).astype(np.uint8)
-    values = np.rint(generator.normal(0, spread, (outputs, inputs, 3, 3)))
+    shape = (images, rows + taps - 1, columns + taps - 1, inputs)
+    x = generator.integers(0, 256, shape).astype(np.uint8)
+    values = np.rint(generator.normal(0, spread, (outputs, inputs, taps, taps)))
     weight = np.clip(values, -128, 127).astype(np.int8)
     assert winograd.fits(weight)
     np.testing.assert_array_equal(filtered(x, weight), direct(x, weight))
 
 
-def extreme_weights(outputs: int, inputs: int, ends: tuple[int, int], size: int) -> Array:
+@settings(max_examples=40)
+@given(
+    seed=SEEDS,
+    window=st.sampled_from((5, 7)),
+    rows=st.integers(1, 8),
+    columns=st.integers(1, 8),
+    inputs=st.integers(1, 4),
+)
+def test_stride_two(seed: int, window: int, rows: int, columns: int, inputs: int) -> None:
+    """As one with stride one of the channels of 2×2 pixels; what lies in the last row and column,
+    of which no window reads anything, does not matter."""
+    generator = np.random.default_rng(seed)
+    taps = (window + 1) // 2
+    high, wide = (2 * (n + taps - 1) for n in (rows, columns))
+    x = generator.integers(0, 256, (2, high, wide, inputs)).astype(np.uint8)
+    weight = generator.integers(-128, 128, (5, inputs, window, window)).astype(np.int8)
+    deep = winograd.weights_to_depth(weight)
+    assert deep.shape == (5, 4 * inputs, taps, taps)
+    actual = filtered(winograd.space_to_depth(x), deep)
+    assert actual.shape == (2, rows, columns, 5)
+    np.testing.assert_array_equal(actual, direct(x[:, :-1, :-1], weight, stride=2))
+
+
+def extreme_weights(
+    outputs: int, inputs: int, ends: tuple[int, int], size: int, taps: int = 3
+) -> Array:
     """Weights that alternate between both ends every `size` elements, of every channel shifted."""
-    place = np.arange(inputs * 9) + np.arange(outputs)[:, None]
+    place = np.arange(inputs * taps * taps) + np.arange(outputs)[:, None]
     values = np.where(place // size % 2, *ends)
-    return values.reshape(outputs, inputs, 3, 3).astype(np.int8)
+    return values.reshape(outputs, inputs, taps, taps).astype(np.int8)
 
 
 @settings(max_examples=60)
@@ -104,14 +142,15 @@ def extreme_weights(outputs: int, inputs: int, ends: tuple[int, int], size: int)
     ends=st.sampled_from(ENDS),
     size=st.sampled_from((1, 3, 9, 512)),
     rows=st.sampled_from((1, 4, 6)),
+    taps=st.sampled_from((3, 4)),
     inverted=st.booleans(),
 )
 def test_extreme_convolutions(
-    inputs: int, ends: tuple[int, int], size: int, rows: int, inverted: bool
+    inputs: int, ends: tuple[int, int], size: int, rows: int, taps: int, inverted: bool
 ) -> None:
     """All inputs 255, or those that meet a positive weight of the first channel, up to K = 4608."""
-    weight = extreme_weights(4, inputs, ends, size)
-    x = np.full((2, rows + 2, 7, inputs), 255, np.uint8)
+    weight = extreme_weights(4, inputs, ends, size, taps)
+    x = np.full((2, rows + taps - 1, 7, inputs), 255, np.uint8)
     if inverted:
         x[:, :, ::3] = np.where(weight[0, :, 0, 0] > 0, 255, 0)
     expected = direct(x, weight)
@@ -183,7 +222,7 @@ def test_transformed_inputs_reach_their_bounds_and_fit() -> None:
     bounds = []
     for signed in (coefficients, -coefficients):
         codes = np.where(signed > 0, 255, 0).astype(np.uint8)
-        points = winograd.transform_inputs(codes[..., None], Tiling(POINTS, OUTPUTS, OUTPUTS))
+        points = winograd.transform_inputs(codes[..., None], Tiling(POINTS, 4, 4))
         expected = np.einsum("pkl,tkl->pt", coefficients, codes.astype(np.int64))
         np.testing.assert_array_equal(points[:, :, 0], expected)
         reached = np.diag(expected)
@@ -195,9 +234,12 @@ def test_transformed_inputs_reach_their_bounds_and_fit() -> None:
     assert bounds == [17340, -12750]
 
 
-def test_transformed_weights_reach_their_bounds_and_fit() -> None:
-    coefficients = extremes(WEIGHT_TRANSFORM)
-    for low, high, bound in ((-128, 127, 18352), (127, -128, -18432)):
+@pytest.mark.parametrize(("taps", "largest", "least"), [(3, 18352, -18432), (4, 32640, -32768)])
+def test_transformed_weights_reach_their_bounds_and_fit(
+    taps: int, largest: int, least: int
+) -> None:
+    coefficients = extremes(WEIGHT_TRANSFORMS[taps])
+    for low, high, bound in ((-128, 127, largest), (127, -128, least)):
         weight = np.where(coefficients > 0, high, low)
         points = winograd.transform_weights(weight[:, None].astype(np.int8))
         expected = np.einsum("pkl,tkl->pt", coefficients, weight)
@@ -208,7 +250,7 @@ def test_transformed_weights_reach_their_bounds_and_fit() -> None:
 
 def test_a_pair_of_products_fits_32_bits() -> None:
     """vpmaddwd adds two of them before anything may wrap on purpose."""
-    assert 2 * 17340 * 18432 < 2**31
+    assert 2 * 17340 * 32768 < 2**31
 
 
 # --- packing --------------------------------------------------------------------------------------
@@ -248,23 +290,34 @@ def test_packed_weights_come_back(seed: int, target: str, inputs: int, outputs: 
         np.testing.assert_array_equal(back, weight)
 
 
+@settings(max_examples=10)
+@given(seed=SEEDS, target=st.sampled_from([t.name for t in TARGETS]), inputs=st.integers(1, 17))
+def test_packed_weights_of_four_taps_come_back(seed: int, target: str, inputs: int) -> None:
+    generator = np.random.default_rng(seed)
+    weight = generator.choice(np.array([-128, -127, 3, 127], np.int8), (32, inputs, 4, 4))
+    tile = winograd.tile_for(by_name(target), 32)
+    data = winograd.pack_points(weight, tile)
+    back = winograd.unpack_points(data, 32, inputs, tile, 4)
+    np.testing.assert_array_equal(back, weight)
+
+
 def test_packed_weights_lie_as_the_kernel_reads_them() -> None:
     """Pairs of inputs innermost, and zeros for the channels that are padding."""
     tile = winograd.tile_for(by_name("avx2"), 32)
     weight = np.random.default_rng(0).integers(-128, 128, (32, 19, 3, 3)).astype(np.int8)
     o = tile.channels + tile.lanes + 3  # lane 3 of the second vector of the second block
     panels = winograd.pack_points(weight, tile).view(np.int16)
-    panels = panels.reshape(32 // tile.channels, POINTS, LANES, tile.n, tile.lanes, 2)
+    pairs = winograd.padded_inputs(19) // 2
+    assert pairs == 10
+    panels = panels.reshape(32 // tile.channels, POINTS, pairs, tile.n, tile.lanes, 2)
     points = winograd.transform_weights(weight)
     np.testing.assert_array_equal(panels[1, :, 8, 1, 3], points[:, o, 16:18])
     np.testing.assert_array_equal(panels[1, :, 9, 1, 3, 0], points[:, o, 18])
     assert not panels[:, :, 9, :, :, 1].any()
-    assert not panels[:, :, 10:].any()
     taps = winograd.pack_taps(weight, tile).view(np.int8)
-    taps = taps.reshape(32 // tile.channels, LANES, 9, tile.n, tile.lanes, 2)
+    taps = taps.reshape(32 // tile.channels, pairs, 9, tile.n, tile.lanes, 2)
     np.testing.assert_array_equal(taps[1, 8, 5, 1, 3], weight[o, 16:18, 1, 2])
     assert not taps[:, 9, ..., 1].any()
-    assert not taps[:, 10:].any()
 
 
 # --- whether it pays ------------------------------------------------------------------------------
@@ -307,4 +360,6 @@ def test_tiles_that_are_mostly_padding_do_not_pay() -> None:
 def test_tilings_cover_all_outputs() -> None:
     tiling = Tiling(3, 9, 4)
     assert (tiling.tile_rows, tiling.tile_columns, tiling.tiles) == (3, 1, 9)
-    assert INPUTS == OUTPUTS + 2
+    tiling = Tiling(3, 9, 4, taps=4)
+    assert (tiling.tile_rows, tiling.tile_columns, tiling.tiles) == (3, 2, 18)
+    assert tiling.side + 3 == INPUTS

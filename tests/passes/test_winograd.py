@@ -118,6 +118,42 @@ def test_same_integers(
     np.testing.assert_array_equal(outputs(after, *arrays)[0], expected)
 
 
+@settings(max_examples=30)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    window=st.sampled_from((5, 7)),
+    rows=st.integers(7, 18),
+    columns=st.integers(7, 18),
+    inputs=st.integers(1, 4),
+    pads=st.sampled_from((*PADS, (3, 3, 3, 3), (3, 2, 1, 0))),
+    zero_point=st.sampled_from((0, 1, 128, 255)),
+)
+def test_stride_two_of_images(
+    seed: int,
+    window: int,
+    rows: int,
+    columns: int,
+    inputs: int,
+    pads: tuple[int, ...],
+    zero_point: int,
+) -> None:
+    """With stride one, of the channels of 2×2 pixels; odd sides get one more row of padding."""
+    g = np.random.default_rng(seed)
+    array = codes(g, (2, rows, columns, inputs))
+    net = Net((array.shape, np.uint8))
+    weight = codes(g, (16, inputs, window, window), np.int8)
+    sums = convolution(
+        net, net.inputs[0], weight, input_zero_point=zero_point, pads=pads, strides=(2, 2)
+    )
+    module = net.module(sums)
+    _, after = split(module)
+    (product,) = (op for op in after.walk() if isinstance(op, graph.WinogradQConv2dOp))
+    taps = (window + 1) // 2
+    assert shape_of(product.weight) == (16, 4 * inputs, taps, taps)
+    assert operations(after).count("constant") == operations(module).count("constant")
+    np.testing.assert_array_equal(outputs(after, array)[0], outputs(module, array)[0])
+
+
 def test_the_input_is_another_operand_too() -> None:
     """The second kernel still takes it, and the transformed input besides."""
     g = np.random.default_rng(0)
@@ -176,6 +212,12 @@ def test_both_kernels_belong_to_the_layer() -> None:
         {"window": (3, 1)},
         {"window": (5, 5)},
         {"window": (1, 1)},
+        {"window": (7, 7), "strides": (2, 2)},
+        {"window": (7, 7), "strides": (2, 2), "inputs": 5},
+        {"window": (7, 7), "inputs": 3},
+        {"window": (6, 6), "strides": (2, 2), "inputs": 3},
+        {"window": (3, 3), "strides": (2, 2), "inputs": 3},
+        {"window": (7, 5), "strides": (2, 2), "inputs": 3},
         {"dtype": np.int8},
         {"weight_dtype": np.uint8},
         {"value": -128, "inputs": 128},

@@ -3,7 +3,7 @@
 One unit is a few tiles × a block of n vectors of channels:
 
     for 36 points: sums[point][tile][n] = Σ inputs[point] · weights[point]     (dot2, to scratch)
-    for each tile: pixels[4×4] = Aᵀ sums A, divided by 576, + bias             (to scratch)
+    for each tile: pixels = Aᵀ sums A, divided by 576, + bias                  (to scratch)
                    for the rows and columns that exist: codes = epilogue(pixels); store
 
 Weights are stored as `points`, transformed, and a unit has as many tiles as registers have room
@@ -21,11 +21,18 @@ from xdsl.dialects.builtin import i32
 from xdsl.ir import SSAValue
 
 from ...contractions.tile import LINE, Tile, even_pieces
-from ...contractions.winograd import INPUTS, ODD_INVERSE, OUTPUTS, POINTS, SHIFT, Tiling
+from ...contractions.winograd import (
+    INPUTS,
+    ODD_INVERSE,
+    POINTS,
+    SHIFT,
+    Tiling,
+    padded_inputs,
+)
 from ...dialects import graph
 from ...dialects.layout import LANES
 from ...dialects.loop import Dot2Op, vector_of
-from ...dialects.tensors import Array
+from ...dialects.tensors import Array, shape_of
 from ..builder import Index, KernelBuilder, i8, i16
 from .common import LoweredKernel, Parameters, buffers_of, fill_halo
 from .elementwise import pixel_at
@@ -60,8 +67,8 @@ class WinogradGenerator:
         self.points = self.inputs[0]
         self.parameter_base, self.weight_base = self.b.buffers[-2:]
         layout = self.output.layout
-        self.tiling = Tiling(layout.n, layout.h, layout.w)
-        self.depth = self.points.layout.channel_stride
+        self.tiling = Tiling(layout.n, layout.h, layout.w, shape_of(anchor.weight)[-1])
+        self.pairs = padded_inputs(self.points.layout.c) // 2
         self.blocks = layout.c // tile.channels
         #: (count, size) of the groups of tiles that are multiplied together.
         self.groups = even_pieces(self.tiling.tiles, tile.m)
@@ -75,13 +82,12 @@ class WinogradGenerator:
             self.b, kernel, self.inputs, self.parameters, self.parameter_base, layout.c
         )
         self.sums = self.b.scratch(POINTS * self.tiles * self.pixel_bytes)
-        self.pixels = self.b.scratch(OUTPUTS * OUTPUTS * self.pixel_bytes)
-        pairs = self.depth // 2
+        self.pixels = self.b.scratch(self.tiling.side**2 * self.pixel_bytes)
         #: Pairs of input channels whose weights are transformed at a time.
         self.chunk = next(
             size
-            for size in range(pairs, 0, -1)
-            if pairs % size == 0 and 2 * INPUTS * size * self.pixel_bytes <= _TRANSFORMED_BYTES
+            for size in range(self.pairs, 0, -1)
+            if self.pairs % size == 0 and 2 * INPUTS * size * self.pixel_bytes <= _TRANSFORMED_BYTES
         )
         if self.as_taps:
             # A line more than their size apart, since they are written in turn.
@@ -96,7 +102,7 @@ class WinogradGenerator:
     @property
     def panel_bytes(self) -> int:
         """Of the weights of one point."""
-        return self.depth * self.tile.channels * 2
+        return self.pairs * self.tile.channels * 4
 
     def generate(self, exec_type: str) -> LoweredKernel:
         b = self.b
@@ -138,7 +144,7 @@ class WinogradGenerator:
         with b.loop(0, POINTS) as points:
             w = b.address(weights, b.mul(points.variable, self.panel_bytes))
             x = self._points_of(points.variable, first)
-            sums = self._products(x, w, self.depth // 2, m, [zero] * (m * self.tile.n))
+            sums = self._products(x, w, self.pairs, m, [zero] * (m * self.tile.n))
             self._store_sums(sums, self._place(points.variable, 0))
         with b.loop(0, m) as tiles:
             self._finish(block, b.add(first, tiles.variable), tiles.variable)
@@ -149,7 +155,7 @@ class WinogradGenerator:
         taps = b.address(self.weight_base, b.mul(block, 9 * self.panel_bytes // 2))
         with b.loop(0, POINTS * self.tiles * self.pixel_bytes, self.tile.lanes * 4) as bytes_:
             b.store(b.constant(0, i32, self.tile.lanes), self.sums, bytes_.variable)
-        with b.loop(0, self.depth // 2, self.chunk) as chunks:
+        with b.loop(0, self.pairs, self.chunk) as chunks:
             for rows in ROW_PAIRS:
                 self._transform_weights(taps, chunks.variable, rows)
                 for number, row in enumerate(rows):
@@ -208,8 +214,8 @@ class WinogradGenerator:
         return b.address(self.sums, b.mul(offset, self.pixel_bytes))
 
     def _points_of(self, point: Index, tile: Index) -> SSAValue:
-        b = self.b
-        offset = b.add(b.mul(point, self.points.layout.row_stride), b.mul(tile, self.depth))
+        b, layout = self.b, self.points.layout
+        offset = b.add(b.mul(point, layout.row_stride), b.mul(tile, layout.channel_stride))
         return b.address(self.points.base, b.mul(offset, 2))
 
     def _store_sums(self, sums: Sequence[SSAValue], place: SSAValue) -> None:
@@ -236,7 +242,7 @@ class WinogradGenerator:
         vectors = [b.load(w, j * size, kind, align=size) for j in range(tile.n)]
         result = []
         for i in range(m):
-            a = b.splat(b.load(x, i * self.depth * 2, i32), tile.lanes)
+            a = b.splat(b.load(x, i * self.points.layout.channel_stride * 2, i32), tile.lanes)
             for j in range(tile.n):
                 result.append(b.emit(Dot2Op(sums[i * tile.n + j], a, vectors[j])))
         return result
@@ -257,17 +263,17 @@ class WinogradGenerator:
             self._transform(sums, j, bias)
         image, rest = (f(tile, t.tile_rows * t.tile_columns) for f in (b.div, b.rem))
         row, column = b.div(rest, t.tile_columns), b.rem(rest, t.tile_columns)
-        rows: Index = OUTPUTS
-        if t.rows % OUTPUTS:
-            rows = b.minimum(OUTPUTS, b.sub(t.rows, b.mul(row, OUTPUTS)))
+        rows: Index = t.side
+        if t.rows % t.side:
+            rows = b.minimum(t.side, b.sub(t.rows, b.mul(row, t.side)))
         with b.loop(0, rows) as ys:
-            y = b.add(b.mul(row, OUTPUTS), ys.variable)
-            pixels = b.address(self.pixels, b.mul(ys.variable, OUTPUTS * self.pixel_bytes))
+            y = b.add(b.mul(row, t.side), ys.variable)
+            pixels = b.address(self.pixels, b.mul(ys.variable, t.side * self.pixel_bytes))
             self._row(pixels, image, y, column, channel)
 
     def _transform(self, sums: SSAValue, j: int, bias: SSAValue) -> None:
-        """4×4 pixels of vector `j`, to scratch."""
-        b, v, lanes = self.b, Lanes(self.b), self.tile.lanes
+        """All pixels of vector `j`, to scratch."""
+        b, v, lanes, side = self.b, Lanes(self.b), self.tile.lanes, self.tiling.side
         kind, vector = vector_of(i32, lanes), lanes * 4
         step = self.tiles * self.pixel_bytes
         columns = []
@@ -276,27 +282,27 @@ class WinogradGenerator:
                 b.load(sums, (INPUTS * i + column) * step + j * vector, kind, align=16)
                 for i in range(INPUTS)
             ]
-            columns.append(output_transform(v, loaded))
+            columns.append(output_transform(v, loaded, side))
         inverse, shift = b.constant(ODD_INVERSE, i32, lanes), b.constant(SHIFT, i32, lanes)
-        for i in range(OUTPUTS):
-            for x, total in enumerate(output_transform(v, [c[i] for c in columns])):
+        for i in range(side):
+            for x, total in enumerate(output_transform(v, [c[i] for c in columns], side)):
                 whole = b.binary(arith.MuliOp, total, inverse)
                 exact = v.add(b.binary(arith.ShRSIOp, whole, shift), bias)
-                b.store(exact, self.pixels, ((OUTPUTS * i + x) * self.tile.n + j) * vector)
+                b.store(exact, self.pixels, ((side * i + x) * self.tile.n + j) * vector)
 
     def _row(self, pixels: SSAValue, image: Index, y: Index, column: Index, channel: Index) -> None:
         """The pixels of one row that exist."""
         b, t = self.b, self.tiling
-        rest, last = t.columns % OUTPUTS, t.tile_columns - 1
+        rest, last = t.columns % t.side, t.tile_columns - 1
         if not rest:
-            self._store(pixels, image, y, b.mul(column, OUTPUTS), OUTPUTS, channel)
+            self._store(pixels, image, y, b.mul(column, t.side), t.side, channel)
         elif not last:
             self._store(pixels, image, y, 0, rest, channel)
         else:
             with b.branch(b.compare("eq", column, last)) as blocks:
-                self._store(pixels, image, y, last * OUTPUTS, rest, channel)
+                self._store(pixels, image, y, last * t.side, rest, channel)
             with b.otherwise(blocks):
-                self._store(pixels, image, y, b.mul(column, OUTPUTS), OUTPUTS, channel)
+                self._store(pixels, image, y, b.mul(column, t.side), t.side, channel)
 
     def _store(
         self, pixels: SSAValue, image: Index, y: Index, x: Index, count: int, channel: Index

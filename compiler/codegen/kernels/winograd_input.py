@@ -6,16 +6,22 @@
 
 Rows past the last one are read as the last one, by address. So are columns, in the last tile of a
 row, where they are known beforehand.
+
+With stride two, what is called a row or a column here is two of the image, and the channels of 2×2
+pixels, up to 16, are one vector.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from xdsl.ir import SSAValue
 
-from ...contractions.winograd import INPUTS, OUTPUTS, Tiling
+from ...contractions.winograd import INPUTS, Tiling
 from ...dialects import graph
 from ...dialects.graph import ints
-from ...dialects.loop import vector_of
+from ...dialects.layout import LANES
+from ...dialects.loop import lanes_of, vector_of
 from ..builder import Index, KernelBuilder, i8, i16
 from ..targets import Target
 from .common import LoweredKernel, buffers_of
@@ -30,10 +36,12 @@ class WinogradInputGenerator:
     ):
         self.b = KernelBuilder(name, len(kernel.inputs) + 1)
         (self.x,), self.output = buffers_of(kernel, self.b)
-        self.pads = ints(anchor.pads)
-        self.tiling = Tiling(self.x.layout.n, *anchor.output_size)
+        self.pads, self.stride = ints(anchor.pads), anchor.pixel_stride
+        self.tiling = Tiling(self.x.layout.n, *anchor.output_size, anchor.window_taps)
         depth = self.output.layout.channel_stride
         self.lanes = next(n for n in (target.vector_bytes // 2, 16, 8) if depth % n == 0)
+        if self.stride == 2:
+            self.lanes = LANES
 
     def generate(self, exec_type: str) -> LoweredKernel:
         b, t = self.b, self.tiling
@@ -41,45 +49,45 @@ class WinogradInputGenerator:
             image, rest = (f(tile, t.tile_rows * t.tile_columns) for f in (b.div, b.rem))
             row, column = b.div(rest, t.tile_columns), b.rem(rest, t.tile_columns)
             rows = self._row_addresses(image, row)
-            ragged = t.columns % OUTPUTS != 0
+            ragged = t.columns % t.side != 0
             if not ragged or t.tile_columns == 1:
-                self._tile(rows, tile, b.mul(column, OUTPUTS), range(INPUTS))
+                self._tile(rows, tile, b.mul(column, t.side))
             else:
                 last = t.tile_columns - 1
                 with b.branch(b.compare("eq", column, last)) as blocks:
-                    self._tile(rows, tile, last * OUTPUTS, range(INPUTS))
+                    self._tile(rows, tile, last * t.side)
                 with b.otherwise(blocks):
-                    self._tile(rows, tile, b.mul(column, OUTPUTS), range(INPUTS))
+                    self._tile(rows, tile, b.mul(column, t.side))
         return LoweredKernel(b.finish(), b.fingerprint, (), t.tiles, exec_type)
 
     def _row_addresses(self, image: Index, row: Index) -> list[SSAValue]:
         """The six rows of a tile, at pixel 0."""
-        b, layout, (top, _, bottom, _) = self.b, self.x.layout, self.pads
-        last = layout.h + bottom - 1
-        past = self.tiling.tile_rows * OUTPUTS + 1 - top > last
+        b, t, layout, (top, _, bottom, _) = self.b, self.tiling, self.x.layout, self.pads
+        last = layout.h + bottom - self.stride
+        past = self.stride * (t.tile_rows * t.side + t.taps - 2) - top > last
         start = b.mul(image, layout.image_stride)
         addresses = []
         for i in range(INPUTS):
-            y = b.add(b.mul(row, OUTPUTS), i - top)
+            y = b.add(b.mul(row, self.stride * t.side), self.stride * i - top)
             if past:
                 y = b.minimum(y, last)
             offset = b.add(b.add(start, layout.origin), b.mul(y, layout.row_stride))
             addresses.append(b.address(self.x.base, offset))
         return addresses
 
-    def _tile(self, rows: list[SSAValue], tile: Index, first: Index, columns: range) -> None:
+    def _tile(self, rows: list[SSAValue], tile: Index, first: Index) -> None:
         b, layout, (_, left, _, right) = self.b, self.x.layout, self.pads
-        last = layout.w + right - 1
+        last = layout.w + right - self.stride
         offsets: list[Index] = []
-        for j in columns:
-            x = b.add(first, j - left)
-            if isinstance(x, int):
-                x = min(x, last)
+        for j in range(INPUTS):
+            if isinstance(first, int):
+                x = min(self.stride * (first + j) - left, last)
                 offsets.append(x * layout.channel_stride)
             else:
-                offsets.append((j - left) * layout.channel_stride)
+                offsets.append((self.stride * j - left) * layout.channel_stride)
         if not isinstance(first, int):
-            rows = [b.address(row, b.mul(first, layout.channel_stride)) for row in rows]
+            here = b.mul(first, self.stride * layout.channel_stride)
+            rows = [b.address(row, here) for row in rows]
         place = b.address(self.output.base, b.mul(tile, self.output.layout.channel_stride * 2))
         with b.loop(0, self.output.layout.channel_stride, self.lanes) as channels:
             self._channels(rows, offsets, place, channels.variable)
@@ -89,9 +97,10 @@ class WinogradInputGenerator:
     ) -> None:
         """One vector of channels."""
         b, v = self.b, Lanes(self.b)
+        load = self._load if self.stride == 1 else self._load_pixels
         columns = []
         for offset in offsets:
-            codes = [b.load(row, b.add(channel, offset), vector_of(i8, self.lanes)) for row in rows]
+            codes = [load(row, b.add(channel, offset)) for row in rows]
             columns.append(input_transform(v, [b.convert("zext", code, i16) for code in codes]))
         output = self.output.layout
         for i in range(INPUTS):
@@ -99,3 +108,28 @@ class WinogradInputGenerator:
             for j, result in enumerate(results):
                 point = (INPUTS * i + j) * output.row_stride
                 b.store(result, place, b.mul(b.add(channel, point), 2))
+
+    def _load(self, row: SSAValue, offset: Index) -> SSAValue:
+        return self.b.load(row, offset, vector_of(i8, self.lanes))
+
+    def _load_pixels(self, row: SSAValue, offset: Index) -> SSAValue:
+        """The channels of 2×2 pixels; what follows them in the vector is of no account."""
+        b, layout = self.b, self.x.layout
+        # Neighbours in one load, if they are no farther apart than that.
+        together = 2 if layout.channel_stride == layout.c else 1
+        places = [
+            y * layout.row_stride + x * layout.channel_stride
+            for y in range(2)
+            for x in range(0, 2, together)
+        ]
+        kind = vector_of(i8, LANES // 2)
+        parts = [b.load(row, b.add(offset, place), kind) for place in places]
+        if together == 1:
+            parts = [self._joined(parts[i : i + 2], layout.c, LANES // 2) for i in (0, 2)]
+        return self._joined(parts, 2 * layout.c, LANES)
+
+    def _joined(self, parts: Sequence[SSAValue], count: int, lanes: int) -> SSAValue:
+        """So many lanes of both parts, one after another; then any."""
+        a, c = parts
+        mask = [*range(count), *range(lanes_of(a), lanes_of(a) + count)]
+        return self.b.shuffle(a, c, mask + [0] * (lanes - len(mask)))

@@ -53,7 +53,7 @@ def input_transform(v: Lanes, d: Sequence[SSAValue]) -> list[SSAValue]:
 
 
 def weight_transform(v: Lanes, w: Sequence[SSAValue]) -> list[SSAValue]:
-    """WEIGHT_TRANSFORM · w"""
+    """WEIGHT_TRANSFORMS[3] · w"""
     w0, w1, w2 = w
     ends, quarters, twice = v.add(w0, w2), v.add(w0, v.shift(w2, 2)), v.shift(w1, 1)
     return [
@@ -66,14 +66,14 @@ def weight_transform(v: Lanes, w: Sequence[SSAValue]) -> list[SSAValue]:
     ]
 
 
-#: Rows of WEIGHT_TRANSFORM that have sums in common.
+#: Rows of WEIGHT_TRANSFORMS[3] that have sums in common.
 ROW_PAIRS = ((0, 5), (1, 2), (3, 4))
 
 
 def weight_rows(
     v: Lanes, tap: Callable[[int, int], SSAValue], rows: tuple[int, int]
 ) -> tuple[list[SSAValue], list[SSAValue]]:
-    """Two rows, one of ROW_PAIRS, of WEIGHT_TRANSFORM · w, for the 3×3 taps w."""
+    """Two rows, one of ROW_PAIRS, of WEIGHT_TRANSFORMS[3] · w, for the 3×3 taps w."""
     first, second = [], []
     for x in range(3):
         if rows == (0, 5):
@@ -90,13 +90,13 @@ def weight_rows(
     return first, second
 
 
-def output_transform(v: Lanes, m: Sequence[SSAValue]) -> list[SSAValue]:
-    """OUTPUT_TRANSFORM · m"""
+def output_transform(v: Lanes, m: Sequence[SSAValue], side: int) -> list[SSAValue]:
+    """OUTPUT_TRANSFORMS · m, for so many results."""
     m0, m1, m2, m3, m4, m5 = m
     a, b, c, d = v.add(m1, m2), v.sub(m1, m2), v.add(m3, m4), v.sub(m3, m4)
-    return [
-        v.add(v.add(m0, a), c),
-        v.add(b, v.shift(d, 1)),
-        v.add(a, v.shift(c, 2)),
-        v.add(v.add(b, v.shift(d, 3)), v.shift(m5, 1)),
-    ]
+    last = v.shift(m5, 1)
+    first = [v.add(v.add(m0, a), c), v.add(b, v.shift(d, 1))]
+    third = v.add(a, v.shift(c, 2))
+    if side == 3:
+        return [*first, v.add(third, last)]
+    return [*first, third, v.add(v.add(b, v.shift(d, 3)), last)]

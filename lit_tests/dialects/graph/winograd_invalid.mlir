@@ -69,3 +69,19 @@ func.func @result_rank(%v: tensor<36x4x16xsi16>, %w: tensor<32x16x3x3xsi8>) {
   %0 = graph.winograd_qconv2d %v, %w {input_zero_point = 0 : i64} : (tensor<36x4x16xsi16>, tensor<32x16x3x3xsi8>) -> tensor<8x8x32xi32>
   func.return
 }
+
+// -----
+
+// CHECK: 7x8 padded pixels for stride 2
+func.func @odd_rows(%x: tensor<1x7x8x3xui8>) {
+  %0 = graph.winograd_input %x {pads = array<i64: 0, 0, 0, 0>, input_zero_point = 0 : i64, stride = 2 : i64} : (tensor<1x7x8x3xui8>) -> tensor<36x1x12xsi16>
+  func.return
+}
+
+// -----
+
+// CHECK: 3 or 4 taps and stride 1 or 2, not 5 and 1
+func.func @taps(%x: tensor<1x8x8x16xui8>) {
+  %0 = graph.winograd_input %x {pads = array<i64: 0, 0, 0, 0>, input_zero_point = 0 : i64, taps = 5 : i64} : (tensor<1x8x8x16xui8>) -> tensor<36x4x16xsi16>
+  func.return
+}
