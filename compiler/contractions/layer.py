@@ -33,6 +33,8 @@ _Sizes: TypeAlias = tuple[Target, bool, int, int, int, int, int, int]
 
 #: Blocks that an estimate is made from.
 _SAMPLE = 3
+#: By how much the mean sizes of the weights of alike layers differ.
+_ALIKE = 1 / 16
 #: How much more a layer may cost with another target's packing than with its own.
 _DEAREST = 1.15
 
@@ -59,10 +61,14 @@ class Layer:
         return self.contraction.quantized and self.target.dot4 is None
 
     @property
+    def shape(self) -> str:
+        """All but the weights, and another target."""
+        return repr((self.target.name, self.contraction, self.layout, self.grid, len(self.terms)))
+
+    @property
     def key(self) -> str:
         """Equal for layers that have the same choices and take the same time."""
-        shape = (self.target.name, self.contraction, self.layout, self.grid, len(self.terms))
-        digest = sha256(repr(shape).encode())
+        digest = sha256(self.shape.encode())
         for term in self.terms if self.in_forms else ():
             digest.update(term.tobytes())
         return digest.hexdigest()[:32]
@@ -89,8 +95,8 @@ def leader_of(target: Target, library: Sequence[Target], quantized: bool) -> Tar
     return None if leader == target or widest < target.vector_bytes else leader
 
 
-def pack_layer(layer: Layer, choice: Choice | None = None) -> PackedGemm:
-    """`choice`: None for the first one that `rank_choices` gives."""
+def pack_layer(layer: Layer, choice: Choice | None = None) -> tuple[Choice, PackedGemm]:
+    """What is chosen, and the weights. `choice`: None for the first that `rank_choices` gives."""
     c, runs, terms = layer.contraction, layer.runs, layer.terms
     choice = choice or shared_choice(layer) or rank_choices(layer)[0]
     kinds = choice.in_registers, choice.in_halves
@@ -98,7 +104,24 @@ def pack_layer(layer: Layer, choice: Choice | None = None) -> PackedGemm:
     packed = replace(packed, share=choice.share)
     weight = terms[0] if len(terms) == 1 else np.sum(terms, axis=0, dtype=np.int32)
     assert np.array_equal(unpack_gemm(c, runs, packed), weight)
-    return packed
+    return choice, packed
+
+
+def models_of(layers: Sequence[Layer]) -> list[int]:
+    """Of each layer the number of the first one that is like it, itself perhaps.
+
+    One choice suits both, and they can share code: they have one shape, and weights that are about
+    as large on average, which decides on forms."""
+    models: dict[object, list[tuple[float, int]]] = {}
+    result = []
+    for number, layer in enumerate(layers):
+        size = float(np.mean([np.abs(term, dtype=np.float32).mean() for term in layer.terms]))
+        known = models.setdefault(layer.shape, [])
+        alike = (n for other, n in known if abs(size - other) <= _ALIKE * other)
+        if (model := next(alike, None)) is None:
+            known.append((size, number))
+        result.append(number if model is None else model)
+    return result
 
 
 def rank_choices(layer: Layer) -> tuple[Choice, ...]:

@@ -30,7 +30,7 @@ from ..codegen.targets import Target, by_name
 from ..contractions.depthwise import bytes_fit, pack_depthwise
 from ..contractions.depthwise_halves import pack_halves
 from ..contractions.geometry import Anchor, as_oihw, contraction_of, grid_of, signed_terms
-from ..contractions.layer import Layer, leader_of, pack_layer, path_of
+from ..contractions.layer import Layer, leader_of, models_of, pack_layer, path_of
 from ..contractions.ordered_tile import Choice
 from ..contractions.packing import PackedGemm
 from ..contractions.winograd import Tiling, pack_points, pack_taps, stores_taps, taps_fit, tile_for
@@ -152,18 +152,36 @@ def pack_weights(
     for op in list(module.walk()):
         if isinstance(op, graph.WinogradQConv2dOp):
             _pack_winograd(op, target, library)
-    packers = list(_packers(module, target, library))
-    gemms = []
+    packers = []
+    for packer in _packers(module, target, library):
+        if packer.is_depthwise:
+            packer.pack_depthwise()
+        else:
+            packers.append(packer)
+    layers = [packer.layer() for packer in packers]
+    for packer, layer, packed in zip(
+        packers, layers, _packed(layers, choices, helpers), strict=True
+    ):
+        packer.use(packed, layer.runs.merged, path_of(layer, packed.chunk > 0))
+
+
+def _packed(
+    layers: Sequence[Layer], choices: Mapping[str, Choice], helpers: Helpers | None
+) -> list[PackedGemm]:
+    """Each layer as it was told, or else as it likes best, or as one before that is like it did."""
+    models = models_of(layers)
+    first = [number for number, model in enumerate(models) if number == model or choices]
     with Parallel(pack_layer, helpers) as work:
-        for packer in packers:
-            if packer.is_depthwise:
-                packer.pack_depthwise()
-                continue
-            layer = packer.layer()
+        for number in first:
+            layer = layers[number]
             work.add(layer.seconds, layer, choices.get(layer.key) if choices else None)
-            gemms.append((packer, layer))
-        for (packer, layer), packed in zip(gemms, work.results(), strict=True):
-            packer.use(packed, layer.runs.merged, path_of(layer, packed.chunk > 0))
+        done = dict(zip(first, work.results(), strict=True))
+    others = [number for number in range(len(layers)) if number not in done]
+    with Parallel(pack_layer, helpers) as work:
+        for number in others:
+            work.add(layers[number].seconds, layers[number], done[models[number]][0])
+        done.update(zip(others, work.results(), strict=True))
+    return [done[number][1] for number in range(len(layers))]
 
 
 def _pack_winograd(op: graph.WinogradQConv2dOp, target: Target, library: Sequence[Target]) -> None:

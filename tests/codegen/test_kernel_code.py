@@ -8,13 +8,11 @@ from lpc.compiler import driver, parallel
 from lpc.compiler.codegen.kernel_code import compile_program
 from lpc.compiler.codegen.targets import Target, by_name
 from lpc.compiler.collector import collector_paused
-from lpc.compiler.contractions.layer import rank_choices
-from lpc.compiler.contractions.ordered_tile import Choice
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import ui8
 from lpc.compiler.errors import LpcError
 from lpc.compiler.parallel import Helpers
-from lpc.compiler.passes.pack_weights import layers_of, pack_weights
+from lpc.compiler.passes.pack_weights import pack_weights
 from lpc.compiler.passes.prove_accumulation import ProveAccumulation
 from support import Bench, extreme_codes
 from xdsl.dialects.builtin import ModuleOp, StringAttr
@@ -32,8 +30,7 @@ COPIES = 3
 
 
 def packed(target: Target, copies: int = COPIES) -> ModuleOp:
-    """So many layers of each shape, with weights, biases and grids of their own; but with the tile
-    and the forms of chains that the first one chooses, which is always the same."""
+    """So many layers of each shape, with weights, biases and grids of their own."""
     bench = Bench()
     for inputs, outputs, kernel, side, deviation in SHAPES:
         for copy in range(copies):
@@ -50,12 +47,7 @@ def packed(target: Target, copies: int = COPIES) -> ModuleOp:
     module, context = bench.module(), driver.new_context()
     driver.run_passes(module, context, driver.TO_FUSED)
     driver.place(module, target, context)
-    first: dict[object, Choice] = {}
-    choices = {
-        layer.key: first.setdefault(layer.contraction, rank_choices(layer)[0])
-        for _, layer in layers_of(module, target)
-    }
-    pack_weights(module, target, choices)
+    pack_weights(module, target, {})
     ProveAccumulation().apply(context, module)
     return module
 

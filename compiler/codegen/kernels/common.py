@@ -34,24 +34,25 @@ class Parameters:
     """Constants of one kernel (multipliers, biases, zero points, tables) in one byte blob.
 
     Values that differ between layers of equal shape live here and not in the code, so that such
-    layers share one kernel."""
+    layers share one kernel. Where they lie must not depend on which of them happen to be equal:
+    those of different owners have different places."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
         self._size = 0
-        self._known: dict[bytes, int] = {}
+        self._known: dict[tuple[object, bytes], int] = {}
 
-    def add(self, values: Array, padded: int | None = None) -> int:
+    def add(self, values: Array, padded: int | None = None, owner: object = None) -> int:
         """Byte offset of `values` (padded with zeros to `padded` elements), 64-byte aligned."""
         values = np.ascontiguousarray(values).reshape(-1)
         if padded is not None and padded > len(values):
             values = np.concatenate([values, np.zeros(padded - len(values), values.dtype)])
         data = values.tobytes()
-        if data not in self._known:
-            self._known[data] = self._size
+        if (owner, data) not in self._known:
+            self._known[owner, data] = self._size
             self._size += padded_size(values)
             self._parts.append(data.ljust(padded_size(values), b"\0"))
-        return self._known[values.tobytes()]
+        return self._known[owner, data]
 
     def blob(self) -> Array:
         return np.frombuffer(b"".join(self._parts) + bytes(SLACK), np.uint8)

@@ -121,7 +121,7 @@ class Evaluator:
             (op.qmax.value.data, limits.max, arith.MinSIOp if signed else arith.MinUIOp),
         ):
             if end != limit:
-                offset = self.parameters.add(np.asarray([end], dtype))
+                offset = self.parameters.add(np.asarray([end], dtype), owner=op)
                 scalar = b.load(self.parameter_base, offset, i8)
                 codes = self.emit(kind, codes, b.splat(scalar, lanes_of(codes)))
         return codes
@@ -133,7 +133,7 @@ class Evaluator:
         code = self.b.convert("round_to_int", scaled, i32)
         zero_points = [op.zero_point.value.data] if requantizes else op.zero_points
         z = np.asarray(zero_points, np.int32)
-        return code if not z.any() else self.emit(arith.AddiOp, code, self.parameter(z, at))
+        return code if not z.any() else self.emit(arith.AddiOp, code, self.parameter(z, op, at))
 
     def _share_lookups(self, value: SSAValue, groups: Sequence[Group]) -> None:
         """Tables that `value` needs on the way, read for all positions together."""
@@ -196,32 +196,30 @@ class Evaluator:
             return b.convert("trunc", vector, i32)
         return b.convert("sext" if tensor.dtype == np.int8 else "zext", vector, i32)
 
-    def parameter(self, values: Array, at: Position) -> SSAValue:
-        """A constant with one value, or one per channel, as a vector."""
+    def parameter(self, values: Array, owner: Operation, at: Position) -> SSAValue:
+        """A constant of an op with one value, or one per channel, as a vector."""
         element = f32 if values.dtype == np.float32 else i32
-        key = (values.tobytes(), at.channel)
+        key = (owner, values.tobytes(), at.channel)
         if key not in at.cache:
             if values.size == 1:
-                offset = self.parameters.add(values)
+                offset = self.parameters.add(values, owner=owner)
                 scalar = self.b.load(self.parameter_base, offset, element)
                 at.cache[key] = self.b.splat(scalar, at.lanes)
             else:
                 at.cache[key] = self.b.load(
                     self.parameter_base,
-                    self.b.add(self.channel_vector(values), self.b.mul(at.channel, 4)),
+                    self.b.add(self.channel_vector(values, owner), self.b.mul(at.channel, 4)),
                     vector_of(element, at.lanes),
                 )
         return at.cache[key]
 
-    def channel_vector(self, values: Array) -> int:
+    def channel_vector(self, values: Array, owner: Operation) -> int:
         """Blob offset of per-channel values, padded and in accumulator order."""
         flat = values.reshape(-1)
         padded = np.zeros(max(self.channels, flat.size), flat.dtype)
         padded[: flat.size] = flat
-        return self.parameters.add(padded if self.order is None else padded[self.order])
-
-    def scalar(self, value: float, dtype: type[np.generic], at: Position) -> SSAValue:
-        return self.parameter(np.asarray([value], dtype), at)
+        ordered = padded if self.order is None else padded[self.order]
+        return self.parameters.add(ordered, owner=owner)
 
     # --- helpers of the table below ---------------------------------------------------------------
 
@@ -233,32 +231,30 @@ class Evaluator:
         math = LoopMath(self.b, lanes_of(value))
         return math.minimum(math.maximum(value, low), high)
 
-    def round_to_code(
-        self, real: SSAValue, zero_point: Array, qmin: int, qmax: int, at: Position
-    ) -> SSAValue:
+    def round_to_code(self, real: SSAValue, zero_point: Array, op: Any, at: Position) -> SSAValue:
         """clamp(rint(real) + z, qmin, qmax), with the clamp first: the bounds are integers."""
         z = zero_point.astype(np.int32)
-        code = self.b.convert("round_to_int", self._clamped(real, z, qmin, qmax, at), i32)
-        return code if not z.any() else self.emit(arith.AddiOp, code, self.parameter(z, at))
+        code = self.b.convert("round_to_int", self._clamped(real, z, op, at), i32)
+        return code if not z.any() else self.emit(arith.AddiOp, code, self.parameter(z, op, at))
 
     def difference(self, op: Any, zero_points: Array, signed_zero: bool, at: Position) -> SSAValue:
         """The result of a requantize less `zero_points`, f32, which never was a code.
 
         `signed_zero`: a zero may be −0, which codes have none of."""
         z = np.asarray([op.zero_point.value.data], np.int32)
-        low, high = op.qmin.value.data, op.qmax.value.data
-        real = self._clamped(_rescaled(self, op, at), z, low, high, at)
+        real = self._clamped(_rescaled(self, op, at), z, op, at)
         rest = (z - zero_points).astype(np.float32)
         if signed_zero and not rest.any():
             return LoopMath(self.b, at.lanes).rint(real)
         # To even, as rint does: `_WHOLE` is.
-        rounded = self.emit(arith.AddfOp, real, self.parameter(np.asarray([_WHOLE]), at))
-        return self.emit(arith.SubfOp, rounded, self.parameter(_WHOLE - rest, at))
+        rounded = self.emit(arith.AddfOp, real, self.parameter(np.asarray([_WHOLE]), op, at))
+        return self.emit(arith.SubfOp, rounded, self.parameter(_WHOLE - rest, op, at))
 
-    def _clamped(self, real: SSAValue, z: Array, qmin: int, qmax: int, at: Position) -> SSAValue:
-        """So that it rounds to a code less z."""
-        low, high = ((bound - z).astype(np.float32) for bound in (qmin, qmax))
-        return self.clamp(real, self.parameter(low, at), self.parameter(high, at))
+    def _clamped(self, real: SSAValue, z: Array, op: Any, at: Position) -> SSAValue:
+        """So that it rounds to a code of the op's result less z."""
+        bounds = op.qmin.value.data, op.qmax.value.data
+        low, high = (self.parameter((end - z).astype(np.float32), op, at) for end in bounds)
+        return self.clamp(real, low, high)
 
 
 def element_in_memory(dtype: np.dtype[np.generic]) -> Attribute:
@@ -288,24 +284,22 @@ def store_lanes(b: KernelBuilder, output: TensorBuffer, value: SSAValue, at: Pos
 
 def _rescaled(e: Evaluator, op: Any, at: Position) -> SSAValue:
     real = e.b.convert("int_to_float", e.value(op.input, at), f32)
-    return e.emit(arith.MulfOp, real, e.parameter(op.multipliers, at))
+    return e.emit(arith.MulfOp, real, e.parameter(op.multipliers, op, at))
 
 
 def _scaled(e: Evaluator, op: Any, at: Position) -> SSAValue:
     if np.all(op.scales == 1):
         return e.value(op.input, at)
-    return e.emit(arith.DivfOp, e.value(op.input, at), e.parameter(op.scales, at))
+    return e.emit(arith.DivfOp, e.value(op.input, at), e.parameter(op.scales, op, at))
 
 
 def _requantize(e: Evaluator, op: Any, at: Position) -> SSAValue:
     zero_point = np.asarray([op.zero_point.value.data], np.int32)
-    low, high = op.qmin.value.data, op.qmax.value.data
-    return e.round_to_code(_rescaled(e, op, at), zero_point, low, high, at)
+    return e.round_to_code(_rescaled(e, op, at), zero_point, op, at)
 
 
 def _quantize(e: Evaluator, op: Any, at: Position) -> SSAValue:
-    low, high = op.qmin.value.data, op.qmax.value.data
-    return e.round_to_code(_scaled(e, op, at), op.zero_points, low, high, at)
+    return e.round_to_code(_scaled(e, op, at), op.zero_points, op, at)
 
 
 def _dequantize(e: Evaluator, op: Any, at: Position) -> SSAValue:
@@ -315,11 +309,11 @@ def _dequantize(e: Evaluator, op: Any, at: Position) -> SSAValue:
     else:
         code = e.value(op.input, at)
         if op.zero_points.any():
-            code = e.emit(arith.SubiOp, code, e.parameter(op.zero_points, at))
+            code = e.emit(arith.SubiOp, code, e.parameter(op.zero_points, op, at))
         real = e.b.convert("int_to_float", code, f32)
     if np.all(op.scales == 1):
         return real
-    return e.emit(arith.MulfOp, real, e.parameter(op.scales, at))
+    return e.emit(arith.MulfOp, real, e.parameter(op.scales, op, at))
 
 
 def _hides_sign_of_zero(op: Any) -> bool:
@@ -340,7 +334,7 @@ def _hides_sign_of_zero(op: Any) -> bool:
 
 
 def _constant(e: Evaluator, op: Any, at: Position) -> SSAValue:
-    return e.parameter(op.array, at)
+    return e.parameter(op.array, op, at)
 
 
 def _binary(method: str) -> Callable[[Evaluator, Any, Position], SSAValue]:
@@ -385,7 +379,9 @@ def _lut(e: Evaluator, op: Any, at: Position) -> SSAValue:
 
 def _recode(e: Evaluator, op: Any, at: Position) -> SSAValue:
     shift = 128 if value_dtype(op.result) == np.uint8 else -128
-    return e.emit(arith.AddiOp, e.value(op.input, at), e.scalar(shift, np.int32, at))
+    return e.emit(
+        arith.AddiOp, e.value(op.input, at), e.parameter(np.asarray([shift], np.int32), op, at)
+    )
 
 
 def _same(e: Evaluator, op: Any, at: Position) -> SSAValue:
