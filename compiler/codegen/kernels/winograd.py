@@ -47,6 +47,8 @@ from .winograd_transforms import (
 
 #: Transformed weights of a chunk: more chunks load and store sums more often, more stack is rude.
 _TRANSFORMED_BYTES = 49152
+#: The same where sums are so few that both stay in the first-level cache.
+_TRANSFORMED_BYTES_NEAR, _FEW_BYTES_OF_SUMS = 24576, 16384
 
 
 class WinogradGenerator:
@@ -81,15 +83,11 @@ class WinogradGenerator:
         self.evaluator = Evaluator(
             self.b, kernel, self.inputs, self.parameters, self.parameter_base, layout.c
         )
-        self.sums = self.b.scratch(POINTS * self.tiles * self.pixel_bytes)
+        self.sums = self.b.scratch(self.sum_bytes)
         self.pixels = self.b.scratch(self.tiling.side**2 * self.pixel_bytes)
-        #: Pairs of input channels whose weights are transformed at a time.
-        self.chunk = next(
-            size
-            for size in range(self.pairs, 0, -1)
-            if self.pairs % size == 0 and 2 * INPUTS * size * self.pixel_bytes <= _TRANSFORMED_BYTES
-        )
         if self.as_taps:
+            #: Pairs of input channels whose weights are transformed at a time.
+            self.chunk = self._chunk()
             # A line more than their size apart, since they are written in turn.
             self.panel_stride = self.chunk * self.pixel_bytes + LINE
             self.panels = self.b.scratch(2 * INPUTS * self.panel_stride)
@@ -98,6 +96,21 @@ class WinogradGenerator:
     def pixel_bytes(self) -> int:
         """Of the sums of one pixel (or point), all channels of a block."""
         return self.tile.channels * 4
+
+    @property
+    def sum_bytes(self) -> int:
+        """Of all sums of a unit."""
+        return POINTS * self.tiles * self.pixel_bytes
+
+    def _chunk(self) -> int:
+        """The largest part of the pairs whose transformed weights find room."""
+        few = self.sum_bytes <= _FEW_BYTES_OF_SUMS
+        most = _TRANSFORMED_BYTES_NEAR if few else _TRANSFORMED_BYTES
+        return next(
+            size
+            for size in range(self.pairs, 0, -1)
+            if self.pairs % size == 0 and 2 * INPUTS * size * self.pixel_bytes <= most
+        )
 
     @property
     def panel_bytes(self) -> int:
