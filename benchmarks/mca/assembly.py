@@ -83,6 +83,13 @@ class Loop:
         return sum(line.startswith(names) or "{1to" in line for line in self.lines)
 
     @property
+    def reads(self) -> int:
+        """Vectors that come from memory, and not from the stack."""
+        memory = [line for line in self.lines if "(%" in line and not line.endswith(")")]
+        vectors = [line for line in memory if "mm" in line]
+        return sum(not any(f"({r}" in line for r in self.stack) for line in vectors)
+
+    @property
     def spills(self) -> int:
         """Instructions that touch the stack: nothing but spilled values is kept there, except for
         the scratch of a transform, which it reads by an index or only writes."""

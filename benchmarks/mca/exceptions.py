@@ -74,6 +74,7 @@ _WIDENING = (
     "bytes are widened on port 5 alone: the model sends more additions there than the best "
     "schedule would"
 )
+_GRID_WIDENING = f"{_WIDENING}; {_GRID}"
 _FEW_SUMS = (
     "the last tile of a row has 8 sums: two multiplications a cycle that take 5 cycles want 10"
 )
@@ -101,6 +102,10 @@ EXCEPTIONS: tuple[Shortfall, ...] = (
     Shortfall("3x3", _MULTIPLES, 0.49, 0, ("avx512",), loop="transform, 12 to"),
     Shortfall("3x3", _MULTIPLES, 0.76, 0, ("avx512",), loop="transform, 18 to"),
     Shortfall("3x3", _GRID, 0.88, 6, ("avx512", "avx512_vnni"), loop="transform"),
+    Shortfall("7x7", _GRID_SSE, 0.69, 160, ("sse42",), loop="transform"),
+    Shortfall("7x7", _GRID_WIDENING, 0.82, 46, ("avx2",), ("skylake-avx512",), "transform"),
+    Shortfall("7x7", _GRID_ZEN3, 0.83, 46, ("avx2",), ("znver3",), "transform"),
+    Shortfall("7x7", _GRID_WIDENING, 0.78, 3, ("avx512",), loop="transform"),
     Shortfall("3x3 256 to 256, 14x14", _FEW_SUMS, 0.78, 0, ("avx_vnni", "avx10")),
     Shortfall("1x1 64 to 256", _ADDRESS, 0.98, 5, ("amx_int8",)),
     Shortfall("depthwise", _CHAINS, 0.83, 0, ("sse42",)),

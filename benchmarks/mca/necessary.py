@@ -80,7 +80,7 @@ _OVERWRITES_FIRST = ("vpmaddubsw", "shuffle")
 @dataclass(frozen=True)
 class HotLoop:
     """A loop of the isa dialect: its work, in registers of `width` bytes, and by what it is
-    recognized in assembly: a transform, which has no `signature`, by its place among others."""
+    recognized in assembly: a transform, which has no `signature`, by what it loads."""
 
     function: str
     work: Work
@@ -147,9 +147,16 @@ def _transforms(func: FuncOp, target: Target) -> list[HotLoop]:
     found = []
     for op in func.walk():
         if isinstance(op, scf.ForOp) and _is_transform(op.body.block):
-            work = _Counter(op, target).work
-            found.append(HotLoop(func.sym_name.data, work, target.vector_bytes, ()))
+            width = min(_vector_bytes(op.body.block), target.vector_bytes)
+            found.append(HotLoop(func.sym_name.data, _Counter(op, target).work, width, ()))
     return found
+
+
+def _vector_bytes(block: Block) -> int:
+    """Of the widest integers that are added or shifted."""
+    results = [op.results[0] for op in block.ops if type(op) in _INTEGER]
+    vectors = [result for result in results if isinstance(result.type, VectorType)]
+    return max(lanes_of(result) * _width(result) // 8 for result in vectors)
 
 
 def _is_transform(block: Block) -> bool:

@@ -91,7 +91,7 @@ class Row:
 
 def compiled_loops(case: Case, target: Target) -> list[Compiled]:
     """The hot loops of a case that differ in their instructions. Transforms of a function are told
-    apart by their order."""
+    apart by what they load, and by their order."""
     hot: list[HotLoop] = []
     text = ""
     for level in _levels(case.build(), target):
@@ -116,10 +116,13 @@ def _pairs(
         same = known.get((loop.function, loop.width, loop.signature))
         if not same:
             raise LpcError(f"{where}: no kernel has a loop of {loop.signature or 'a transform'}")
-        # 14 pixels × 2 vectors, or two steps of 14 × 1: the broadcasts tell them apart.
-        work = min(same, key=lambda known: abs(known.broadcasts - loop.broadcasts))
         if loop.is_transform:
+            # Branches of a kernel may have changed places.
+            work = min(same, key=lambda known: abs(known.work["load"] - loop.reads))
             same.remove(work)
+        else:
+            # 14 pixels × 2 vectors, or two steps of 14 × 1: the broadcasts tell them apart.
+            work = min(same, key=lambda known: abs(known.broadcasts - loop.broadcasts))
         yield loop, work
     if any(same for (_, _, signature), same in known.items() if not signature):
         raise LpcError(f"{where}: a kernel's transform is not in its assembly")

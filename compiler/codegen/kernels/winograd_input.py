@@ -13,7 +13,7 @@ pixels, up to 16, are one vector.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from itertools import product
 
 from xdsl.ir import SSAValue
 
@@ -21,7 +21,7 @@ from ...contractions.winograd import INPUTS, Tiling
 from ...dialects import graph
 from ...dialects.graph import ints
 from ...dialects.layout import LANES
-from ...dialects.loop import lanes_of, vector_of
+from ...dialects.loop import vector_of
 from ..builder import Index, KernelBuilder, i8, i16
 from ..targets import Target
 from .common import LoweredKernel, buffers_of
@@ -115,21 +115,16 @@ class WinogradInputGenerator:
     def _load_pixels(self, row: SSAValue, offset: Index) -> SSAValue:
         """The channels of 2×2 pixels; what follows them in the vector is of no account."""
         b, layout = self.b, self.x.layout
-        # Neighbours in one load, if they are no farther apart than that.
+        # Neighbours in one load, if they lie side by side.
         together = 2 if layout.channel_stride == layout.c else 1
-        places = [
-            y * layout.row_stride + x * layout.channel_stride
-            for y in range(2)
-            for x in range(0, 2, together)
-        ]
-        kind = vector_of(i8, LANES // 2)
-        parts = [b.load(row, b.add(offset, place), kind) for place in places]
-        if together == 1:
-            parts = [self._joined(parts[i : i + 2], layout.c, LANES // 2) for i in (0, 2)]
-        return self._joined(parts, 2 * layout.c, LANES)
-
-    def _joined(self, parts: Sequence[SSAValue], count: int, lanes: int) -> SSAValue:
-        """So many lanes of both parts, one after another; then any."""
-        a, c = parts
-        mask = [*range(count), *range(lanes_of(a), lanes_of(a) + count)]
-        return self.b.shuffle(a, c, mask + [0] * (lanes - len(mask)))
+        count = together * layout.c
+        kind, result = vector_of(i8, LANES), None
+        for number, (y, x) in enumerate(product(range(2), range(0, 2, together))):
+            # From so far before them that they need not move to their place in the vector.
+            first = number * count
+            place = y * layout.row_stride + x * layout.channel_stride - first
+            part = b.load(row, b.add(offset, place), kind)
+            mask = [lane + LANES * (lane >= first) for lane in range(LANES)]
+            result = part if result is None else b.shuffle(result, part, mask)
+        assert result is not None
+        return result

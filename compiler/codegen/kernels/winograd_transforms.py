@@ -94,9 +94,12 @@ def output_transform(v: Lanes, m: Sequence[SSAValue], side: int) -> list[SSAValu
     """OUTPUT_TRANSFORMS · m, for so many results."""
     m0, m1, m2, m3, m4, m5 = m
     a, b, c, d = v.add(m1, m2), v.sub(m1, m2), v.add(m3, m4), v.sub(m3, m4)
-    last = v.shift(m5, 1)
-    first = [v.add(v.add(m0, a), c), v.add(b, v.shift(d, 1))]
-    third = v.add(a, v.shift(c, 2))
-    if side == 3:
-        return [*first, v.add(third, last)]
-    return [*first, third, v.add(v.add(b, v.shift(d, 3)), last)]
+    results = [
+        v.add(v.add(m0, a), c),
+        v.add(b, v.shift(d, 1)),
+        v.add(a, v.shift(c, 2)),
+    ]
+    if side == 4:
+        results.append(v.add(b, v.shift(d, 3)))
+    results[-1] = v.add(results[-1], v.shift(m5, 1))
+    return results
