@@ -62,7 +62,7 @@ class Layer:
 
     @property
     def shape(self) -> str:
-        """All but the weights, and another target."""
+        """Equal for layers of a target that differ in nothing but their weights."""
         return repr((self.target.name, self.contraction, self.layout, self.grid, len(self.terms)))
 
     @property
@@ -112,16 +112,21 @@ def models_of(layers: Sequence[Layer]) -> list[int]:
 
     One choice suits both, and they can share code: they have one shape, and weights that are about
     as large on average, which decides on forms."""
-    models: dict[object, list[tuple[float, int]]] = {}
+    models: dict[str, list[tuple[float, int]]] = {}
     result = []
     for number, layer in enumerate(layers):
-        size = float(np.mean([np.abs(term, dtype=np.float32).mean() for term in layer.terms]))
+        size = _mean_size(layer) if layer.in_forms else 0.0
         known = models.setdefault(layer.shape, [])
         alike = (n for other, n in known if abs(size - other) <= _ALIKE * other)
         if (model := next(alike, None)) is None:
             known.append((size, number))
         result.append(number if model is None else model)
     return result
+
+
+def _mean_size(layer: Layer) -> float:
+    """Of the weights, which are s8: |−128| is 128 as u8."""
+    return float(np.mean([np.abs(term).view(np.uint8).mean() for term in layer.terms]))
 
 
 def rank_choices(layer: Layer) -> tuple[Choice, ...]:

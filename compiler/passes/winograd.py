@@ -41,7 +41,7 @@ def is_suitable(op: graph.QConv2dOp) -> bool:
     """Whether the arithmetic allows it."""
     weight = constant_of(op.weight)
     return (
-        stride_of(op) is not None
+        stride_of(op) > 0
         and op.group_count == 1
         and ints(op.dilations) == (1, 1)
         and op.layout.data == "nhwc"
@@ -55,22 +55,22 @@ def is_suitable(op: graph.QConv2dOp) -> bool:
     )
 
 
-def stride_of(op: graph.QConv2dOp) -> int | None:
-    """Of the pixels, if windows and channels suit it."""
+def stride_of(op: graph.QConv2dOp) -> int:
+    """Of the pixels; 0 if windows or channels do not suit."""
     _, inputs, *window = shape_of(op.weight)
     if window == [3, 3] and ints(op.strides) == (1, 1) and inputs >= LANES:
         return 1
     of_images = window in ([5, 5], [7, 7]) and ints(op.strides) == (2, 2)
-    return 2 if of_images and 4 * inputs <= LANES else None
+    return 2 if of_images and 4 * inputs <= LANES else 0
 
 
 def tiling_of(op: graph.QConv2dOp) -> Tiling:
     images, rows, columns, _ = shape_of(op.result)
-    return Tiling(images, rows, columns, -(-shape_of(op.weight)[-1] // (stride_of(op) or 1)))
+    return Tiling(images, rows, columns, -(-shape_of(op.weight)[-1] // stride_of(op)))
 
 
 def pays(op: graph.QConv2dOp, target: Target) -> bool:
-    stride, (_, *window) = stride_of(op) or 1, shape_of(op.weight)
+    stride, (_, *window) = stride_of(op), shape_of(op.weight)
     inputs = window[0] * stride * stride
     return worthwhile(tiling_of(op), inputs, shape_of(op.result)[3], target, prod(window))
 
@@ -78,7 +78,7 @@ def pays(op: graph.QConv2dOp, target: Target) -> bool:
 def input_kernel(kernel: graph.KernelOp, op: graph.QConv2dOp, x: SSAValue) -> graph.KernelOp:
     """The kernel that transforms `x`, which `op` in `kernel` reads."""
     body = Block(arg_types=[x.type])
-    stride, tiling = stride_of(op) or 1, tiling_of(op)
+    stride, tiling = stride_of(op), tiling_of(op)
     top, left, *_ = ints(op.pads)
     # As many rows and columns as the windows read, zeros in the last ones of theirs included.
     high, wide = (stride * (n + tiling.taps - 1) for n in (tiling.rows, tiling.columns))
