@@ -16,7 +16,7 @@ from .geometry import Contraction, Runs
 from .matrix_tile import chunk_of
 from .packing import PackedGemm, chunked_steps, halves_of, steps_per_run, unpack_gemm
 from .tile import Tile
-from .winograd import unpack_points, unpack_taps
+from .winograd_packing import unpack_points, unpack_taps
 
 
 def geometry_of(op: graph.PackedWeightsOp) -> tuple[Contraction, Runs]:

@@ -31,7 +31,8 @@ from ..contractions.geometry import input_zero_point
 from ..contractions.packing import alike_panels, counts_of, panel_bytes, steps_of_blocks
 from ..contractions.tile import Tile
 from ..contractions.unpack import constants_of, geometry_of, packed_gemm, unpack
-from ..contractions.winograd import fits, pack_points, pack_taps
+from ..contractions.winograd import fits
+from ..contractions.winograd_packing import pack_points, pack_taps
 from ..dialects import graph
 from ..dialects.tensors import Array
 from ..parallel import idle_cores

@@ -28,7 +28,8 @@ from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
 from ..codegen.targets import Target, by_name
-from ..contractions.winograd import Tiling, fits, weights_to_depth, worthwhile
+from ..contractions.winograd import Tiling, fits, weights_to_depth
+from ..contractions.winograd_packing import worthwhile
 from ..dialects import graph
 from ..dialects.graph import ints
 from ..dialects.layout import LANES

@@ -10,7 +10,7 @@ import pytest
 from lpc.compiler.codegen.targets import TARGETS, Target, by_name
 from lpc.compiler.contractions import layer
 from lpc.compiler.contractions.tile import even_pieces
-from lpc.compiler.contractions.winograd import tile_for
+from lpc.compiler.contractions.winograd_packing import tile_for
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array, ui8
 from lpc.compiler.passes import pack_weights, winograd

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lpc.compiler.codegen.targets import TARGETS, Target, by_name
-from lpc.compiler.contractions import winograd
+from lpc.compiler.contractions import winograd, winograd_packing
 from lpc.compiler.contractions.winograd import (
     INPUT_TRANSFORM,
     INPUTS,
@@ -260,7 +260,7 @@ def test_a_pair_of_products_fits_32_bits() -> None:
 @pytest.mark.parametrize("outputs", [16, 32, 48, 64, 80])
 def test_tiles_fit_the_registers(target: Target, outputs: int) -> None:
     """The sums, `n` vectors of weights, inputs and products; whole groups of channels."""
-    tile = winograd.tile_for(target, outputs)
+    tile = winograd_packing.tile_for(target, outputs)
     assert tile.lanes == target.lanes
     assert tile.channels % LANES == outputs % tile.channels == 0
     assert (tile.m + 1) * tile.n + 2 <= target.registers
@@ -277,14 +277,14 @@ def test_packed_weights_come_back(seed: int, target: str, inputs: int, outputs: 
     generator = np.random.default_rng(seed)
     weight = generator.integers(-128, 128, (outputs, inputs, 3, 3)).astype(np.int8)
     weight[generator.random(weight.shape) < 0.2] = -128
-    tile = winograd.tile_for(by_name(target), outputs)
+    tile = winograd_packing.tile_for(by_name(target), outputs)
     for pack, unpack, size in (
-        (winograd.pack_points, winograd.unpack_points, 2 * POINTS),
-        (winograd.pack_taps, winograd.unpack_taps, 9),
+        (winograd_packing.pack_points, winograd_packing.unpack_points, 2 * POINTS),
+        (winograd_packing.pack_taps, winograd_packing.unpack_taps, 9),
     ):
         data = pack(weight, tile)
         assert data.dtype == np.uint8
-        assert data.shape == (size * outputs * winograd.padded_inputs(inputs),)
+        assert data.shape == (size * outputs * winograd_packing.padded_inputs(inputs),)
         back = unpack(data, outputs, inputs, tile)
         assert back.dtype == np.int8
         np.testing.assert_array_equal(back, weight)
@@ -295,26 +295,26 @@ def test_packed_weights_come_back(seed: int, target: str, inputs: int, outputs: 
 def test_packed_weights_of_four_taps_come_back(seed: int, target: str, inputs: int) -> None:
     generator = np.random.default_rng(seed)
     weight = generator.choice(np.array([-128, -127, 3, 127], np.int8), (32, inputs, 4, 4))
-    tile = winograd.tile_for(by_name(target), 32)
-    data = winograd.pack_points(weight, tile)
-    back = winograd.unpack_points(data, 32, inputs, tile, 4)
+    tile = winograd_packing.tile_for(by_name(target), 32)
+    data = winograd_packing.pack_points(weight, tile)
+    back = winograd_packing.unpack_points(data, 32, inputs, tile, 4)
     np.testing.assert_array_equal(back, weight)
 
 
 def test_packed_weights_lie_as_the_kernel_reads_them() -> None:
     """Pairs of inputs innermost, and zeros for the channels that are padding."""
-    tile = winograd.tile_for(by_name("avx2"), 32)
+    tile = winograd_packing.tile_for(by_name("avx2"), 32)
     weight = np.random.default_rng(0).integers(-128, 128, (32, 19, 3, 3)).astype(np.int8)
     o = tile.channels + tile.lanes + 3  # lane 3 of the second vector of the second block
-    panels = winograd.pack_points(weight, tile).view(np.int16)
-    pairs = winograd.padded_inputs(19) // 2
+    panels = winograd_packing.pack_points(weight, tile).view(np.int16)
+    pairs = winograd_packing.padded_inputs(19) // 2
     assert pairs == 10
     panels = panels.reshape(32 // tile.channels, POINTS, pairs, tile.n, tile.lanes, 2)
     points = winograd.transform_weights(weight)
     np.testing.assert_array_equal(panels[1, :, 8, 1, 3], points[:, o, 16:18])
     np.testing.assert_array_equal(panels[1, :, 9, 1, 3, 0], points[:, o, 18])
     assert not panels[:, :, 9, :, :, 1].any()
-    taps = winograd.pack_taps(weight, tile).view(np.int8)
+    taps = winograd_packing.pack_taps(weight, tile).view(np.int8)
     taps = taps.reshape(32 // tile.channels, pairs, 9, tile.n, tile.lanes, 2)
     np.testing.assert_array_equal(taps[1, 8, 5, 1, 3], weight[o, 16:18, 1, 2])
     assert not taps[:, 9, ..., 1].any()
@@ -327,34 +327,34 @@ AVX2 = by_name("avx2")
 
 @pytest.mark.parametrize(("side", "channels"), [(56, 64), (28, 128), (14, 256)])
 def test_the_usual_layers_are_worth_it(side: int, channels: int) -> None:
-    assert winograd.worthwhile(Tiling(1, side, side), channels, channels, AVX2)
+    assert winograd_packing.worthwhile(Tiling(1, side, side), channels, channels, AVX2)
 
 
 @EACH_TARGET
 def test_few_tiles_do_not_pay_for_large_weights(target: Target) -> None:
     """One tile reads 8 bytes of weights for each that direct convolution reads."""
     for side in (1, 3, 4):
-        assert not winograd.worthwhile(Tiling(1, side, side), 256, 256, target)
+        assert not winograd_packing.worthwhile(Tiling(1, side, side), 256, 256, target)
 
 
 def test_more_images_make_large_weights_pay() -> None:
-    assert not winograd.worthwhile(Tiling(1, 4, 4), 256, 256, AVX2)
-    assert winograd.worthwhile(Tiling(64, 4, 4), 256, 256, AVX2)
+    assert not winograd_packing.worthwhile(Tiling(1, 4, 4), 256, 256, AVX2)
+    assert winograd_packing.worthwhile(Tiling(64, 4, 4), 256, 256, AVX2)
 
 
 @EACH_TARGET
 def test_weights_are_stored_as_taps_for_few_tiles(target: Target) -> None:
     """Sums of all tiles of a block have to stay near; and bytes matter most where few use them."""
-    channels = winograd.tile_for(target, 256).channels
-    limit = winograd.MOST_BYTES_OF_SUMS // (winograd.POINTS * channels * 4)
-    assert not winograd.stores_taps(Tiling(1, 4, 4 * limit + 4), 256, 256, target)
-    assert winograd.stores_taps(Tiling(1, 7, 7), 256, 256, target)
+    channels = winograd_packing.tile_for(target, 256).channels
+    limit = winograd_packing.MOST_BYTES_OF_SUMS // (winograd.POINTS * channels * 4)
+    assert not winograd_packing.stores_taps(Tiling(1, 4, 4 * limit + 4), 256, 256, target)
+    assert winograd_packing.stores_taps(Tiling(1, 7, 7), 256, 256, target)
 
 
 def test_tiles_that_are_mostly_padding_do_not_pay() -> None:
     """A last tile of one row and column costs as much as a whole one."""
-    assert winograd.worthwhile(Tiling(8, 8, 8), 64, 64, AVX2)
-    assert not winograd.worthwhile(Tiling(8, 5, 5), 64, 64, AVX2)
+    assert winograd_packing.worthwhile(Tiling(8, 8, 8), 64, 64, AVX2)
+    assert not winograd_packing.worthwhile(Tiling(8, 5, 5), 64, 64, AVX2)
 
 
 def test_tilings_cover_all_outputs() -> None:

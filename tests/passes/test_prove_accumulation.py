@@ -12,7 +12,8 @@ from lpc.compiler.contractions import layer
 from lpc.compiler.contractions.depthwise import pack_depthwise
 from lpc.compiler.contractions.forms import FORMS, OFFSET3, PAIRS2, PAIRS4
 from lpc.compiler.contractions.unpack import constants_of, geometry_of, unpack
-from lpc.compiler.contractions.winograd import POINTS, pack_points, pack_taps, tile_for
+from lpc.compiler.contractions.winograd import POINTS
+from lpc.compiler.contractions.winograd_packing import pack_points, pack_taps, tile_for
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array
 from lpc.compiler.driver import TO_FUSED, TO_PACKED, TO_PLACED

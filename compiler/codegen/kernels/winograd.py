@@ -21,14 +21,8 @@ from xdsl.dialects.builtin import i32
 from xdsl.ir import SSAValue
 
 from ...contractions.tile import LINE, Tile, even_pieces
-from ...contractions.winograd import (
-    INPUTS,
-    ODD_INVERSE,
-    POINTS,
-    SHIFT,
-    Tiling,
-    padded_inputs,
-)
+from ...contractions.winograd import INPUTS, ODD_INVERSE, POINTS, SHIFT, Tiling
+from ...contractions.winograd_packing import padded_inputs
 from ...dialects import graph
 from ...dialects.layout import LANES
 from ...dialects.loop import Dot2Op, vector_of

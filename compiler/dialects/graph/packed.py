@@ -25,7 +25,7 @@ SCHEMES = ("gemm", "chunks", "depthwise", "winograd")
 @irdl_op_definition
 class PackedWeightsOp(GraphOp):
     """The weight tensor whose packed bytes are `data` (contractions/packing.py, depthwise.py,
-    winograd.py).
+    winograd_packing.py).
 
     The value is the plain weight (of a convolution [O, I/groups, kh, kw], of a matmul [K, N]), zero
     point already subtracted, so the ops that use it mean what they meant; the code generator reads
