@@ -72,7 +72,7 @@ def _in_blocks(planes: Array, tile: Tile) -> Array:
     return padded.reshape(count, -1, tile.n, tile.lanes, depth // 2, 2)
 
 
-def unpack_points(data: Array, outputs: int, inputs: int, tile: Tile, taps: int = 3) -> Array:
+def unpack_points(data: Array, outputs: int, inputs: int, tile: Tile, taps: int) -> Array:
     """The s8 weights [O, I, taps, taps] that `pack_points` packed."""
     depth = padded_inputs(inputs)
     split = data.view(np.int16).reshape(-1, POINTS, depth // 2, tile.n, tile.lanes, 2)

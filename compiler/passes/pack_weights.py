@@ -175,9 +175,9 @@ def pack_weights(
 def _packed(
     layers: Sequence[Layer], choices: Mapping[str, Choice], helpers: Helpers | None
 ) -> list[PackedGemm]:
-    """Each layer as it was told, or else as it likes best, or as one before that is like it did."""
-    models = models_of(layers)
-    first = [number for number, model in enumerate(models) if number == model or choices]
+    """Each layer as it was told; or else as it likes best, or as one before that is like it did."""
+    models = range(len(layers)) if choices else models_of(layers)
+    first = [number for number, model in enumerate(models) if number == model]
     with Parallel(pack_layer, helpers) as work:
         for number in first:
             layer = layers[number]
@@ -186,7 +186,8 @@ def _packed(
     others = [number for number in range(len(layers)) if number not in done]
     with Parallel(pack_layer, helpers) as work:
         for number in others:
-            work.add(layers[number].seconds, layers[number], done[models[number]][0])
+            choice, _ = done[models[number]]
+            work.add(layers[number].seconds, layers[number], choice)
         done.update(zip(others, work.results(), strict=True))
     return [done[number][1] for number in range(len(layers))]
 

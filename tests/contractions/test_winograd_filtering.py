@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -279,7 +281,7 @@ def test_packed_weights_come_back(seed: int, target: str, inputs: int, outputs: 
     weight[generator.random(weight.shape) < 0.2] = -128
     tile = winograd_packing.tile_for(by_name(target), outputs)
     for pack, unpack, size in (
-        (winograd_packing.pack_points, winograd_packing.unpack_points, 2 * POINTS),
+        (winograd_packing.pack_points, partial(winograd_packing.unpack_points, taps=3), 2 * POINTS),
         (winograd_packing.pack_taps, winograd_packing.unpack_taps, 9),
     ):
         data = pack(weight, tile)

@@ -38,10 +38,10 @@ class WinogradInputGenerator:
         (self.x,), self.output = buffers_of(kernel, self.b)
         self.pads, self.stride = ints(anchor.pads), anchor.pixel_stride
         self.tiling = Tiling(self.x.layout.n, *anchor.output_size, anchor.window_taps)
-        depth = self.output.layout.channel_stride
-        self.lanes = next(n for n in (target.vector_bytes // 2, 16, 8) if depth % n == 0)
-        if self.stride == 2:
-            self.lanes = LANES
+        depth, widest = self.output.layout.channel_stride, target.vector_bytes // 2
+        self.lanes = LANES
+        if self.stride == 1:
+            self.lanes = next(n for n in (widest, 16, 8) if depth % n == 0)
 
     def generate(self, exec_type: str) -> LoweredKernel:
         b, t = self.b, self.tiling
