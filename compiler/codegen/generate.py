@@ -86,12 +86,12 @@ def generate_kernel(kernel: graph.KernelOp, target: Target) -> LoweredKernel:
     if isinstance(anchor, POOLS):
         kind = "max_pool" if isinstance(anchor, graph.MaxPoolOp) else "avg_pool"
         quantized = is_code(anchor.operands[0])
-        generator = PoolGenerator(_NAME, kernel, cast(graph.PoolOp, anchor), halo)
+        generator = PoolGenerator(_NAME, kernel, cast(graph.PoolOp, anchor), target, halo)
         return generator.generate(exec_type(kind, target, quantized))
     if isinstance(anchor, ROWS):
         kind = anchor.name.removeprefix("graph.")
         rows = RowGenerator if _reduces_last_axis(anchor) else FoldGenerator
-        return rows(_NAME, kernel, anchor, halo).generate(exec_type(kind, target, False))
+        return rows(_NAME, kernel, anchor, target, halo).generate(exec_type(kind, target, False))
     if is_channel_gather(anchor) and is_code(anchor.input):
         return lower_channel_gather(_NAME, kernel, anchor, exec_type("move", target, codes), halo)
     if isinstance(anchor, MOVEMENT):
@@ -106,7 +106,7 @@ def generate_kernel(kernel: graph.KernelOp, target: Target) -> LoweredKernel:
             f"{layer_of(kernel)}: a convolution whose weights or bias are computed at run time "
             "has no kernel; make them constants"
         )
-    return lower_elementwise(_NAME, kernel, exec_type("eltwise", target, codes), halo)
+    return lower_elementwise(_NAME, kernel, target, exec_type("eltwise", target, codes), halo)
 
 
 def _matmul_generator(
@@ -184,7 +184,7 @@ def _winograd(
     bias = wrap(folded_bias(anchor, sums, _bias(anchor)))
     tile = Tile(*graph.ints(packed.tile))
     generator = WinogradGenerator(
-        _NAME, kernel, anchor, tile, data, bias, packed.form.data, halo_value(kernel)
+        _NAME, kernel, anchor, tile, data, bias, packed.form.data, target, halo_value(kernel)
     )
     return generator.generate(exec_type("winograd", target, True))
 

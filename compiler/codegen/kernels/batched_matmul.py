@@ -55,7 +55,7 @@ class BatchedMatMulGenerator:
         self.tile_rows = min(_MOST_ROWS, (target.registers - 2) // self.vectors - 1)
         channels = -(-self.columns // self.width) * self.width
         self.evaluator = Evaluator(
-            self.b, kernel, self.inputs, self.parameters, self.base, channels
+            self.b, target, kernel, self.inputs, self.parameters, self.base, channels
         )
 
     def generate(self, exec_type: str) -> LoweredKernel:

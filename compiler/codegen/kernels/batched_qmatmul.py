@@ -71,7 +71,7 @@ class BatchedQMatMulGenerator:
         self.most = most
         channels = -(-self.columns // LANES) * LANES
         self.evaluator = Evaluator(
-            self.b, kernel, self.inputs, self.parameters, self.base, channels
+            self.b, target, kernel, self.inputs, self.parameters, self.base, channels
         )
         self._prepare_zero_points(channels)
         self.widened = self.b.scratch(self.chunks[0][1] * self.stride * 2)

@@ -72,7 +72,14 @@ class DepthwiseGenerator:
         self.bias = self.parameters.add(padded[order])
         self.halo = self.parameters.add(np.full(16, halo_value & 255, np.uint8))
         self.evaluator = Evaluator(
-            self.b, kernel, self.inputs, self.parameters, self.parameter_base, len(order), order
+            self.b,
+            target,
+            kernel,
+            self.inputs,
+            self.parameters,
+            self.parameter_base,
+            len(order),
+            order,
         )
 
     @staticmethod

@@ -45,7 +45,7 @@ class FloatDepthwiseGenerator:
         self.weights = self.parameters.add(taps)
         self.halo = self.parameters.add(np.full(16, halo_value & 255, np.uint8))
         self.evaluator = Evaluator(
-            self.b, kernel, self.inputs, self.parameters, self.base, self.channels
+            self.b, target, kernel, self.inputs, self.parameters, self.base, self.channels
         )
 
     def generate(self, exec_type: str) -> LoweredKernel:

@@ -16,6 +16,7 @@ from ...dialects import graph
 from ...dialects.layout import LANES, Layout
 from ...dialects.tensors import Array
 from ..builder import Index, KernelBuilder
+from ..targets import Target
 from .common import LoweredKernel, Parameters, TensorBuffer, buffers_of, fill_halo, roomy
 from .evaluate import Evaluator, Position
 
@@ -61,7 +62,7 @@ def _channel_values(op: Operation) -> tuple[Array, ...]:
 
 
 def lower_elementwise(
-    name: str, kernel: graph.KernelOp, exec_type: str, halo_value: int
+    name: str, kernel: graph.KernelOp, target: Target, exec_type: str, halo_value: int
 ) -> LoweredKernel:
     b = KernelBuilder(name, len(kernel.inputs) + 2)
     inputs, output = buffers_of(kernel, b)
@@ -71,7 +72,7 @@ def lower_elementwise(
     flat = flat_row(kernel, [*inputs, output])
     pixels, channels = (1, layout.w * layout.c) if flat else (layout.w, layout.c)
     padded = -(-channels // LANES) * LANES
-    evaluator = Evaluator(b, kernel, inputs, parameters, base, padded)
+    evaluator = Evaluator(b, target, kernel, inputs, parameters, base, padded)
 
     def block(pixel: Callable[[Layout], Index], channel: Index, size: int) -> None:
         """`size` elements from `channel` on."""

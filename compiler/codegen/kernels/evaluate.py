@@ -29,7 +29,9 @@ from ...errors import LpcError
 from ...functions import POWERS, apply_unary, power
 from ..builder import Index, KernelBuilder, i8
 from ..byte_tables import chained_rows
+from ..targets import Target
 from .common import Parameters, TensorBuffer
+from .computed_tables import Form, form_of, real_of
 from .vector_math import LoopMath
 
 
@@ -69,6 +71,7 @@ class Evaluator:
     def __init__(
         self,
         b: KernelBuilder,
+        target: Target,
         kernel: graph.KernelOp,
         inputs: list[TensorBuffer],
         parameters: Parameters,
@@ -76,11 +79,13 @@ class Evaluator:
         channels: int,
         order: Array | None = None,
     ):
-        self.b = b
+        self.b, self.target = b, target
         self.parameters, self.parameter_base = parameters, parameter_base
         self.channels, self.order = channels, order
         self.tensors = dict(zip(kernel.block.args, inputs, strict=True))
-        self.has_tables = any(isinstance(op, graph.LutOp) for op in kernel.block.ops)
+        self.has_tables = any(
+            isinstance(op, graph.LutOp) and form_of(op) is None for op in kernel.block.ops
+        )
         self.result_channels = shape_of(kernel.yielded)[-1] if shape_of(kernel.yielded) else 1
 
     def value(self, value: SSAValue, at: Position) -> SSAValue:
@@ -89,7 +94,7 @@ class Evaluator:
         return at.known[value]
 
     def together(self, groups: Sequence[Group]) -> list[list[Group]]:
-        """Groups to evaluate at once: all of them for tables, whose rows they share; else each."""
+        """Groups to evaluate at once: all of them if they share the rows of tables; else each."""
         return [list(groups)] if self.has_tables else [[group] for group in groups]
 
     def codes(self, value: SSAValue, groups: Sequence[Group]) -> list[SSAValue]:
@@ -97,6 +102,8 @@ class Evaluator:
         self._share_lookups(value, groups)
         op = value.owner
         if value not in groups[0][0].known:
+            if isinstance(op, graph.LutOp) and (form := form_of(op)) is not None:
+                return [self._computed(op, form, group) for group in groups]
             if isinstance(op, graph.LutOp):
                 return self._looked_up(op, self.codes(op.input, groups))
             if isinstance(op, graph.RequantizeOp | graph.QuantizeOp) and saturates(op):
@@ -111,25 +118,35 @@ class Evaluator:
         self.b.emit(lookup)
         return list(lookup.outputs)
 
+    def _computed(self, op: graph.LutOp, form: Form, positions: Group) -> SSAValue:
+        reals = [real_of(self, op, form, at) for at in positions]
+        codes = [self.b.convert("round_to_int", real, i32) for real in reals]
+        return self._narrowed(op, codes, form.low, form.high)
+
     def _saturated(self, op: Any, positions: Group) -> SSAValue:
         """Rounded, and clamped as bytes: by saturation, and to a range narrower than the type's."""
+        codes = [self._rounded(op, at) for at in positions]
+        return self._narrowed(op, codes, op.qmin.value.data, op.qmax.value.data)
+
+    def _narrowed(self, op: Any, lanes: list[SSAValue], low: int, high: int) -> SSAValue:
+        """Bytes of one vector, clamped."""
         dtype, b = value_dtype(op.result), self.b
         signed, limits = dtype == np.int8, np.iinfo(dtype.name)
-        codes = b.narrow([self._rounded(op, at) for at in positions], signed)
+        codes = b.narrow(lanes, signed)
         for end, limit, kind in (
-            (op.qmin.value.data, limits.min, arith.MaxSIOp if signed else arith.MaxUIOp),
-            (op.qmax.value.data, limits.max, arith.MinSIOp if signed else arith.MinUIOp),
+            (low, limits.min, arith.MaxSIOp if signed else arith.MaxUIOp),
+            (high, limits.max, arith.MinSIOp if signed else arith.MinUIOp),
         ):
             if end != limit:
-                offset = self.parameters.add(np.asarray([end], dtype), owner=op)
-                scalar = b.load(self.parameter_base, offset, i8)
-                codes = self.emit(kind, codes, b.splat(scalar, lanes_of(codes)))
+                # In the code: of lengths that are no power of two, LLVM would insert bytes one by
+                # one into what is read from memory.
+                codes = self.emit(kind, codes, b.constant(end, i8, lanes_of(codes)))
         return codes
 
     def _rounded(self, op: Any, at: Position) -> SSAValue:
         """rint(real) + z of a quantize or requantize, not clamped."""
         requantizes = isinstance(op, graph.RequantizeOp)
-        scaled = (_rescaled if requantizes else _scaled)(self, op, at)
+        scaled = self.rescaled(op, at) if requantizes else _scaled(self, op, at)
         code = self.b.convert("round_to_int", scaled, i32)
         zero_points = [op.zero_point.value.data] if requantizes else op.zero_points
         z = np.asarray(zero_points, np.int32)
@@ -142,7 +159,8 @@ class Evaluator:
             return
         for operand in op.operands:
             self._share_lookups(operand, groups)
-            if isinstance(operand.owner, graph.LutOp) and operand not in known:
+            table = operand.owner
+            if isinstance(table, graph.LutOp) and form_of(table) is None and operand not in known:
                 kind = "sext" if value_dtype(operand) == np.int8 else "zext"
                 for codes, group in zip(self.codes(operand, groups), groups, strict=True):
                     for at, own in zip(group, self._split(codes, group), strict=True):
@@ -231,6 +249,11 @@ class Evaluator:
         math = LoopMath(self.b, lanes_of(value))
         return math.minimum(math.maximum(value, low), high)
 
+    def rescaled(self, op: graph.RequantizeOp, at: Position) -> SSAValue:
+        """What a requantize rounds."""
+        real = self.b.convert("int_to_float", self.value(op.input, at), f32)
+        return self.emit(arith.MulfOp, real, self.parameter(op.multipliers, op, at))
+
     def round_to_code(self, real: SSAValue, zero_point: Array, op: Any, at: Position) -> SSAValue:
         """clamp(rint(real) + z, qmin, qmax), with the clamp first: the bounds are integers."""
         z = zero_point.astype(np.int32)
@@ -242,7 +265,7 @@ class Evaluator:
 
         `signed_zero`: a zero may be −0, which codes have none of."""
         z = np.asarray([op.zero_point.value.data], np.int32)
-        real = self._clamped(_rescaled(self, op, at), z, op, at)
+        real = self._clamped(self.rescaled(op, at), z, op, at)
         rest = (z - zero_points).astype(np.float32)
         if signed_zero and not rest.any():
             return LoopMath(self.b, at.lanes).rint(real)
@@ -282,11 +305,6 @@ def store_lanes(b: KernelBuilder, output: TensorBuffer, value: SSAValue, at: Pos
 # --- one function per op --------------------------------------------------------------------------
 
 
-def _rescaled(e: Evaluator, op: Any, at: Position) -> SSAValue:
-    real = e.b.convert("int_to_float", e.value(op.input, at), f32)
-    return e.emit(arith.MulfOp, real, e.parameter(op.multipliers, op, at))
-
-
 def _scaled(e: Evaluator, op: Any, at: Position) -> SSAValue:
     if np.all(op.scales == 1):
         return e.value(op.input, at)
@@ -295,7 +313,7 @@ def _scaled(e: Evaluator, op: Any, at: Position) -> SSAValue:
 
 def _requantize(e: Evaluator, op: Any, at: Position) -> SSAValue:
     zero_point = np.asarray([op.zero_point.value.data], np.int32)
-    return e.round_to_code(_rescaled(e, op, at), zero_point, op, at)
+    return e.round_to_code(e.rescaled(op, at), zero_point, op, at)
 
 
 def _quantize(e: Evaluator, op: Any, at: Position) -> SSAValue:
@@ -373,6 +391,10 @@ def _pow(e: Evaluator, op: Any, at: Position) -> SSAValue:
 
 
 def _lut(e: Evaluator, op: Any, at: Position) -> SSAValue:
+    if (form := form_of(op)) is not None:
+        ends = (e.parameter(np.asarray([end], np.float32), op, at) for end in (form.low, form.high))
+        real = e.clamp(real_of(e, op, form, at), *ends)
+        return e.b.convert("round_to_int", real, i32)
     signed = value_dtype(op.result) == np.int8
     return e.b.convert("sext" if signed else "zext", e.codes(op.result, [[at]])[0], i32)
 

@@ -23,6 +23,7 @@ from ...dialects.layout import LANES
 from ...dialects.tensors import shape_of
 from ...functions import exp
 from ..builder import Index, KernelBuilder
+from ..targets import Target
 from .common import LoweredKernel, Parameters, buffers_of, fill_halo
 from .elementwise import pixel_at
 from .evaluate import Evaluator, Position, store_lanes
@@ -36,7 +37,9 @@ ValueAt = Callable[[Position], SSAValue]
 class FoldGenerator:
     """One unit is one place on the kept axes but the last."""
 
-    def __init__(self, name: str, kernel: graph.KernelOp, anchor: Any, halo_value: int):
+    def __init__(
+        self, name: str, kernel: graph.KernelOp, anchor: Any, target: Target, halo_value: int
+    ):
         self.kernel, self.anchor = kernel, anchor
         self.b = KernelBuilder(name, len(kernel.inputs) + 2)
         self.inputs, self.output = buffers_of(kernel, self.b)
@@ -51,7 +54,7 @@ class FoldGenerator:
         self.kept = [i for i in range(self.last) if i not in self.reduced]
         channels = -(-self.shape[-1] // LANES) * LANES
         self.evaluator = Evaluator(
-            self.b, kernel, self.inputs, self.parameters, self.base, channels
+            self.b, target, kernel, self.inputs, self.parameters, self.base, channels
         )
 
     def generate(self, exec_type: str) -> LoweredKernel:

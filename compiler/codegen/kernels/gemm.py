@@ -95,7 +95,7 @@ class GemmGenerator:
             self.b, contraction, runs, packed, self.x, self.tables, table_base, target
         )
         self.evaluator = Evaluator(
-            self.b, kernel, self.inputs, self.parameters, self.parameter_base, self.channels
+            self.b, target, kernel, self.inputs, self.parameters, self.parameter_base, self.channels
         )
 
     @property

@@ -20,6 +20,7 @@ from ...dialects.layout import LANES, Layout
 from ...dialects.loop import lanes_of, vector_of
 from ...dialects.tensors import is_code, shape_of
 from ..builder import Index, KernelBuilder, i8
+from ..targets import Target
 from .common import LoweredKernel, Parameters, buffers_of, fill_halo
 from .elementwise import pixel_at
 from .evaluate import Evaluator, Position, store_codes
@@ -55,7 +56,14 @@ class Window:
 
 
 class PoolGenerator:
-    def __init__(self, name: str, kernel: graph.KernelOp, anchor: graph.PoolOp, halo_value: int):
+    def __init__(
+        self,
+        name: str,
+        kernel: graph.KernelOp,
+        anchor: graph.PoolOp,
+        target: Target,
+        halo_value: int,
+    ):
         self.kernel, self.anchor = kernel, anchor
         self.b = KernelBuilder(name, len(kernel.inputs) + 2)
         self.inputs, self.output = buffers_of(kernel, self.b)
@@ -64,7 +72,7 @@ class PoolGenerator:
         layout = self.output.layout
         self.channels = -(-layout.c // LANES) * LANES
         self.evaluator = Evaluator(
-            self.b, kernel, self.inputs, self.parameters, self.base, self.channels
+            self.b, target, kernel, self.inputs, self.parameters, self.base, self.channels
         )
         source = Layout.dense(shape_of(anchor.input))
         (kh, kw), (sy, sx) = ints(anchor.kernel), ints(anchor.strides)

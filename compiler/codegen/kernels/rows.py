@@ -20,6 +20,7 @@ from ...dialects.loop import SelectOp, vector_of
 from ...dialects.tensors import is_code, shape_of
 from ...functions import NEAR, exp, near_exp
 from ..builder import Index, KernelBuilder
+from ..targets import Target
 from .common import LoweredKernel, Parameters, buffers_of, fill_halo
 from .elementwise import pixel_at
 from .evaluate import Evaluator, Position, store_lanes
@@ -45,7 +46,9 @@ def _is_near(value: SSAValue) -> bool:
 class RowGenerator:
     """One unit is one row: a pixel of the input seen as [N, H, W, C]."""
 
-    def __init__(self, name: str, kernel: graph.KernelOp, anchor: Any, halo_value: int):
+    def __init__(
+        self, name: str, kernel: graph.KernelOp, anchor: Any, target: Target, halo_value: int
+    ):
         self.kernel, self.anchor = kernel, anchor
         self.b = KernelBuilder(name, len(kernel.inputs) + 2)
         self.inputs, self.output = buffers_of(kernel, self.b)
@@ -55,7 +58,7 @@ class RowGenerator:
         self.n, self.h, self.w, self.c = as_nhwc(shape_of(anchor.operands[0]))
         self.channels = -(-self.c // LANES) * LANES
         self.evaluator = Evaluator(
-            self.b, kernel, self.inputs, self.parameters, self.base, self.channels
+            self.b, target, kernel, self.inputs, self.parameters, self.base, self.channels
         )
         self.math = LoopMath(self.b, LANES)
         self.row: SSAValue | None = None

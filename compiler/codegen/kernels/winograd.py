@@ -28,6 +28,7 @@ from ...dialects.layout import LANES
 from ...dialects.loop import Dot2Op, vector_of
 from ...dialects.tensors import Array, shape_of
 from ..builder import Index, KernelBuilder, i8, i16
+from ..targets import Target
 from .common import LoweredKernel, Parameters, buffers_of, fill_halo
 from .elementwise import pixel_at
 from .evaluate import Evaluator, Position
@@ -55,6 +56,7 @@ class WinogradGenerator:
         weights: Array,
         bias: Array,
         form: str,
+        target: Target,
         halo_value: int,
     ):
         self.kernel, self.anchor, self.tile, self.weights = kernel, anchor.result, tile, weights
@@ -75,7 +77,7 @@ class WinogradGenerator:
         self.bias = self.parameters.add(bias)
         self.halo = self.parameters.add(np.full(16, halo_value & 255, np.uint8))
         self.evaluator = Evaluator(
-            self.b, kernel, self.inputs, self.parameters, self.parameter_base, layout.c
+            self.b, target, kernel, self.inputs, self.parameters, self.parameter_base, layout.c
         )
         self.sums = self.b.scratch(self.sum_bytes)
         self.pixels = self.b.scratch(self.tiling.side**2 * self.pixel_bytes)
