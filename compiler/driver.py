@@ -84,7 +84,8 @@ TO_INT8 = (
     "tabulate-unary",
     # When it is settled which values are codes: all of them unsigned, as u8 × s8 dot products want.
     "unsign-activations",
-    # Of the codes as they are from here on: every pair of them is tried.
+    # Of the codes as they are from here on: every one of them is tried, and every pair.
+    "merge-affine",
     "absorb-output-scale",
     "canonicalize",
 )

@@ -16,7 +16,7 @@ PASS_NAMES = (
     "fold-weight-movement", "recover-weight-grid",
     # split → int8
     "sink-dequantize", "hoist-quantize", "integerize-contractions", "fuse-requantize",
-    "tabulate-unary", "unsign-activations", "absorb-output-scale",
+    "tabulate-unary", "unsign-activations", "merge-affine", "absorb-output-scale",
     # int8 → packed
     "fold-channel-shuffle", "channels-last", "materialize-weights", "broadcast-leading-axes",
     "unflatten-matmul", "fuse-epilogue", "winograd", "concat-in-place", "assign-layouts",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,7 +17,6 @@ from support import FEW_EXAMPLES, SEEDS, Bench, extreme_codes, pick
 from xdsl.ir import SSAValue
 
 CODES = np.arange(256, dtype=np.uint8)
-ONE = np.float32(1)
 
 
 def grid(reals: tuple[float, float]) -> tuple[float, int]:
@@ -25,27 +26,31 @@ def grid(reals: tuple[float, float]) -> tuple[float, int]:
 
 
 def quantized(reals: Array, scale: float, zero_point: int, low: int = 0, high: int = 255) -> Array:
-    parameters = np.float32([scale]), np.int32([zero_point])
-    return quantize(reals.astype(np.float32), *parameters, 0, low, high, np.uint8)
+    s, z = np.asarray([scale], np.float32), np.asarray([zero_point], np.int32)
+    return quantize(reals.astype(np.float32), s, z, 0, low, high, np.uint8)
 
 
 def hard_swish(x: Array) -> Array:
     return x * np.clip(x / np.float32(6) + np.float32(0.5), 0, 1)
 
 
-def table_of(function: str, scales: tuple[float, float], zero_points: tuple[int, int]) -> Array:
-    x = dequantize(CODES, np.float32([scales[0]]), np.int32([zero_points[0]]), 0)
-    y = {"same": lambda x: x, "hard_swish": hard_swish, "sigmoid": lambda x: 1 / (1 + np.exp(-x))}
-    return quantized(y[function](x), scales[1], zero_points[1])
+def sigmoid(x: Array) -> Array:
+    return np.asarray(1 / (1 + np.exp(-x)))
+
+
+def table_of(
+    function: Callable[[Array], Array], scales: tuple[float, float], zero_points: tuple[int, int]
+) -> Array:
+    s, z = np.asarray(scales[:1], np.float32), np.asarray(zero_points[:1], np.int32)
+    return quantized(function(dequantize(CODES, s, z, 0)), scales[1], zero_points[1])
 
 
 def hard_swish_table(least: float, most: float) -> tuple[int, Array]:
     """Zero point and table, with a range of results as calibration finds it."""
     scale, zero_point = grid((least, most))
     y = hard_swish(np.linspace(least, most, 1000))
-    return zero_point, table_of(
-        "hard_swish", (scale, (s := grid((y.min(), y.max())))[0]), (zero_point, s[1])
-    )
+    scale_of_y, zero_point_of_y = grid((y.min(), y.max()))
+    return zero_point, table_of(hard_swish, (scale, scale_of_y), (zero_point, zero_point_of_y))
 
 
 def computed(form: Ramp | Gate, t: Array, fused: bool) -> Array:
@@ -53,8 +58,8 @@ def computed(form: Ramp | Gate, t: Array, fused: bool) -> Array:
 
     def multiply_add(a: Array, b: Array | float, c: float) -> Array:
         if fused:
-            return (a.astype(np.longdouble) * b + c).astype(np.float32)
-        return np.float32(a) * np.float32(b) + np.float32(c)
+            return np.asarray((a.astype(np.longdouble) * b + c).astype(np.float32))
+        return np.asarray(a * np.asarray(b, np.float32) + np.float32(c))
 
     t = t.astype(np.float32)
     if isinstance(form, Ramp):
@@ -74,7 +79,7 @@ def computed(form: Ramp | Gate, t: Array, fused: bool) -> Array:
 def test_other_grids_are_ramps(
     fused: bool, scales: tuple[float, float], zero_points: tuple[int, int]
 ) -> None:
-    table = table_of("same", scales, zero_points)
+    table = table_of(np.positive, scales, zero_points)
     form = ramp_of(CODES, table)
     if form is not None:
         np.testing.assert_array_equal(computed(form, CODES, fused), table)
@@ -83,7 +88,8 @@ def test_other_grids_are_ramps(
 def test_most_grids_have_a_ramp_and_most_hard_swishes_a_gate() -> None:
     g = np.random.default_rng(1)
     grids = [
-        table_of("same", (a, a * g.uniform(0.5, 2)), (120, 99)) for a in g.uniform(0.01, 0.1, 40)
+        table_of(np.positive, (a, a * g.uniform(0.5, 2)), (120, 99))
+        for a in g.uniform(0.01, 0.1, 40)
     ]
     assert sum(ramp_of(CODES, table) is not None for table in grids) >= 36
     swishes = [hard_swish_table(-g.uniform(3, 9), g.uniform(3, 10)) for _ in range(40)]
@@ -109,7 +115,7 @@ def test_hard_swish_is_a_gate(fused: bool, least: float, most: float) -> None:
         np.full(256, 7, np.uint8),
         np.arange(256, dtype=np.uint8)[::-1] // 128,
         np.random.default_rng(0).integers(0, 256, 256).astype(np.uint8),
-        table_of("sigmoid", (0.05, 1 / 255), (128, 0)),
+        table_of(sigmoid, (0.05, 1 / 255), (128, 0)),
         hard_swish_table(-2, 4)[1],  # not closed where its codes end
         np.where(CODES < 200, 9, 200).astype(np.uint8),  # a step
     ],
@@ -140,7 +146,7 @@ def table_in(bench: Bench, codes: SSAValue, table: Array, computes: type | None)
 def test_kernels(seed: int) -> None:
     """Behind sums that reach far beyond the codes, and for codes in memory, as bytes and reals."""
     g, bench = np.random.default_rng(seed), Bench()
-    ramp = table_of("same", (0.02, 0.03), (100, 90))
+    ramp = table_of(np.positive, (0.02, 0.03), (100, 90))
     zero_point, gate = hard_swish_table(-5, 7)
     for outputs, spread in ((16, 0.002), (40, 0.01), (7, 0.4)):
         sums = sums_of(bench, g, outputs)

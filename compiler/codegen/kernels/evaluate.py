@@ -335,11 +335,13 @@ def _dequantize(e: Evaluator, op: Any, at: Position) -> SSAValue:
 
 
 def _hides_sign_of_zero(op: Any) -> bool:
-    """Whether all that becomes of a dequantize's result is a sum with another one's, which is +0
-    where it is zero."""
+    """Whether all that becomes of a dequantize's result is a sum with what is +0 where it is zero:
+    another dequantize's result, or a constant."""
 
     def is_plus_zero(value: SSAValue) -> bool:
         owner = value.owner
+        if isinstance(owner, graph.ConstantOp):
+            return not np.any((owner.array == 0) & np.signbit(owner.array))
         if not isinstance(owner, graph.DequantizeOp) or not np.all(owner.scales > 0):
             return False
         return not isinstance(owner.input.owner, graph.RequantizeOp)
