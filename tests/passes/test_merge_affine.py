@@ -23,17 +23,17 @@ DTYPES = st.sampled_from([np.uint8, np.int8])
 
 
 def all_codes(dtype: Any) -> Array:
-    codes: Array = np.arange(256).astype(np.uint8).view(dtype)
-    rows: Array = np.broadcast_to(codes[:, None], SHAPE)
-    return rows
+    codes = np.repeat(np.arange(256, dtype=np.uint8)[:, None], CHANNELS, axis=1)
+    return codes.view(np.int8) if dtype is np.int8 else codes
 
 
 def constant_for(g: np.random.Generator, kind: Any) -> Array:
     """One value per channel, or one for all."""
     shape = (CHANNELS,) if g.random() < 0.7 else (1, 1)
+    values: Array = g.normal(0, 0.5, shape)
     if kind in (graph.MulOp, graph.DivOp):
-        return (g.uniform(0.4, 2.5, shape) * g.choice([-1, 1], shape)).astype(np.float32)
-    return g.normal(0, 0.5, shape).astype(np.float32)
+        values = g.uniform(0.4, 2.5, shape) * g.choice([-1, 1], shape)
+    return values.astype(np.float32)
 
 
 def chain(seed: int, relu: bool, dtypes: tuple[Any, Any], steps: int = 3) -> ModuleOp:
