@@ -14,8 +14,9 @@ import numpy as np
 
 from ..dialects.tensors import Array
 
-#: Entries of the adjacency matrices that are worked on together: what the caches hold.
-_TOGETHER = 1 << 19
+#: Entries of the adjacency matrices that are made together: what the caches hold; and of those that
+#: items choose from together, a row at a time.
+_MADE, _TOGETHER = 1 << 19, 1 << 22
 #: At least twice the partners that any item has.
 _TAKEN = np.int16(1 << 14)
 
@@ -26,7 +27,7 @@ def pair_up(groups: Sequence[Array], limit: int) -> list[Array]:
     `groups`: sizes [items, lanes], 0 to `limit`, with equally many lanes and up to 8192 items."""
     result: list[Array] = [np.zeros((0, 2), np.int64)] * len(groups)
     for chosen in _batches(groups):
-        matched = _matched(_partners([groups[g] for g in chosen], limit))
+        matched = _matched(_all_partners([groups[g] for g in chosen], limit))
         for g, pairs in zip(chosen, matched, strict=True):
             result[g] = pairs
     return result
@@ -46,9 +47,17 @@ def _batches(groups: Sequence[Array]) -> Iterator[list[int]]:
         yield batch
 
 
-def _partners(groups: Sequence[Array], limit: int) -> Array:
+def _all_partners(groups: Sequence[Array], limit: int) -> Array:
     """Who may go with whom: bool [groups, items, items]; nobody with what only fills up a group."""
-    items, lanes = max(map(len, groups)), groups[0].shape[1]
+    items = max(map(len, groups))
+    size = max(1, _MADE // items**2)
+    starts = range(0, len(groups), size)
+    return np.concatenate([_partners(groups[i : i + size], items, limit) for i in starts])
+
+
+def _partners(groups: Sequence[Array], items: int, limit: int) -> Array:
+    """The same for some groups, of up to so many items."""
+    lanes = groups[0].shape[1]
     narrow = np.uint8 if limit < 256 else np.uint16
     sizes = np.zeros((lanes, len(groups), items), narrow)
     exists = np.zeros((len(groups), items), np.bool_)
@@ -73,7 +82,7 @@ def _matched(partners: Array) -> list[Array]:
         each = np.arange(len(groups))
         first = degrees.argmin(1)
         going = degrees[each, first] < _TAKEN // 2
-        if not going.all():
+        if 2 * np.count_nonzero(going) <= len(groups):
             groups, degrees, partners = groups[going], degrees[going], partners[going]
             if not len(groups):
                 return _by_group(rounds, count)
@@ -84,7 +93,7 @@ def _matched(partners: Array) -> list[Array]:
         degrees -= partners[each, second]
         np.putmask(degrees, degrees == 0, _TAKEN)
         degrees[each, first] = degrees[each, second] = _TAKEN
-        rounds.append((groups, first, second))
+        rounds.append((groups[going], first[going], second[going]))
 
 
 def _by_group(rounds: list[tuple[Array, Array, Array]], groups: int) -> list[Array]:
