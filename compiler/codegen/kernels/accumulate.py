@@ -5,8 +5,8 @@ Natural order (VNNI, fp32): runs, and within a run contiguous steps.
     for run: for step: w[n] = load; for m: a = broadcast(x[m]); sum[m][n] += a · w[n]
 
 With few tiles to a group of blocks (gemm.py), the first of them would wait for its weights: each
-tile prefetches its share of the next group's, a little with every step (ordered steps: before the
-first).
+tile prefetches its share of the next group's, a little with every step. (All of it in front of the
+first step would keep the tile's own weights waiting: a core waits for a few dozen lines at a time.)
 
 Ordered steps (no VNNI): one loop per form of dot product (contractions/forms.py); a table gives the
 input offset of every step, so the order is free.
@@ -293,9 +293,6 @@ class OrderedAccumulator(Accumulator):
         jumps = b.add(b.mul(self._first_step(panel), self.jump_bytes), self.jumps)
         jumps = b.address(self.table_base, jumps)
         starts = self._starts(work)
-        if work.ahead is not None:
-            with b.loop(0, self.packed.typical_steps * work.ahead.bytes, LINE) as lines:
-                b.prefetch(work.ahead.address, lines.variable)
         for number, form in enumerate(FORMS):
             if self.unused[number]:
                 continue
@@ -304,6 +301,9 @@ class OrderedAccumulator(Accumulator):
             steps = b.mul(count, form.chain)
             jumps = b.address(jumps, b.mul(steps, self.jump_bytes))
             work = replace(work, w=b.address(work.w, b.mul(steps, step_bytes)))
+            if work.ahead is not None:
+                ahead = b.address(work.ahead.address, b.mul(steps, work.ahead.bytes))
+                work = replace(work, ahead=replace(work.ahead, address=ahead))
             if form.offset:
                 starts = b.address(starts, b.mul(count, step_bytes // 2))
         return sums
@@ -376,6 +376,10 @@ class OrderedAccumulator(Accumulator):
             # Weights are read once, from memory. Prefetchers of the CPU stop at the end of a page.
             for offset in range(0, form.chain * step_bytes, LINE):
                 b.prefetch(w_chain, offset + _STREAM_AHEAD)
+        if work.ahead is not None:
+            line = b.address(work.ahead.address, b.mul(first, work.ahead.bytes))
+            for offset in range(0, form.chain * work.ahead.bytes, LINE):
+                b.prefetch(line, offset)
         offsets: list[SSAValue | None] = [None] * n
         if form.offset:
             start = b.address(starts, b.mul(chain, step_bytes // 2))

@@ -272,8 +272,11 @@ class GemmGenerator:
         """The tile's share of the weights after the group's, in proportion to its pixels: of the
         block in the place of its own.
 
-        Behind the last panel lies, as a rule, what the next kernel reads."""
+        Behind the last panel lies, as a rule, what the next kernel reads. One pixel reads its
+        weights as fast as they come."""
         b, pixels = self.b, self.grid.rows * self.grid.columns
+        if pixels == 1:
+            return None
         per_step = -(-self.tile.channels * 4 * self.tile.m // pixels)
         if not _LEAST_AHEAD <= per_step <= LINE:
             return None

@@ -109,6 +109,15 @@ class WinogradGenerator:
         )
 
     @property
+    def pair_bytes(self) -> int:
+        """Of the taps of a pair of input channels."""
+        return 9 * 2 * self.tile.channels
+
+    @property
+    def group_count(self) -> int:
+        return sum(count for count, _ in self.groups)
+
+    @property
     def panel_bytes(self) -> int:
         """Of the weights of one point."""
         return self.pairs * self.tile.channels * 4
@@ -118,7 +127,7 @@ class WinogradGenerator:
         fill_halo(b, self.output, self.parameter_base, self.halo)
         units = self.blocks
         if not self.as_taps:
-            units *= sum(count for count, _ in self.groups)
+            units *= self.group_count
         with b.unit_loop() as unit:
             if self.as_taps:
                 self._unit_of_taps(unit)
@@ -168,23 +177,34 @@ class WinogradGenerator:
             for rows in ROW_PAIRS:
                 self._transform_weights(taps, chunks.variable, rows)
                 for number, row in enumerate(rows):
-                    self._multiply_row(chunks.variable, number, row)
+                    self._multiply_row(chunks.variable, number, row, taps)
         with b.loop(0, self.tiles) as tiles:
             self._finish(block, tiles.variable, tiles.variable)
 
-    def _multiply_row(self, pair: SSAValue, number: int, row: int) -> None:
+    def _multiply_row(self, pair: SSAValue, number: int, row: int, taps: SSAValue) -> None:
         """Adds the products of the chunk from `pair` on, for the points of a row, which is the
-        `number`th of those transformed, and all tiles."""
+        `number`th of those transformed, and all tiles.
+
+        Meanwhile the next chunk of `taps` comes from memory; behind the last one lies, as a rule,
+        what the next kernel reads."""
         b, start = self.b, 0
+        next_chunk = b.address(taps, b.mul(b.add(pair, self.chunk), self.pair_bytes))
+        share = -(-self.chunk * self.pair_bytes // (POINTS * self.group_count) // LINE) * LINE
+        number_of_group = 0
         for count, m in self.groups:
             with b.loop(0, count) as groups:
                 first = b.add(b.mul(groups.variable, m), start)
                 with b.loop(0, INPUTS) as columns:
                     panel = b.mul(b.add(columns.variable, number * INPUTS), self.panel_stride)
                     point = b.add(columns.variable, row * INPUTS)
+                    group = b.add(groups.variable, number_of_group)
+                    turn = b.add(b.mul(point, self.group_count), group)
+                    lines = b.address(next_chunk, b.mul(turn, share))
+                    for line in range(0, share, LINE):
+                        b.prefetch(lines, line)
                     w = b.address(self.panels, panel)
                     self._add_products(point, first, pair, w, m)
-            start += count * m
+            start, number_of_group = start + count * m, number_of_group + count
 
     # --- products ---------------------------------------------------------------------------------
 
@@ -194,7 +214,7 @@ class WinogradGenerator:
         halves = 2 * tile.lanes
         with b.loop(0, self.chunk) as pairs:
             pair = b.add(first, pairs.variable)
-            here = b.address(taps, b.mul(pair, 9 * tile.n * halves))
+            here = b.address(taps, b.mul(pair, self.pair_bytes))
             there = b.address(self.panels, b.mul(pairs.variable, tile.n * halves * 2))
             for j in range(tile.n):
 
