@@ -164,3 +164,16 @@ def test_kernels(seed: int) -> None:
         bench.output(table_in(bench, codes, ramp, Ramp), f"{count} codes of a ramp")
         bench.output(table_in(bench, codes, pick(g, (gate, ramp[::-1])), None), f"{count} codes")
     bench.check()
+
+
+def test_codes_that_are_clamped_before() -> None:
+    """A gate goes on beyond the codes, and would forget a narrower range; a ramp does not."""
+    g, bench = np.random.default_rng(1), Bench()
+    zero_point, gate = hard_swish_table(-5, 7)
+    ramp = table_of(np.positive, (0.02, 0.03), (100, 90))
+    for low, high in ((zero_point, 255), (0, 200), (zero_point - 20, zero_point + 30)):
+        sums = sums_of(bench, g, 16)
+        codes = bench(graph.RequantizeOp(sums, 0.002, zero_point, ui8, 3, low, high))
+        for table, form in ((gate, None), (ramp, Ramp)):
+            bench.output(table_in(bench, codes, table, form), f"{form}, codes {low} to {high}")
+    bench.check()

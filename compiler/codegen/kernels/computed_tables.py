@@ -11,7 +11,7 @@ from xdsl.ir import SSAValue
 
 from ...bounds import saturates
 from ...dialects import graph
-from ...dialects.tensors import dense_to_numpy, value_dtype
+from ...dialects.tensors import dense_to_numpy, type_of, value_dtype
 from ..arithmetic_tables import Gate, Ramp, gate_of, ramp_of
 from .vector_math import LoopMath
 
@@ -24,7 +24,7 @@ Form: TypeAlias = Ramp | Gate
 def form_of(op: graph.LutOp) -> Form | None:
     """None for a table that has to be looked up."""
     source, zero_point = op.input.owner, None
-    if isinstance(source, graph.RequantizeOp) and saturates(source):
+    if isinstance(source, graph.RequantizeOp) and _only_saturates(source):
         zero_point = source.zero_point.value.data
     dtypes = (value_dtype(op.input).name, value_dtype(op.result).name)
     form = _form_of(dense_to_numpy(op.table).tobytes(), *dtypes, zero_point)
@@ -32,6 +32,12 @@ def form_of(op: graph.LutOp) -> Form | None:
         return form
     # What is beyond all codes is multiplied, too, and then has to fit an i32.
     return form if float(np.abs(source.multipliers).max()) * form.top < 0.5 else None
+
+
+def _only_saturates(op: graph.RequantizeOp) -> bool:
+    """Whether the ends of the type are all that its codes are clamped to."""
+    ends = (op.qmin.value.data, op.qmax.value.data)
+    return saturates(op) and ends == graph.code_range(type_of(op.result).element_type)
 
 
 @cache
