@@ -35,7 +35,7 @@ from xdsl.pattern_rewriter import PatternRewriter, RewritePattern, op_type_rewri
 from ..dialects import graph
 from ..dialects.tensors import Array, is_code, shape_of, type_of, value_dtype
 from ..numerics import dequantize, quantize
-from .grids import Grid
+from .grids import Grid, least_code
 from .rewriting import defining, inherit_layer, replace, rewrite
 
 #: Units in the last place by which each constant is moved, the smallest moves first.
@@ -93,8 +93,7 @@ class Combination:
 
     @property
     def qmin(self) -> int:
-        low = self.root.qmin.value.data
-        return max(low, self.zero_point) if self.relu else low
+        return least_code(self.root, self.relu)
 
     def terms(self) -> list[Terms]:
         """The forms to try, the cheapest first."""

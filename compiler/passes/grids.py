@@ -60,6 +60,12 @@ class Grid:
         )
 
 
+def least_code(op: graph.QuantizeOp, behind_relu: bool) -> int:
+    """Of a quantize: what zero becomes, if only a relu's results reach it."""
+    low = op.qmin.value.data
+    return max(low, Grid.of(op).zero_point) if behind_relu else low
+
+
 def reshaped_axis(before: tuple[int, ...], after: tuple[int, ...], axis: int) -> int | None:
     """Where `axis` lies after a row-major reshape; None when it is split or merged."""
     for index, size in enumerate(after):

@@ -33,7 +33,7 @@ from xdsl.pattern_rewriter import PatternRewriter, RewritePattern, op_type_rewri
 from .. import numerics
 from ..dialects import graph
 from ..dialects.tensors import Array, is_code, shape_of, type_of, value_dtype
-from .grids import Grid
+from .grids import Grid, least_code
 from .rewriting import constant_of, defining, inherit_layer, replace, rewrite
 
 #: Units in the last place by which the two constants are moved, the smallest moves first.
@@ -96,11 +96,6 @@ class Affine:
         return Grid.of(self.root).zero_point
 
     @property
-    def qmin(self) -> int:
-        low = self.root.qmin.value.data
-        return max(low, self.zero_point) if self.relu else low
-
-    @property
     def channels(self) -> int:
         return shape_of(self.root.result)[self.axis]
 
@@ -149,7 +144,7 @@ class Affine:
     def _quantized(self, reals: Array, zero_point: int) -> Array:
         one, z = np.ones(1, np.float32), np.asarray([zero_point])
         qmax, dtype = self.root.qmax.value.data, value_dtype(self.root.result)
-        return numerics.quantize(reals, one, z, 0, self.qmin, qmax, dtype)
+        return numerics.quantize(reals, one, z, 0, least_code(self.root, self.relu), qmax, dtype)
 
 
 def _with_constant(value: SSAValue) -> tuple[SSAValue, graph.BinaryOp, Array, bool] | None:
@@ -230,7 +225,7 @@ class Merge(RewritePattern):
             0,
             type_of(op.result).element_type,
             op.axis_index,
-            affine.qmin,
+            least_code(affine.root, affine.relu),
             op.qmax.value.data,
         )
         replace(rewriter, op, [product, summand, total, quantized])
