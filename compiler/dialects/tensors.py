@@ -93,6 +93,11 @@ def dense_to_numpy(attribute: DenseIntOrFPElementsAttr[Any]) -> Array:
     return np.frombuffer(attribute.data.data, dtype).reshape(attribute.get_shape())
 
 
+def all_codes(dtype: npt.DTypeLike) -> Array:
+    """The 256 codes of an 8-bit type, in the order of their bit patterns, as tables have them."""
+    return np.arange(256, dtype=np.uint8).view(dtype)
+
+
 def f32_array(values: npt.ArrayLike) -> DenseArrayBase[Any]:
     return DenseArrayBase(f32, BytesAttr(np.atleast_1d(np.asarray(values, np.float32)).tobytes()))
 

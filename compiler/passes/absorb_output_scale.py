@@ -33,9 +33,9 @@ from xdsl.passes import ModulePass
 from xdsl.pattern_rewriter import PatternRewriter, RewritePattern, op_type_rewrite_pattern
 
 from ..dialects import graph
-from ..dialects.tensors import Array, is_code, shape_of, type_of, value_dtype
+from ..dialects.tensors import Array, all_codes, is_code, shape_of, type_of, value_dtype
 from ..numerics import dequantize, quantize
-from .grids import Grid, least_code
+from .grids import Grid, before_relu, least_code
 from .rewriting import defining, inherit_layer, replace, rewrite
 
 #: Units in the last place by which each constant is moved, the smallest moves first.
@@ -74,11 +74,7 @@ class Combination:
     def of(root: graph.QuantizeOp) -> Combination | None:
         if not Grid.of(root).is_per_tensor or Grid.of(root).scales[0] == 1:
             return None
-        value = root.input
-        unary = defining(value, graph.UnaryOp)
-        relu = unary is not None and unary.kind.data == "relu"
-        if unary is not None and relu:
-            value = unary.input
+        value, relu = before_relu(root.input)
         op = defining(value, graph.AddOp) or defining(value, graph.MulOp)
         if op is None:
             return None
@@ -121,12 +117,12 @@ class Combination:
         return np.asarray(value / Grid.of(self.root).scales[0])
 
     def _operand(self, op: graph.DequantizeOp) -> Array:
-        return dequantize(_all_codes(op), op.scales, op.zero_points, 0)
+        return dequantize(all_codes(value_dtype(op.input)), op.scales, op.zero_points, 0)
 
     def rewritten_reals(self, terms: Terms, pairs: tuple[Array, Array]) -> Array:
         """The same as the new ops compute it, for the given pairs of codes."""
         a, b = (
-            (_all_codes(op)[i].astype(np.int32) - z).astype(np.float32)
+            (all_codes(value_dtype(op.input))[i].astype(np.int32) - z).astype(np.float32)
             for op, i, z in zip((self.a, self.b), pairs, terms.zero_points, strict=True)
         )
         if not self.adds:
@@ -149,11 +145,6 @@ def _codes_of(value: SSAValue) -> graph.DequantizeOp | None:
 
 def _is_requantized(op: graph.DequantizeOp) -> bool:
     return isinstance(op.input.owner, graph.RequantizeOp)
-
-
-def _all_codes(op: graph.DequantizeOp) -> Array:
-    info = np.iinfo(value_dtype(op.input))
-    return np.arange(info.min, info.max + 1).astype(info.dtype)
 
 
 def exact_terms(combination: Combination) -> Terms | None:

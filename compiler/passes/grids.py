@@ -60,6 +60,14 @@ class Grid:
         )
 
 
+def before_relu(value: SSAValue) -> tuple[SSAValue, bool]:
+    """What a relu reads, if one computes `value`, and whether one does."""
+    unary = defining(value, graph.UnaryOp)
+    if unary is None or unary.kind.data != "relu":
+        return value, False
+    return unary.input, True
+
+
 def least_code(op: graph.QuantizeOp, behind_relu: bool) -> int:
     """Of a quantize: what zero becomes, if only a relu's results reach it."""
     low = op.qmin.value.data

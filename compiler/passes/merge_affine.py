@@ -32,8 +32,8 @@ from xdsl.pattern_rewriter import PatternRewriter, RewritePattern, op_type_rewri
 
 from .. import numerics
 from ..dialects import graph
-from ..dialects.tensors import Array, is_code, shape_of, type_of, value_dtype
-from .grids import Grid, least_code
+from ..dialects.tensors import Array, all_codes, is_code, shape_of, type_of, value_dtype
+from .grids import Grid, before_relu, least_code
 from .rewriting import constant_of, defining, inherit_layer, replace, rewrite
 
 #: Units in the last place by which the two constants are moved, the smallest moves first.
@@ -62,11 +62,7 @@ class Affine:
     def of(root: graph.QuantizeOp) -> Affine | None:
         if not Grid.of(root).is_per_tensor:
             return None
-        value, steps = root.input, list[tuple[graph.BinaryOp, Array, bool]]()
-        unary = defining(value, graph.UnaryOp)
-        relu = unary is not None and unary.kind.data == "relu"
-        if unary is not None and relu:
-            value = unary.input
+        (value, relu), steps = before_relu(root.input), list[tuple[graph.BinaryOp, Array, bool]]()
         while (found := _with_constant(value)) is not None:
             value, op, constant, is_left = found
             steps.insert(0, (op, constant, is_left))
@@ -101,8 +97,7 @@ class Affine:
 
     @property
     def codes(self) -> Array:
-        info = np.iinfo(value_dtype(self.leaf.input))
-        return np.arange(info.min, info.max + 1).astype(info.dtype)
+        return all_codes(value_dtype(self.leaf.input))
 
     def expected(self) -> Array:
         """What the model makes of every code in every channel: [256, channels]."""
@@ -151,7 +146,7 @@ def _with_constant(value: SSAValue) -> tuple[SSAValue, graph.BinaryOp, Array, bo
     """The other operand of an op with a constant one, the op, the constant, and whether it is the
     left operand."""
     op = value.owner
-    if not isinstance(op, tuple(_OPERATIONS)) or not isinstance(op, graph.BinaryOp):
+    if not isinstance(op, graph.BinaryOp) or type(op) not in _OPERATIONS:
         return None
     for other, operand, is_left in ((op.rhs, op.lhs, True), (op.lhs, op.rhs, False)):
         constant = _reals_of(operand)
@@ -166,12 +161,9 @@ def _reals_of(value: SSAValue) -> Array | None:
     op = defining(value, graph.DequantizeOp)
     if op is None:
         return constant_of(value)
-    codes = constant_of(op.input)
-    return (
-        None
-        if codes is None
-        else numerics.dequantize(codes, op.scales, op.zero_points, op.axis_index)
-    )
+    if (codes := constant_of(op.input)) is None:
+        return None
+    return numerics.dequantize(codes, op.scales, op.zero_points, op.axis_index)
 
 
 def _axis(constants: list[Array], value: SSAValue) -> int | None:

@@ -32,6 +32,7 @@ from xdsl.pattern_rewriter import PatternRewriter, RewritePattern, op_type_rewri
 from ..dialects import graph
 from ..dialects.tensors import (
     Array,
+    all_codes,
     dense_to_numpy,
     is_code,
     shape_of,
@@ -119,11 +120,6 @@ def function_of_one_tensor(root: graph.QuantizeOp) -> Expression | None:
     while grown and len(expression.leaves) > 1:
         grown = expression.expand_latest_leaf()
     return expression if grown and len(expression.leaves) == 1 else None
-
-
-def all_codes(dtype: np.dtype[Any]) -> Array:
-    """The 256 codes in the order of their bit patterns, which is the order of a table."""
-    return np.arange(256, dtype=np.uint8).view(dtype)
 
 
 def tabulate(expression: Expression) -> Array:

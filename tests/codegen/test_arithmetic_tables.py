@@ -25,9 +25,9 @@ def grid(reals: tuple[float, float]) -> tuple[float, int]:
     return scale, round(-reals[0] / scale)
 
 
-def quantized(reals: Array, scale: float, zero_point: int, low: int = 0, high: int = 255) -> Array:
+def quantized(reals: Array, scale: float, zero_point: int) -> Array:
     s, z = np.asarray([scale], np.float32), np.asarray([zero_point], np.int32)
-    return quantize(reals.astype(np.float32), s, z, 0, low, high, np.uint8)
+    return quantize(reals.astype(np.float32), s, z, 0, 0, 255, np.uint8)
 
 
 def hard_swish(x: Array) -> Array:

@@ -11,7 +11,7 @@ from xdsl.ir import SSAValue
 
 from ...bounds import saturates
 from ...dialects import graph
-from ...dialects.tensors import dense_to_numpy, type_of, value_dtype
+from ...dialects.tensors import all_codes, dense_to_numpy, type_of, value_dtype
 from ..arithmetic_tables import Gate, Ramp, gate_of, ramp_of
 from .vector_math import LoopMath
 
@@ -43,7 +43,7 @@ def _only_saturates(op: graph.RequantizeOp) -> bool:
 @cache
 def _form_of(table: bytes, source: str, result: str, zero_point: int | None) -> Form | None:
     """`zero_point`: of the requantize that makes the codes, if one does."""
-    codes = np.arange(256, dtype=np.uint8).view(source)
+    codes = all_codes(source)
     entries = np.frombuffer(table, result)
     gate = None if zero_point is None else gate_of(codes, zero_point, entries)
     return gate or ramp_of(codes, entries)

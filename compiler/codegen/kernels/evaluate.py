@@ -102,10 +102,10 @@ class Evaluator:
         self._share_lookups(value, groups)
         op = value.owner
         if value not in groups[0][0].known:
-            if isinstance(op, graph.LutOp) and (form := form_of(op)) is not None:
-                return [self._computed(op, form, group) for group in groups]
             if isinstance(op, graph.LutOp):
-                return self._looked_up(op, self.codes(op.input, groups))
+                if (form := form_of(op)) is None:
+                    return self._looked_up(op, self.codes(op.input, groups))
+                return [self._computed(op, form, group) for group in groups]
             if isinstance(op, graph.RequantizeOp | graph.QuantizeOp) and saturates(op):
                 return [self._saturated(op, group) for group in groups]
         signed = value_dtype(value) == np.int8
