@@ -33,21 +33,25 @@ def target_machine(target: Target) -> Any:
 def optimize(text: str, target: Target) -> Any:
     """Parses, verifies and optimizes LLVM IR.
 
-    The generators decide on vectors, tiles and unrolling, so LLVM must not: its loop vectorizer,
-    SLP vectorizer and unroller stay off."""
+    The generators decide on vectors, tiles and unrolling, so LLVM must not. Each function goes
+    once through LLVM's simplification, whose cleaning up and hoisting is all that kernels need:
+    the pipeline for modules does most of that twice, for code that is as fast."""
     _initialize()
     module = llvm.parse_assembly(text)
     module.triple = "x86_64-unknown-linux-gnu"
     module.verify()
     machine = target_machine(target)
     module.data_layout = str(machine.target_data)
-    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    options = llvm.create_pipeline_tuning_options(speed_level=1)
     options.loop_vectorization = False
     options.slp_vectorization = False
     options.loop_unrolling = False
     options.loop_interleaving = False
     builder = llvm.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)
+    simplification = builder.getFunctionPassManager()
+    for function in module.functions:
+        if not function.is_declaration:
+            simplification.run(function, builder)
     return module
 
 
