@@ -51,6 +51,11 @@ class Menu:
         """Steps of the longest chain."""
         return max(form.chain for form in (self.first, self.second) if form is not None)
 
+    @property
+    def operands(self) -> int:
+        """Vectors that one of its chains reads beside its inputs, at most."""
+        return max(form.operands for form in (self.first, self.second) if form is not None)
+
 
 #: Every step for itself, which is always possible.
 ALONE = Menu(None, PAIRS)

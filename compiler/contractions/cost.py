@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..codegen.targets import Target
+from .chains import Menu
 from .forms import Form
 
 
@@ -56,11 +57,19 @@ def free_registers(m: int, n: int, target: Target) -> int:
     return target.registers - m * n - scratch
 
 
-def keeps_weights(m: int, n: int, longest: int, target: Target) -> bool:
-    """Whether LLVM spills nothing in a loop of chains of up to `longest` steps: where chains are
-    long or sums are many it has more products under way than one."""
-    crowded = {16: 0, 32: 1, 64: 4}[target.vector_bytes]
-    return free_registers(m, n, target) >= n * longest + crowded
+def is_crowded(form: Form, m: int, n: int, target: Target) -> bool:
+    """Whether sums, the weights of a chain and its offsets leave LLVM no register to have a second
+    product under way, with 16 of them and three operands; so that it must not want to."""
+    return target.vector_bytes == 32 and free_registers(m, n, target) <= n * form.operands
+
+
+def keeps_weights(m: int, n: int, menu: Menu, target: Target) -> bool:
+    """Whether LLVM spills nothing in loops of these chains: of long ones or of many sums it has
+    more products under way than one, unless it must not. An offset can stay in memory."""
+    free, steps = free_registers(m, n, target), menu.longest
+    if target.vector_bytes == 32:
+        return free >= n * menu.operands + (steps == 4)
+    return free >= n * steps + {16: 0, 64: 4}[target.vector_bytes]
 
 
 def shuffles(inputs: int, target: Target) -> float:
@@ -74,7 +83,7 @@ def chain_cycles(form: Form, m: int, n: int, target: Target) -> float:
     k, dots, ports = form.chain, m * n, ports_of(target)
     multiplies = (k + 1) * dots
     additions = (k + form.offset) * dots
-    weights = n * (k + form.offset)
+    weights = n * form.operands
     reloaded = max(0, weights - free_registers(m, n, target))
     loads = k * m + weights + reloaded * (m - 1)
     busiest = max(

@@ -42,6 +42,11 @@ class Form:
     chain: int
     offset: bool = False
 
+    @property
+    def operands(self) -> int:
+        """Vectors that a chain of one vector of sums reads beside its inputs."""
+        return self.chain + self.offset
+
 
 PAIRS = Form("pairs", 1)
 PAIRS4, PAIRS3, PAIRS2 = (Form(f"pairs{n}", n) for n in (4, 3, 2))

@@ -116,6 +116,20 @@ def test_proved_weights_use_the_fast_instruction(
         assert all(block.keeps_its_registers(block.count(*dots)) for block in hot), shape
 
 
+@pytest.mark.parametrize("deviation", [5, 12, 18, 24, 33, 45])
+def test_chains_of_any_length_stay_in_registers(
+    deviation: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tiles have as many pixels as leave room for the weights of their chains: up to eleven."""
+    monkeypatch.setattr(layer, "choices_in_halves", lambda *_: [])
+    weight = np.random.default_rng(2).normal(0, deviation, (64, 512, 1, 1))
+    text = assembly_of(by_name("avx2"), weight.clip(-127, 127).astype(np.int8), side=28)
+    hot = [block for block in inner_loops(text) if block.count("vpmaddubsw")]
+    assert hot
+    for block in hot:
+        assert not any("%ymm" in line and "(%rsp" in line for line in block.lines)
+
+
 @pytest.mark.parametrize("shape", [(96, 16, 1, 1), (144, 24, 1, 1), (256, 64, 1, 1)], ids=str)
 @pytest.mark.parametrize("target", OLDER, ids=lambda t: t.name)
 def test_halves_stay_in_registers(target: Target, shape: tuple[int, ...]) -> None:

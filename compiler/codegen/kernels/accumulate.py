@@ -24,6 +24,7 @@ from xdsl.dialects import arith
 from xdsl.dialects.builtin import f32, i32
 from xdsl.ir import SSAValue
 
+from ...contractions.cost import is_crowded
 from ...contractions.forms import FORMS, HAS_OFFSET, OFFSET_UNIT, Form, chain_offsets
 from ...contractions.geometry import Contraction, Runs
 from ...contractions.halves import WIDENED
@@ -384,12 +385,13 @@ class OrderedAccumulator(Accumulator):
         if form.offset:
             start = b.address(starts, b.mul(chain, step_bytes // 2))
             offsets = [self._offset(start, j) for j in range(n)]
-        result = []
+        crowded, result = is_crowded(form, work.m, n, self.target), []
         for i in range(work.m):
             a = [self.inputs(source, 0, i) for source in sources]
             for j in range(n):
                 own = [v[j] for v in weights]
-                result.append(b.emit(DotChainOp(sums[i * n + j], a, own, offset=offsets[j])))
+                total = b.emit(DotChainOp(sums[i * n + j], a, own, offset=offsets[j]))
+                result.append(b.pin(total) if crowded else total)
         return result
 
     def _offset(self, start: SSAValue, j: int) -> SSAValue:
