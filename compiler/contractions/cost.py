@@ -58,17 +58,18 @@ def free_registers(m: int, n: int, target: Target) -> int:
 
 
 def is_crowded(form: Form, m: int, n: int, target: Target) -> bool:
-    """Whether sums, the weights of a chain and its offsets leave LLVM no register to have a second
-    product under way, with 16 of them and three operands; so that it must not want to."""
+    """Whether sums, a chain's weights and its offsets take all registers, so that LLVM has to be
+    kept from having a second product under way. Only tiles of AVX2 are made so full."""
     return target.vector_bytes == 32 and free_registers(m, n, target) <= n * form.operands
 
 
 def keeps_weights(m: int, n: int, menu: Menu, target: Target) -> bool:
-    """Whether LLVM spills nothing in loops of these chains: of long ones or of many sums it has
-    more products under way than one, unless it must not. An offset can stay in memory."""
+    """Whether LLVM spills nothing in loops of these chains."""
     free, steps = free_registers(m, n, target), menu.longest
     if target.vector_bytes == 32:
+        # Even then, the inputs of four steps are loaded side by side.
         return free >= n * menu.operands + (steps == 4)
+    # With many sums there are several products under way. An offset can stay in memory.
     return free >= n * steps + {16: 0, 64: 4}[target.vector_bytes]
 
 

@@ -112,7 +112,7 @@ def _pixels(
 ) -> Iterator[tuple[int, float]]:
     """How many pixels a tile of n vectors can have, and what the layer then costs."""
     for m in range(1, min(grid.columns, target.registers) + 1):
-        # Spilled weights would be stored as well as loaded; an offset can stay in memory.
+        # Spilled weights would be stored as well as loaded.
         if m > 1 and not keeps_weights(m, n, menu, target):
             return
         yield m, _layer_cycles(work, m, n, target, grid, vectors, pixel_bytes)
