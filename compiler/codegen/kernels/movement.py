@@ -2,8 +2,9 @@
 
 A copy is a list of axes (size, input stride, output stride) and two bases, in elements. Axes of
 size one vanish, axes that are contiguous on both sides merge; what is contiguous then moves in
-vectors, planes that interleave (NCHW → NHWC with few channels, channel shuffles) in shuffles,
-anything else element by element.
+vectors, planes that interleave (NCHW → NHWC with few channels, channel shuffles) and bytes that are
+contiguous along one axis here and along another there (transposes) in shuffles, anything else
+element by element.
 """
 
 from __future__ import annotations
@@ -210,7 +211,7 @@ def lower_movement(
     copies = [c.simplified() for c in copies_of(anchor, inputs, output)]
     serial = isinstance(anchor, graph.PadOp) or len({c.axes[0].size for c in copies}) > 1
     serial = serial or any(len(c.axes) < 2 for c in copies)
-    units = 1 if serial else copies[0].axes[0].size
+    units = 1 if serial else mover.units(copies[0])
     with b.unit_loop() as unit:
         if isinstance(anchor, graph.PadOp):
             mover.fill(anchor.value.value.data)
@@ -343,19 +344,27 @@ class _Mover:
         if size > whole:
             store(b.mul(b.add(start, whole), item), size - whole)
 
+    def units(self, copy: Copy) -> int:
+        """Positions of the first axis, or blocks of them."""
+        size = copy.axes[0].size
+        return -(-size // LANES) if self._transposes(copy.axes) else size
+
     def copy(self, copy: Copy, source: SSAValue, unit: SSAValue | None) -> None:
         axes = list(copy.axes)
         from_, to = copy.source_base, copy.target_base
         if unit is None:
             self.axes(axes, source, from_, to)
             return
+        if self._transposes(axes):
+            self._transpose(axes, source, from_, to, unit)
+            return
         outer = axes.pop(0)
         self.axes(axes, source, self._advance(outer, from_, unit), self._target(outer, to, unit))
 
-    def _advance(self, axis: Axis, start: Index, position: SSAValue) -> Index:
+    def _advance(self, axis: Axis, start: Index, position: Index) -> Index:
         return self.b.add(start, self.b.mul(position, axis.source))
 
-    def _target(self, axis: Axis, start: Index, position: SSAValue) -> Index:
+    def _target(self, axis: Axis, start: Index, position: Index) -> Index:
         return self.b.add(start, self.b.mul(position, axis.target))
 
     def axes(self, axes: list[Axis], source: SSAValue, from_: Index, to: Index) -> None:
@@ -365,6 +374,9 @@ class _Mover:
             self._contiguous(last.size, source, from_, to)
         elif len(axes) == 2 and self._interleaves(axes):
             self._interleave(axes, source, from_, to)
+        elif self._transposes(axes):
+            with b.loop(0, -(-axes[0].size // LANES)) as blocks:
+                self._transpose(axes, source, from_, to, blocks.variable)
         else:
             with b.loop(0, axes[0].size) as positions:
                 inner_from = self._advance(axes[0], from_, positions.variable)
@@ -388,7 +400,7 @@ class _Mover:
 
     # --- planes → pixels --------------------------------------------------------------------------
 
-    def _interleaves(self, axes: list[Axis]) -> bool:
+    def _interleaves(self, axes: Sequence[Axis]) -> bool:
         """Pixels of 2 to 4 channels, each channel a contiguous plane."""
         pixels, channels = axes
         return (
@@ -435,3 +447,47 @@ class _Mover:
             piece = b.shuffle(mixed, mixed, range(start, start + LANES))
             left = None if count - start >= LANES else count - start
             b.store(piece, self.output.base, b.mul(b.add(offset, start), self.output.item), left)
+
+    # --- rows → columns ---------------------------------------------------------------------------
+
+    def _transposes(self, axes: Sequence[Axis]) -> bool:
+        """Bytes that are contiguous along the first axis in the source, along the second in the
+        target, and enough of them."""
+        if len(axes) != 2 or self.output.item != 1:
+            return False
+        rows, columns = axes
+        is_turned = rows.source == 1 and columns.target == 1
+        return is_turned and rows.size >= LANES and columns.size >= LANES // 2
+
+    def _transpose(
+        self, axes: list[Axis], source: SSAValue, from_: Index, to: Index, block: SSAValue
+    ) -> None:
+        """Sixteen rows of the target, 16 × 16 bytes at a time. What does not divide by 16 ends with
+        a block that overlaps the one before, and writes the same bytes again."""
+        b, (rows, columns), kind = self.b, axes, vector_of(self.element, LANES)
+        width = min(LANES, columns.size)
+        row = self._block_start(b.mul(block, LANES), rows.size, LANES)
+        from_, to = self._advance(rows, from_, row), self._target(rows, to, row)
+        with b.loop(0, columns.size, LANES) as blocks:
+            column = self._block_start(blocks.variable, columns.size, width)
+            place, to_place = b.add(from_, b.mul(column, columns.source)), b.add(to, column)
+            lines = [b.load(source, b.add(place, i * columns.source), kind) for i in range(width)]
+            lines = self._transposed(lines + lines[-1:] * (LANES - width))
+            for i, line in enumerate(lines):
+                b.store(line, self.output.base, b.add(to_place, i * rows.target), width)
+
+    def _block_start(self, start: Index, size: int, width: int) -> Index:
+        return start if size % width == 0 else self.b.minimum(start, size - width)
+
+    def _transposed(self, lines: list[SSAValue]) -> list[SSAValue]:
+        """16 × 16: four perfect shuffles, each of which interleaves the halves of all 256 bytes."""
+        half = LANES // 2
+        pairs = [lane for i in range(LANES) for lane in (i, i + LANES)]
+        masks = pairs[:LANES], pairs[LANES:]
+        for _ in range(LANES.bit_length() - 1):
+            lines = [
+                self.b.shuffle(lines[i], lines[i + half], mask)
+                for i in range(half)
+                for mask in masks
+            ]
+        return lines
