@@ -33,9 +33,9 @@ def target_machine(target: Target) -> Any:
 def optimize(text: str, target: Target) -> Any:
     """Parses, verifies and optimizes LLVM IR.
 
-    The generators decide on vectors, tiles and unrolling, so LLVM must not. Each function goes
-    once through LLVM's simplification, whose cleaning up and hoisting is all that kernels need:
-    the pipeline for modules does most of that twice, for code that is as fast."""
+    Each function goes once through LLVM's simplification, whose cleaning up and hoisting is all
+    that kernels need: the pipeline for modules does most of that twice, for code that is as fast.
+    The generators decide on vectors, which this pipeline does not make, and on unrolling."""
     _initialize()
     module = llvm.parse_assembly(text)
     module.triple = "x86_64-unknown-linux-gnu"
@@ -43,10 +43,7 @@ def optimize(text: str, target: Target) -> Any:
     machine = target_machine(target)
     module.data_layout = str(machine.target_data)
     options = llvm.create_pipeline_tuning_options(speed_level=1)
-    options.loop_vectorization = False
-    options.slp_vectorization = False
     options.loop_unrolling = False
-    options.loop_interleaving = False
     builder = llvm.create_pass_builder(machine, options)
     simplification = builder.getFunctionPassManager()
     for function in module.functions:

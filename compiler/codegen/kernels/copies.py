@@ -92,47 +92,51 @@ class Mover:
             store(b.mul(b.add(start, whole), item), size - whole)
 
     def units(self, copy: Copy) -> int:
-        """Positions of the first axis, or blocks of them."""
-        size = copy.axes[0].size
-        return -(-size // LANES) if self._transposes(copy.axes) else size
+        """Steps of the first axis."""
+        return self._steps(copy.axes)
 
     def copy(self, copy: Copy, source: SSAValue, unit: SSAValue | None) -> None:
-        axes = list(copy.axes)
-        from_, to = copy.source_base, copy.target_base
+        """All of it, or one step of its first axis, of at least two."""
         if unit is None:
-            self.axes(axes, source, from_, to)
-            return
-        if self._transposes(axes):
-            self._transpose(axes, source, from_, to, unit)
-            return
-        outer = axes.pop(0)
-        self.axes(axes, source, self._advance(outer, from_, unit), self._target(outer, to, unit))
+            self.axes(copy.axes, source, copy.source_base, copy.target_base)
+        else:
+            self._step(copy.axes, source, copy.source_base, copy.target_base, unit)
 
-    def _advance(self, axis: Axis, start: Index, position: Index) -> Index:
-        return self.b.add(start, self.b.mul(position, axis.source))
-
-    def _target(self, axis: Axis, start: Index, position: Index) -> Index:
-        return self.b.add(start, self.b.mul(position, axis.target))
-
-    def axes(self, axes: list[Axis], source: SSAValue, from_: Index, to: Index) -> None:
-        b, item = self.b, self.output.item
+    def axes(self, axes: Sequence[Axis], source: SSAValue, from_: Index, to: Index) -> None:
         last = axes[-1]
         if len(axes) == 1 and (last.source, last.target) == (1, 1):
             self._contiguous(last.size, source, from_, to)
         elif len(axes) == 2 and self._interleaves(axes):
             self._interleave(axes, source, from_, to)
-        elif self._transposes(axes):
-            with b.loop(0, -(-axes[0].size // LANES)) as blocks:
-                self._transpose(axes, source, from_, to, blocks.variable)
         else:
-            with b.loop(0, axes[0].size) as positions:
-                inner_from = self._advance(axes[0], from_, positions.variable)
-                inner_to = self._target(axes[0], to, positions.variable)
-                if len(axes) > 1:
-                    self.axes(axes[1:], source, inner_from, inner_to)
-                else:
-                    value = b.load(source, b.mul(inner_from, item), self.element)
-                    b.store(value, self.output.base, b.mul(inner_to, item))
+            with self.b.loop(0, self._steps(axes)) as steps:
+                self._step(axes, source, from_, to, steps.variable)
+
+    def _steps(self, axes: Sequence[Axis]) -> int:
+        """Along the first axis: its positions, or blocks of 16."""
+        size = axes[0].size
+        return -(-size // LANES) if self._transposes(axes) else size
+
+    def _step(
+        self, axes: Sequence[Axis], source: SSAValue, from_: Index, to: Index, step: SSAValue
+    ) -> None:
+        b, item = self.b, self.output.item
+        if self._transposes(axes):
+            self._transpose(axes, source, from_, to, step)
+            return
+        from_, to = self._advanced(axes[0], from_, to, step)
+        if len(axes) > 1:
+            self.axes(axes[1:], source, from_, to)
+        else:
+            value = b.load(source, b.mul(from_, item), self.element)
+            b.store(value, self.output.base, b.mul(to, item))
+
+    def _advanced(
+        self, axis: Axis, from_: Index, to: Index, position: Index
+    ) -> tuple[Index, Index]:
+        b = self.b
+        from_ = b.add(from_, b.mul(position, axis.source))
+        return from_, b.add(to, b.mul(position, axis.target))
 
     def _contiguous(self, size: int, source: SSAValue, from_: Index, to: Index) -> None:
         b, item = self.b, self.output.item
@@ -158,7 +162,7 @@ class Mover:
             and pixels.target == channels.size
         )
 
-    def _interleave(self, axes: list[Axis], source: SSAValue, from_: Index, to: Index) -> None:
+    def _interleave(self, axes: Sequence[Axis], source: SSAValue, from_: Index, to: Index) -> None:
         """16 pixels at a time: one vector per plane, shuffled into pixel order."""
         b, (pixels, channels) = self.b, axes
         c, kind = channels.size, vector_of(self.element, LANES)
@@ -207,14 +211,14 @@ class Mover:
         return is_turned and rows.size >= LANES and columns.size >= LANES // 2
 
     def _transpose(
-        self, axes: list[Axis], source: SSAValue, from_: Index, to: Index, block: SSAValue
+        self, axes: Sequence[Axis], source: SSAValue, from_: Index, to: Index, block: SSAValue
     ) -> None:
         """Sixteen rows of the target, 16 × 16 bytes at a time. What does not divide by 16 ends with
         a block that overlaps the one before, and writes the same bytes again."""
         b, (rows, columns), kind = self.b, axes, vector_of(self.element, LANES)
         width = min(LANES, columns.size)
         row = self._block_start(b.mul(block, LANES), rows.size, LANES)
-        from_, to = self._advance(rows, from_, row), self._target(rows, to, row)
+        from_, to = self._advanced(rows, from_, to, row)
         with b.loop(0, columns.size, LANES) as blocks:
             column = self._block_start(blocks.variable, columns.size, width)
             place, to_place = b.add(from_, b.mul(column, columns.source)), b.add(to, column)

@@ -263,7 +263,7 @@ def _gather(
         from_ = b.add(offset_of(b, slice_, strides[:axis]), b.mul(index, strides[axis]))
         to = offset_of(b, [*slice_, *place], target[: axis + len(picked)])
         from_, to = b.add(from_, source.layout.origin), b.add(to, output.layout.origin)
-        mover.axes(list(after.axes), source.base, from_, to)
+        mover.axes(after.axes, source.base, from_, to)
     return prod(before) * count
 
 
