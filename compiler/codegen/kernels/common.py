@@ -111,6 +111,17 @@ def read_beside(
             yield tensor
 
 
+def unpack_mask(size: int, width: int, high: bool) -> list[int]:
+    """Mask of punpckl/h: interleave `width`-byte elements of one half of each 16 bytes."""
+    mask = []
+    for lane in range(0, size, 16):
+        for element in range(8 // width):
+            start = lane + (8 if high else 0) + element * width
+            mask += [start + i for i in range(width)]
+            mask += [size + start + i for i in range(width)]
+    return mask
+
+
 def fill(b: KernelBuilder, base: SSAValue, offset: Index, size: int, value: SSAValue) -> None:
     """`size` bytes at base + offset become `value`, a vector of 16 equal bytes."""
     whole = size // 16 * 16

@@ -18,7 +18,7 @@ from xdsl.ir import Attribute, SSAValue
 from ...dialects.layout import LANES
 from ...dialects.loop import vector_of
 from ..builder import Index, KernelBuilder, i8
-from .common import TensorBuffer
+from .common import TensorBuffer, unpack_mask
 
 _ELEMENTS: dict[int, Attribute] = {1: i8, 4: i32, 8: i64}
 
@@ -233,8 +233,7 @@ class Mover:
     def _transposed(self, lines: list[SSAValue]) -> list[SSAValue]:
         """16 × 16: four perfect shuffles, each of which interleaves the halves of all 256 bytes."""
         half = LANES // 2
-        pairs = [lane for i in range(LANES) for lane in (i, i + LANES)]
-        masks = pairs[:LANES], pairs[LANES:]
+        masks = [unpack_mask(LANES, 1, high) for high in (False, True)]
         for _ in range(LANES.bit_length() - 1):
             lines = [
                 self.b.shuffle(lines[i], lines[i + half], mask)

@@ -35,7 +35,7 @@ from ...dialects.loop import Dot4Op, DotChainOp, vector_of
 from ...dialects.tensors import Array
 from ..builder import Index, KernelBuilder, i8
 from ..targets import Target
-from .common import LoweredKernel, Parameters, buffers_of, fill_halo
+from .common import LoweredKernel, Parameters, buffers_of, fill_halo, unpack_mask
 from .elementwise import pixel_at
 from .evaluate import Evaluator, Position
 
@@ -305,14 +305,3 @@ def _eights(size: int, half: int) -> list[int]:
     """Mask of punpckl/hqdq: from each 16 bytes of two registers the same eight."""
     groups = range(8 * half, size, 16)
     return [place + i for g in groups for place in (g, size + g) for i in range(8)]
-
-
-def unpack_mask(size: int, width: int, high: bool) -> list[int]:
-    """Mask of punpckl/h: interleave `width`-byte elements of one half of each 16 bytes."""
-    mask = []
-    for lane in range(0, size, 16):
-        for element in range(8 // width):
-            start = lane + (8 if high else 0) + element * width
-            mask += [start + i for i in range(width)]
-            mask += [size + start + i for i in range(width)]
-    return mask

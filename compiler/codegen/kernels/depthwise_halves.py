@@ -14,7 +14,8 @@ from ...contractions.depthwise_halves import tap_pairs
 from ...contractions.geometry import Contraction
 from ...dialects.loop import Dot2Op, vector_of
 from ..builder import i8
-from .depthwise import DepthwiseGenerator, unpack_mask
+from .common import unpack_mask
+from .depthwise import DepthwiseGenerator
 
 
 class DepthwiseHalvesGenerator(DepthwiseGenerator):
