@@ -16,7 +16,7 @@ from ..contractions.geometry import (
     folded_bias,
     plain_bias,
 )
-from ..contractions.packing import bias_correction, channel_sums
+from ..contractions.packing import PackedGemm, bias_correction, channel_sums
 from ..contractions.tile import Tile
 from ..contractions.unpack import constants_of, packed_gemm, unpack
 from ..dialects import graph
@@ -43,6 +43,7 @@ from .kernels.depthwise_float import FloatDepthwiseGenerator
 from .kernels.depthwise_halves import DepthwiseHalvesGenerator
 from .kernels.elementwise import lower_elementwise
 from .kernels.fold import FoldGenerator
+from .kernels.gathered_gemm import GatheredGemmGenerator
 from .kernels.gemm import GemmGenerator
 from .kernels.movement import lower_movement
 from .kernels.pool import PoolGenerator
@@ -149,11 +150,17 @@ def _contraction(kernel: graph.KernelOp, anchor: Anchor, target: Target) -> Lowe
         bias = wrap(bias + bias_correction(c, packed))
     else:
         bias = plain_bias(_bias(anchor), c.outputs)
-    generator_ = (TileGemmGenerator if packed.chunk else GemmGenerator)(
+    generator_ = _gemm_generator(packed)(
         _NAME, kernel, anchor.result, c, packed, bias, target, halo_value(kernel)
     )
     kind = "tile_gemm" if packed.chunk else "gemm"
     return generator_.generate(exec_type(kind, target, c.quantized, form))
+
+
+def _gemm_generator(packed: PackedGemm) -> type[GemmGenerator]:
+    if packed.chunk:
+        return TileGemmGenerator
+    return GatheredGemmGenerator if packed.team else GemmGenerator
 
 
 def _depthwise(

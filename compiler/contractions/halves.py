@@ -27,7 +27,7 @@ from .tile import LINE, STREAM_BYTES_PER_CYCLE, TILE_OVERHEAD, Tile, even_pieces
 MOST_BYTES = 16 << 10
 #: By the bytes of a vector, measured on Zen 3 up to 32. One addition to each multiplication keeps
 #: more ports busy than chains do (cost.py).
-_DOTS_PER_CYCLE = {16: 2.0, 32: 1.6, 64: 1.0}
+_DOTS_PER_CYCLE = {16: 2.0, 32: 1.7, 64: 1.0}
 #: Of the instructions beside multiplications and additions, this part counts.
 _BESIDE = 0.02
 _WIDEST = 4

@@ -15,7 +15,7 @@ import numpy as np
 from ..codegen.targets import Target
 from ..dialects.layout import Layout
 from ..dialects.tensors import Array
-from . import halves, matrix_tile
+from . import gathered_tile, halves, matrix_tile
 from .chains import ALONE
 from .geometry import Contraction, Grid, Runs, runs_of
 from .ordered_tile import Choice, estimate_ordered_tiles, estimate_shared_panels
@@ -24,7 +24,9 @@ from .packing import (
     chunked_steps,
     k_width,
     pack_gemm,
+    run_inputs,
     sample_blocks,
+    steps_per_run,
     unpack_gemm,
 )
 from .tile import Tile, estimates, rank_tiles, ranked
@@ -99,7 +101,7 @@ def pack_layer(layer: Layer, choice: Choice | None = None) -> tuple[Choice, Pack
     """What is chosen, and the weights. `choice`: None for the first that `rank_choices` gives."""
     c, runs, terms = layer.contraction, layer.runs, layer.terms
     choice = choice or shared_choice(layer) or rank_choices(layer)[0]
-    kinds = choice.in_registers, choice.in_halves
+    kinds = choice.in_registers, choice.in_halves, choice.team
     packed = pack_gemm(c, runs, terms, choice.tile, layer.target, choice.menu, *kinds)
     packed = replace(packed, share=choice.share)
     weight = terms[0] if len(terms) == 1 else np.sum(terms, axis=0, dtype=np.int32)
@@ -132,8 +134,31 @@ def _mean_size(layer: Layer) -> float:
 def rank_choices(layer: Layer) -> tuple[Choice, ...]:
     """The few with the least estimated times, best first."""
     if layer.in_forms:
-        return ranked(_ordered_estimates(layer) + choices_in_halves(layer))
+        return ranked(choices_in_forms(layer))
     return matrix_tile.preferred(choices_in_registers(layer), _in_vectors(layer))
+
+
+def choices_in_forms(layer: Layer) -> list[tuple[float, Choice]]:
+    return _ordered_estimates(layer) + choices_in_halves(layer) + choices_of_teams(layer)
+
+
+def choices_of_teams(layer: Layer) -> list[tuple[float, Choice]]:
+    """(cycles, choice) for steps that gather their inputs; nothing for a layer whose weights would
+    be several terms, or has groups."""
+    c, runs = layer.contraction, layer.runs
+    if c.groups > 1 or len(layer.terms) > 1:
+        return []
+
+    sizes = (layer.target, layer.grid, c.outputs, runs)
+    return gathered_tile.estimates(*sizes, lambda channels: _team(layer, channels))
+
+
+def _team(layer: Layer, channels: int) -> Array:
+    """The weights [channels, inputs] of some team of so many channels."""
+    tile = Tile(1, channels // layer.target.lanes, layer.target.lanes)
+    (block,) = _sample(layer, tile, 1)
+    inputs = run_inputs(layer.runs, steps_per_run(layer.contraction, layer.runs, tile))
+    return block.reshape(channels, -1)[:, inputs]
 
 
 def _in_vectors(layer: Layer) -> list[tuple[float, Choice]]:
@@ -194,13 +219,19 @@ def shared_choice(layer: Layer) -> Choice | None:
             (cost, replace(own, tile=replace(own.tile, n=panel), share=panel // own.tile.n))
             for cost, own in choices_in_halves(layer, panel)
         ]
+    elif led.team:
+        team = _team(layer, led.tile.channels * led.team)
+        sizes = (target, layer.grid, outputs, layer.runs)
+        shared = gathered_tile.shared_estimates(*sizes, team, led)
     else:
         sample = _sample(layer, replace(led.tile, m=1), _SAMPLE)
         shared = estimate_shared_panels(
             target, layer.grid, outputs, sample, _run_count(layer), _pixel_bytes(layer), led.menu
         )
+    if not shared:
+        return None
     cost, choice = min(shared, key=lambda estimate: estimate[0])
-    least = min(cost for cost, _ in _ordered_estimates(layer) + choices_in_halves(layer))
+    least = min(cost for cost, _ in choices_in_forms(layer))
     return choice if cost <= _DEAREST * least else None
 
 

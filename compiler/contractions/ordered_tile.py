@@ -44,6 +44,7 @@ class Choice:
     share: int = 1
     in_registers: bool = False
     in_halves: bool = False
+    team: int = 0
 
     @property
     def numbers(self) -> list[int]:

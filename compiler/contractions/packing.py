@@ -17,7 +17,7 @@ last begins with steps that weigh zero where it overlaps the one before.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from math import ceil
 from operator import itemgetter
@@ -28,6 +28,7 @@ from ..codegen.targets import Target
 from ..dialects.tensors import Array
 from .chains import ALONE, Menu, sort_blocks
 from .forms import HAS_OFFSET, OFFSET_UNIT, StepOrder, chain_offsets
+from .gathering import gather_teams
 from .geometry import Contraction, Runs, block_base, block_inputs, matrix_of
 from .halves import steps_of
 from .matrix_tile import chunk_of, chunk_starts
@@ -41,7 +42,8 @@ class PackedGemm:
     time, lie in it side by side.
 
     The natural order has `runs` · `steps` steps, the runs of all terms one after another. With a
-    `chunk`, `steps` are those of its chunks. `in_halves`: a step is two s16 weights."""
+    `chunk`, `steps` are those of its chunks. `in_halves`: a step is two s16 weights. `team`: how
+    many neighbouring panels have one order, of steps that gather their inputs; 0: they do not."""
 
     data: Array
     tile: Tile
@@ -52,6 +54,7 @@ class PackedGemm:
     share: int = 1
     chunk: int = 0
     in_halves: bool = False
+    team: int = 0
 
     @property
     def block(self) -> Tile:
@@ -70,6 +73,12 @@ class PackedGemm:
             return self.natural_steps
         mean = sum(order.executed for order in self.orders) / len(self.orders)
         return ceil(ceil(8 * mean / self.natural_steps) * self.natural_steps / 8)
+
+    @property
+    def most_steps(self) -> int:
+        """Of any panel, in eighths of the natural ones, rounded up: what needs room."""
+        most = max(self.panel_steps(panel) for panel in range(len(self.orders or (0,))))
+        return ceil(ceil(8 * most / self.natural_steps) * self.natural_steps / 8)
 
     def panel_steps(self, panel: int) -> int:
         return self.natural_steps if self.orders is None else self.orders[panel].executed
@@ -149,6 +158,7 @@ def pack_gemm(
     menu: Menu = ALONE,
     in_registers: bool = False,
     in_halves: bool = False,
+    team: int = 0,
 ) -> PackedGemm:
     """`terms`: the weights [O, I/groups, kh, kw] as s8 summands, or one f32 array."""
     matrices, orders = block_matrices(c, runs, terms, tile), None
@@ -160,6 +170,8 @@ def pack_gemm(
     elif in_halves:
         matrices = [(_halved(matrix, runs), n) for matrix, n in matrices]
         steps = halves_of(runs)
+    elif team:
+        matrices, orders = _gathered(matrices, runs, steps, menu, team)
     elif c.quantized and target.dot4 is None:
         matrices, orders = _ordered(matrices, steps, menu)
     panels = []
@@ -175,6 +187,7 @@ def pack_gemm(
         orders,
         chunk=chunk,
         in_halves=in_halves,
+        team=team,
     )
 
 
@@ -240,6 +253,36 @@ def _ordered(
     return panels, tuple(orders)
 
 
+def _gathered(
+    matrices: list[tuple[Array, int]], runs: Runs, run_steps: int, menu: Menu, team: int
+) -> tuple[list[tuple[Array, int]], tuple[StepOrder, ...]]:
+    """Blocks in kernel order, those of a team in one."""
+    inputs = run_inputs(runs, run_steps)
+    teams = [matrices[i : i + team] for i in range(0, len(matrices), team)]
+    joined = [np.concatenate([matrix for matrix, _ in own]) for own in teams]
+    joined = [matrix.reshape(len(matrix), -1)[:, inputs] for matrix in joined]
+    # All but the last have one shape.
+    sorted_teams = gather_teams(np.stack(joined[:-1]), menu) if joined[1:] else []
+    sorted_teams += gather_teams(joined[-1][None], menu)
+    longest = max(own.order.executed for own in sorted_teams)
+    panels, orders = list[tuple[Array, int]](), list[StepOrder]()
+    for own, members in zip(sorted_teams, teams, strict=True):
+        starts = np.where(own.order.starts >= 0, inputs[own.order.starts], -1).astype(np.int32)
+        padding = ((0, longest - len(starts)), (0, 0))
+        order = replace(own.order, starts=np.pad(starts, padding, constant_values=-1))
+        ends = np.cumsum([len(matrix) for matrix, _ in members])
+        parts = np.split(own.panel, ends[:-1])
+        panels += [(part, n) for part, (_, n) in zip(parts, members, strict=True)]
+        orders += [order] * len(members)
+    return panels, tuple(orders)
+
+
+def run_inputs(runs: Runs, run_steps: int) -> Array:
+    """The numbers, among those of all steps in natural order, of the inputs that there are."""
+    starts = np.arange(len(runs.offsets)) * 4 * run_steps
+    return np.asarray((starts[:, None] + np.arange(runs.length)).reshape(-1))
+
+
 def unpack_gemm(c: Contraction, runs: Runs, packed: PackedGemm) -> Array:
     """The weights [O, I/groups, kh, kw] again: f32, s8, or i32 where there were several terms."""
     dtype = np.dtype(np.int8 if c.quantized else np.float32)
@@ -267,6 +310,8 @@ def natural_orders(panel: Array, orders: Sequence[StepOrder], steps: int) -> Arr
     """The weights [blocks, channels, steps, 4] again: what the steps of some blocks hold of each
     input. `panel`: [channels, steps, 4] in kernel order, block after block."""
     blocks, starts = steps_of_blocks(orders)
+    if starts.ndim == 2:
+        return _natural_inputs(panel, blocks, starts, len(orders), steps)
     places = blocks * 4 * steps + starts
     weights = panel[:, : len(places)].transpose(2, 1, 0)
     # Several steps may begin at one place, with the weights of different channels.
@@ -279,8 +324,18 @@ def natural_orders(panel: Array, orders: Sequence[StepOrder], steps: int) -> Arr
     return result.reshape(len(orders), steps, 4, -1).transpose(0, 3, 1, 2)
 
 
+def _natural_inputs(panel: Array, blocks: Array, inputs: Array, count: int, steps: int) -> Array:
+    """`natural_orders` of steps that gather their inputs, each of which has one place."""
+    is_read = inputs >= 0
+    places = (blocks[:, None] * 4 * steps + inputs)[is_read]
+    result = np.zeros((count * 4 * steps, len(panel)), np.int8)
+    result[places] = panel[:, : len(inputs)][:, is_read].T
+    return result.reshape(count, steps, 4, -1).transpose(0, 3, 1, 2)
+
+
 def steps_of_blocks(orders: Sequence[StepOrder]) -> tuple[Array, Array]:
-    """Of all steps that are run, block after block: the number of the block, the first input."""
+    """Of all steps that are run, block after block: the number of the block, and the first input,
+    or all four of them."""
     blocks = np.repeat(np.arange(len(orders)), [order.executed for order in orders])
     return blocks, np.concatenate([order.starts[: order.executed] for order in orders])
 

@@ -14,7 +14,7 @@ from .depthwise_halves import unpack_halves
 from .forms import StepOrder
 from .geometry import Contraction, Runs
 from .matrix_tile import chunk_of
-from .packing import PackedGemm, chunked_steps, halves_of, steps_per_run, unpack_gemm
+from .packing import PackedGemm, blocks_of, chunked_steps, halves_of, steps_per_run, unpack_gemm
 from .tile import Tile
 from .winograd_packing import unpack_points, unpack_taps
 
@@ -37,11 +37,16 @@ def packed_gemm(op: graph.PackedWeightsOp, data: Array, order: Sequence[Array]) 
     c, runs = geometry_of(op)
     tile = Tile(*ints(op.tile))
     orders = None
+    team = 0
     if order:
         steps, counts = order
         orders = tuple(
             StepOrder(row, tuple(count.tolist())) for row, count in zip(steps, counts, strict=True)
         )
+        if op.form.data == "gathered":
+            panels = len(blocks_of(c, tile))
+            team = -(-panels // len(orders))
+            orders = tuple(orders[panel // team] for panel in range(panels))
     count, per_run, chunk = len(runs.offsets), steps_per_run(c, runs, tile), 0
     if op.scheme.data == "chunks":
         per_run, chunk = chunked_steps(per_run), chunk_of(per_run)
@@ -50,7 +55,7 @@ def packed_gemm(op: graph.PackedWeightsOp, data: Array, order: Sequence[Array]) 
         count, per_run = 1, halves_of(runs)
     share = 1 if op.share is None else op.share.value.data
     terms = op.terms.value.data
-    return PackedGemm(data, tile, count, per_run, terms, orders, share, chunk, in_halves)
+    return PackedGemm(data, tile, count, per_run, terms, orders, share, chunk, in_halves, team)
 
 
 def constants_of(op: graph.PackedWeightsOp) -> tuple[Array, list[Array]]:

@@ -86,9 +86,10 @@ class _Packer:
     def use(self, packed: PackedGemm, merged: bool, path: str) -> None:
         order: list[Array] = []
         if packed.orders is not None:
+            orders = packed.orders[:: packed.team or 1]
             order = [
-                np.stack([o.starts for o in packed.orders]),
-                np.asarray([o.counts for o in packed.orders], np.int32),
+                np.stack([o.starts for o in orders]),
+                np.asarray([o.counts for o in orders], np.int32),
             ]
         tile = packed.tile
         self._replace(
@@ -100,7 +101,7 @@ class _Packer:
             tile=(tile.m, tile.n, tile.lanes),
             share=packed.share,
             merged=merged,
-            form="halves" if packed.in_halves else "",
+            form="halves" if packed.in_halves else "gathered" if packed.team else "",
         )
 
     def _replace(self, data: Array, order: list[Array], terms: int, path: str, **form: Any) -> None:

@@ -28,7 +28,14 @@ from xdsl.utils.exceptions import VerifyException
 from ..contractions.depthwise import bytes_fit
 from ..contractions.forms import verify_order
 from ..contractions.geometry import input_zero_point
-from ..contractions.packing import alike_panels, counts_of, panel_bytes, steps_of_blocks
+from ..contractions.packing import (
+    PackedGemm,
+    alike_panels,
+    counts_of,
+    panel_bytes,
+    run_inputs,
+    steps_of_blocks,
+)
 from ..contractions.tile import Tile
 from ..contractions.unpack import constants_of, geometry_of, packed_gemm, unpack
 from ..contractions.winograd import fits
@@ -52,6 +59,8 @@ def every_input_is_read(op: graph.PackedWeightsOp) -> bool:
         return False
     if data.nbytes != panel_bytes(geometry_of(op)[0], packed):
         return False
+    if packed.team:
+        return _every_input_is_gathered(op, packed)
     run, total = 4 * packed.steps, 4 * packed.natural_steps
     blocks, starts = steps_of_blocks(packed.orders)
     if not ((starts >= 0) & (starts < total) & (starts % run <= run - 4)).all():
@@ -59,6 +68,22 @@ def every_input_is_read(op: graph.PackedWeightsOp) -> bool:
     read = np.zeros((len(packed.orders), total), np.bool_)
     read[blocks[:, None], starts[:, None] + np.arange(4)] = True
     return bool(read.all())
+
+
+def _every_input_is_gathered(op: graph.PackedWeightsOp, packed: PackedGemm) -> bool:
+    """Each input in one place of each block's steps, and weights of zero in the places of none."""
+    c, runs = geometry_of(op)
+    expected = run_inputs(runs, packed.steps)
+    for panel, orders in alike_panels(c, packed):
+        blocks, inputs = steps_of_blocks(orders)
+        is_read = inputs >= 0
+        if panel[:, ~is_read].any():
+            return False
+        for block in range(len(orders)):
+            own = inputs[blocks == block]
+            if not np.array_equal(np.sort(own[own >= 0]), expected):
+                return False
+    return True
 
 
 def sixteen_bits_suffice(op: graph.PackedWeightsOp) -> bool:

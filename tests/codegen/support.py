@@ -38,7 +38,7 @@ from lpc.compiler.codegen.library import write_library
 from lpc.compiler.codegen.program import TargetProgram
 from lpc.compiler.codegen.targets import TARGETS, Target
 from lpc.compiler.collector import collector_paused
-from lpc.compiler.contractions import layer
+from lpc.compiler.contractions import gathered_tile, layer
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array, tensor_type
 from lpc.compiler.interpreters.graph import run_graph
@@ -77,12 +77,30 @@ def extreme_codes(generator: np.random.Generator, shape: Sequence[int], dtype: A
 
 
 @contextmanager
-def perhaps_in_chains(generator: np.random.Generator) -> Iterator[None]:
-    """Half of the time without the form that small layers choose, so that they try others."""
-    if generator.random() < 0.5:
+def in_some_form(generator: np.random.Generator) -> Iterator[None]:
+    """A third of the time as small layers like it best; without the halves that they mostly choose,
+    so that they try chains; or with gathered inputs where that is possible."""
+    kind = generator.integers(3)
+    if kind == 0:
         yield
-        return
-    with mock.patch.object(layer, "choices_in_halves", return_value=[]):
+    elif kind == 1:
+        with mock.patch.object(layer, "choices_in_halves", return_value=[]):
+            yield
+    else:
+        with with_gathered_inputs():
+            yield
+
+
+@contextmanager
+def with_gathered_inputs(fewest: int = 1) -> Iterator[None]:
+    """Wherever there are so many inputs."""
+    others = layer.choices_in_forms
+    with (
+        mock.patch.object(gathered_tile, "FEWEST", fewest),
+        mock.patch.object(
+            layer, "choices_in_forms", lambda own: layer.choices_of_teams(own) or others(own)
+        ),
+    ):
         yield
 
 

@@ -10,7 +10,7 @@ from lpc.compiler import driver
 from lpc.compiler.codegen.builder import KernelBuilder, i8
 from lpc.compiler.codegen.lower import LoweredProgram, lower_to_loop
 from lpc.compiler.codegen.targets import TARGETS, Target
-from lpc.compiler.contractions import layer
+from lpc.compiler.contractions import gathered_tile, layer
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.loop import DotChainOp, ScratchOp, vector_of
 from lpc.compiler.dialects.tensors import Array, shape_of, ui8
@@ -62,6 +62,14 @@ def convolution(bench: Bench, g: np.random.Generator) -> SSAValue:
 
 def convolution_in_halves(bench: Bench, g: np.random.Generator) -> SSAValue:
     return convolution(bench, g)
+
+
+def gathered(bench: Bench, g: np.random.Generator) -> SSAValue:
+    """Two runs of 17 inputs, tiles of two sizes, and no four of them."""
+    x = bench.input(extreme_codes(g, (1, 2, 10, 17), np.uint8))
+    weight = np.rint(g.normal(0, 40, (18, 17, 2, 1))).clip(-128, 127).astype(np.int8)
+    w = bench.constant(weight)
+    return bench(graph.QConv2dOp(x, w, input_zero_point=7, layout="nhwc"))
 
 
 def winograd_points(bench: Bench, g: np.random.Generator) -> SSAValue:
@@ -170,9 +178,9 @@ def gather(bench: Bench, g: np.random.Generator) -> SSAValue:
 
 
 FAMILIES: tuple[Family, ...] = (
-    convolution, convolution_in_halves, winograd_points, winograd_taps, grouped, depthwise, matmul,
-    float_matmul, product, max_pool, average_pool, sum_pool, elementwise, softmax, layer_norm,
-    reduction, movement, gather,
+    convolution, convolution_in_halves, gathered, winograd_points, winograd_taps, grouped,
+    depthwise, matmul, float_matmul, product, max_pool, average_pool, sum_pool, elementwise,
+    softmax, layer_norm, reduction, movement, gather,
 )  # fmt: skip
 
 
@@ -196,6 +204,9 @@ def test_three_levels_agree(
     monkeypatch.setattr(pack_weights, "stores_taps", lambda *sizes: family is winograd_taps)
     if family is not convolution_in_halves:
         monkeypatch.setattr(layer, "choices_in_halves", lambda *_: [])
+    if family is gathered:
+        monkeypatch.setattr(gathered_tile, "FEWEST", 1)
+        monkeypatch.setattr(layer, "choices_in_forms", layer.choices_of_teams)
     bench = Bench()
     bench.output(family(bench, np.random.default_rng(12)), family.__name__)
     module = bench.module()
@@ -204,7 +215,7 @@ def test_three_levels_agree(
     program = lowered(module, target)
     program.module.verify()
     has_scratch = any(isinstance(op, ScratchOp) for op in program.module.walk())
-    widens = family in (product, convolution_in_halves) and target.dot4 is None
+    widens = family in (product, convolution_in_halves, gathered) and target.dot4 is None
     assert has_scratch == (widens or family in (winograd_points, winograd_taps, softmax))
     (at_loop,) = run_program(program, info, bench.arrays)
     bench.checks[0].compare(at_loop, expected, f"{target.name}, loop")

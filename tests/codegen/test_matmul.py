@@ -12,7 +12,7 @@ from lpc.compiler.codegen.kernels.batched_dot4 import choose_signs
 from lpc.compiler.codegen.targets import by_name
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array, shape_of, ui8
-from support import FEW_EXAMPLES, SEEDS, Bench, extreme_codes, levels_of, perhaps_in_chains, pick
+from support import FEW_EXAMPLES, SEEDS, Bench, extreme_codes, in_some_form, levels_of, pick
 from xdsl.ir import SSAValue
 
 SIZES = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 64, 65)
@@ -99,7 +99,7 @@ def test_products_with_constant_weights(seed: int) -> None:
     for _ in range(4):
         add_codes(bench, g, True)
         add_floats(bench, g, True)
-    with perhaps_in_chains(g):
+    with in_some_form(g):
         bench.check()
 
 

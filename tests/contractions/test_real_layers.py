@@ -60,8 +60,9 @@ def extreme_inputs(weights: Array) -> Array:
 
 
 def as_read(codes: Array, order: StepOrder) -> Array:
-    """What each step reads of codes [..., steps, 4] in natural order."""
-    places = np.maximum(order.starts, 0)[:, None] + np.arange(4)
+    """What each step reads of codes [..., steps, 4] in natural order; for no input, any."""
+    places = order.starts if order.starts.ndim == 2 else order.starts[:, None] + np.arange(4)
+    places = np.maximum(places, 0)
     return np.asarray(codes.reshape(*codes.shape[:-2], -1)[..., places])
 
 

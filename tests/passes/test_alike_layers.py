@@ -46,14 +46,15 @@ def test_shape_and_size_of_weights_make_layers_alike() -> None:
 
 def test_alike_layers_are_packed_alike() -> None:
     """In the forms of the first one's choice, although others would choose otherwise."""
-    cases = [(192, 64, 40.0)] * 6
+    cases = [(64, 64, 40.0)] * 6
     module = module_of(*cases)
-    menus = [rank_choices(layer)[0].menu for _, layer in layers_of(module, TARGET)]
-    assert len({(menu.first, menu.second) for menu in menus}) > 1
+    choices = [rank_choices(layer)[0] for _, layer in layers_of(module, TARGET)]
+    assert len({(choice.menu, choice.team) for choice in choices}) > 1
     pack_weights(module, TARGET, {})
     packed = [op for op in module.walk() if isinstance(op, graph.PackedWeightsOp)]
     assert len(packed) == len(cases)
     for op in packed:
         _, (_, counts) = constants_of(op)
         used = {form for form, column in zip(FORMS, counts.T, strict=True) if column.any()}
-        assert used <= {menus[0].first, menus[0].second}
+        assert used <= {choices[0].menu.first, choices[0].menu.second}
+        assert (op.form.data == "gathered") == (choices[0].team > 0)

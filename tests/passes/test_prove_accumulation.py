@@ -120,6 +120,49 @@ def test_an_input_that_is_missing(other: int) -> None:
         prove(module)
 
 
+def gathered() -> ModuleOp:
+    """Two runs of 33 inputs for 24 channels."""
+    generator = np.random.default_rng(0)
+    net = Net(((1, 33, 9, 9), np.uint8))
+    weight = np.rint(generator.normal(0, 40, (24, 33, 2, 1))).clip(-128, 127).astype(np.int8)
+    module = net.module(net(graph.QConv2dOp(net.inputs[0], net.constant(weight))))
+    module = run_passes(module, *TO_PACKED)
+    with mock.patch.object(layer, "choices_in_forms", layer.choices_of_teams):
+        PackWeights("avx2").apply(Context(), module)
+    assert weights_of(module).form.data == "gathered"
+    prove(module.clone())
+    return module
+
+
+@pytest.mark.parametrize("other", [1, -1, 33, 10**6])
+def test_an_input_that_is_not_gathered(other: int) -> None:
+    """Another instead: one of another step, none, one behind its run, far away."""
+
+    def change(inputs: Array) -> None:
+        inputs[0][inputs[0] == 0] = other
+
+    module = gathered()
+    forge(module, 1, change)
+    with pytest.raises(VerifyException, match="inputs"):
+        prove(module)
+
+
+def test_a_weight_of_no_input() -> None:
+    """Whatever is read there instead would be multiplied by it."""
+    module = gathered()
+    op = weights_of(module)
+    owner = op.operands[1].owner
+    assert isinstance(owner, graph.ConstantOp)
+    (step, place), *_ = np.argwhere(owner.array[0] < 0)
+
+    def change(data: Array) -> None:
+        data[32 * step + place] = 1
+
+    forge(module, 0, change)
+    with pytest.raises(VerifyException, match="inputs"):
+        prove(module)
+
+
 def test_weights_moved_into_an_unproved_chain() -> None:
     """The data changed after packing: a pair of 127 and 127 where small weights were proved."""
     generator = np.random.default_rng(1)

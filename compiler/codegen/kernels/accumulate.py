@@ -8,10 +8,8 @@ With few tiles to a group of blocks (gemm.py), the first of them would wait for 
 tile prefetches its share of the next group's, a little with every step. (All of it in front of the
 first step would keep the tile's own weights waiting: a core waits for a few dozen lines at a time.)
 
-Ordered steps (no VNNI): one loop per form of dot product (contractions/forms.py); a table gives the
-input offset of every step, so the order is free.
-
 Halves (no VNNI, contractions/halves.py): one run of codes that were widened to 16 bits before.
+Chains of steps (no VNNI): chains.py.
 """
 
 from __future__ import annotations
@@ -24,27 +22,17 @@ from xdsl.dialects import arith
 from xdsl.dialects.builtin import f32, i32
 from xdsl.ir import SSAValue
 
-from ...contractions.cost import is_crowded
-from ...contractions.forms import FORMS, HAS_OFFSET, OFFSET_UNIT, Form, chain_offsets
 from ...contractions.geometry import Contraction, Runs
 from ...contractions.halves import WIDENED
-from ...contractions.packing import PackedGemm, alike_panels, counts_of, steps_of_blocks
+from ...contractions.packing import PackedGemm
 from ...contractions.tile import LINE
-from ...dialects.loop import Dot2Op, Dot4Op, DotChainOp, vector_of
+from ...dialects.loop import Dot2Op, Dot4Op, vector_of
 from ..builder import Index, KernelBuilder, i8, i16
 from ..targets import Target
-from .common import Parameters, TensorBuffer, padded_size
+from .common import Parameters, TensorBuffer
 
 #: Sums to add to in turn, so that none is waited for: two a cycle, each ready after four or five.
 _ENOUGH_SUMS = 10
-#: A row of a panel's table: the number of chains of each form, where the constants that chains with
-#: an offset start from begin, and how many steps the panels before have.
-_STARTS, _FIRST_STEP, _COLUMNS = len(FORMS), len(FORMS) + 1, len(FORMS) + 2
-#: How far ahead of what is read once, in bytes: 1 to 2 KiB do 20 GB/s from memory on Zen 3, more or
-#: none 18.
-_STREAM_AHEAD = 2048
-#: Chains of fewer sums than this are unrolled: the loop's own instructions would take as long.
-_FEW_SUMS = 4
 
 
 @dataclass(frozen=True)
@@ -248,155 +236,3 @@ class HalvesAccumulator(NaturalAccumulator):
     def _multiply(self, total: SSAValue, a: SSAValue, w: SSAValue) -> SSAValue:
         # Else LLVM adds products to one another first, and runs out of registers.
         return self.b.pin(self.b.emit(Dot2Op(total, a, w)))
-
-
-class OrderedAccumulator(Accumulator):
-    """Its tables are as long as the weights at hand want them: nothing lies behind them, and what
-    differs between layers of one shape is read from them, so that such layers share one kernel."""
-
-    def prepare(self, tables: Parameters) -> None:
-        orders = self.packed.orders
-        assert orders is not None
-        run = 4 * self.packed.steps
-        # Mostly 16 bits suffice, which saves 6 % of the weights.
-        fits = min(self.run_offsets) >= 0 and max(self.run_offsets) + run < 1 << 16
-        self.jump_kind, self.jump_bytes = (i16, 2) if fits else (i32, 4)
-        _, starts = steps_of_blocks(orders)
-        jumps = np.asarray(self.run_offsets)[starts // run] + starts % run
-        jumps = jumps.astype(np.uint16 if fits else np.int32)
-        # The last block may have fewer channels, but it is the last.
-        chains = np.concatenate(
-            [
-                chain_offsets(panel, counts_of(alike)).reshape(-1)
-                for panel, alike in alike_panels(self.c, self.packed)
-            ]
-        )
-        counts, lanes = counts_of(orders), 2 * self.packed.tile.n * self.lanes
-        first_chains = np.cumsum([0, *(counts @ HAS_OFFSET)[:-1]])
-        first_steps = np.cumsum([0, *[order.executed for order in orders][:-1]])
-        table = np.column_stack([counts, first_chains * lanes, first_steps]).astype(np.int32)
-        table[:, _STARTS] += padded_size(table) + padded_size(jumps)
-        self.table, self.jumps = tables.add(table), tables.add(jumps)
-        tables.add(chains)
-        #: Forms that no block has chains of.
-        self.unused = [not any(column) for column in counts.T]
-
-    def _first_step(self, panel: Index) -> Index:
-        """How many steps the panels before this one have."""
-        return self._entry(panel, _FIRST_STEP)
-
-    def panel_start(self, panel: Index, stride: int) -> Index:
-        return self.b.mul(self._first_step(panel), stride)
-
-    def run(self, work: Work, sums: list[SSAValue]) -> list[SSAValue]:
-        b, step_bytes, panel = self.b, work.stride, work.panel
-        # Addresses of what the next chain reads: step offsets, weights, starts.
-        jumps = b.add(b.mul(self._first_step(panel), self.jump_bytes), self.jumps)
-        jumps = b.address(self.table_base, jumps)
-        starts = self._starts(work)
-        for number, form in enumerate(FORMS):
-            if self.unused[number]:
-                continue
-            count = self._entry(panel, number)
-            sums = self._chains(form, count, jumps, starts, work, sums)
-            steps = b.mul(count, form.chain)
-            jumps = b.address(jumps, b.mul(steps, self.jump_bytes))
-            work = replace(work, w=b.address(work.w, b.mul(steps, step_bytes)))
-            if work.ahead is not None:
-                ahead = b.address(work.ahead.address, b.mul(steps, work.ahead.bytes))
-                work = replace(work, ahead=replace(work.ahead, address=ahead))
-            if form.offset:
-                starts = b.address(starts, b.mul(count, step_bytes // 2))
-        return sums
-
-    def _starts(self, work: Work) -> SSAValue:
-        """Where the block's chains with an offset find what they start from."""
-        if all(unused for unused, form in zip(self.unused, FORMS, strict=True) if form.offset):
-            return self.table_base
-        place = self.b.add(self._entry(work.panel, _STARTS), self.b.div(work.within, 2))
-        return self.b.address(self.table_base, place)
-
-    def _entry(self, panel: Index, column: int) -> Index:
-        """Of the panel's row of the table."""
-        b = self.b
-        entry = b.add(b.mul(panel, 4 * _COLUMNS), self.table + 4 * column)
-        return b.to_index(b.load(self.table_base, entry, i32))
-
-    def _jump(self, table: SSAValue, place: Index) -> SSAValue:
-        """Where a step's inputs are, as bytes from the window's first."""
-        jump = self.b.load(table, place, self.jump_kind)
-        if self.jump_kind == i16:
-            jump = self.b.convert("zext", jump, i32)
-        return self.b.to_index(jump)
-
-    def _chains(
-        self,
-        form: Form,
-        count: Index,
-        jumps: SSAValue,
-        starts: SSAValue,
-        work: Work,
-        sums: list[SSAValue],
-    ) -> list[SSAValue]:
-        """All chains of one form."""
-        b, dots = self.b, work.m * work.n
-        unroll = 1 if dots >= _FEW_SUMS else 4 // dots
-        whole = b.sub(count, b.rem(count, unroll)) if unroll > 1 else 0
-        for first, last, step in ((0, whole, unroll), (whole, count, 1)):
-            if first == last:
-                continue
-            with b.loop(first, last, step, carried=sums) as chains:
-                inner = list(chains.carried)
-                for i in range(step):
-                    chain = b.add(chains.variable, i)
-                    inner = self._chain(form, chain, jumps, starts, work, inner)
-                chains.next = inner
-            sums = list(chains.results)
-        return sums
-
-    def _chain(
-        self,
-        form: Form,
-        chain: Index,
-        jumps: SSAValue,
-        starts: SSAValue,
-        work: Work,
-        sums: list[SSAValue],
-    ) -> list[SSAValue]:
-        """One chain of every sum."""
-        b, n = self.b, work.n
-        step_bytes = work.stride
-        first = b.mul(chain, form.chain)
-        entry, w_chain = b.mul(first, self.jump_bytes), b.address(work.w, b.mul(first, step_bytes))
-        sources = []
-        for i in range(form.chain):
-            jump = self._jump(jumps, b.add(entry, self.jump_bytes * i))
-            sources.append(b.address(work.x, jump))
-        weights = [self.weights(w_chain, i * step_bytes, n) for i in range(form.chain)]
-        if work.m == 1:
-            # Weights are read once, from memory. Prefetchers of the CPU stop at the end of a page.
-            for offset in range(0, form.chain * step_bytes, LINE):
-                b.prefetch(w_chain, offset + _STREAM_AHEAD)
-        if work.ahead is not None:
-            line = b.address(work.ahead.address, b.mul(first, work.ahead.bytes))
-            for offset in range(0, form.chain * work.ahead.bytes, LINE):
-                b.prefetch(line, offset)
-        offsets: list[SSAValue | None] = [None] * n
-        if form.offset:
-            start = b.address(starts, b.mul(chain, step_bytes // 2))
-            offsets = [self._offset(start, j) for j in range(n)]
-        crowded, result = is_crowded(form, work.m, n, self.target), []
-        for i in range(work.m):
-            a = [self.inputs(source, 0, i) for source in sources]
-            for j in range(n):
-                own = [v[j] for v in weights]
-                total = b.emit(DotChainOp(sums[i * n + j], a, own, offset=offsets[j]))
-                result.append(b.pin(total) if crowded else total)
-        return result
-
-    def _offset(self, start: SSAValue, j: int) -> SSAValue:
-        """The halves that vector `j` of a chain's sums starts from, which are bytes in memory."""
-        b, lanes = self.b, 2 * self.lanes
-        units = b.convert("sext", b.load(start, j * lanes, vector_of(i8, lanes)), i16)
-        shift = b.constant(OFFSET_UNIT.bit_length() - 1, i16, lanes)
-        return b.bitcast(b.binary(arith.ShLIOp, units, shift), i32, self.lanes)

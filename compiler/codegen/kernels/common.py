@@ -39,7 +39,7 @@ class Parameters:
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
-        self._size = 0
+        self.size = 0
         self._known: dict[tuple[object, bytes], int] = {}
 
     def add(self, values: Array, padded: int | None = None, owner: object = None) -> int:
@@ -49,8 +49,8 @@ class Parameters:
             values = np.concatenate([values, np.zeros(padded - len(values), values.dtype)])
         data = values.tobytes()
         if (owner, data) not in self._known:
-            self._known[owner, data] = self._size
-            self._size += padded_size(values)
+            self._known[owner, data] = self.size
+            self.size += padded_size(values)
             self._parts.append(data.ljust(padded_size(values), b"\0"))
         return self._known[owner, data]
 

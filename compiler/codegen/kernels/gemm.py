@@ -36,9 +36,9 @@ from .accumulate import (
     Ahead,
     HalvesAccumulator,
     NaturalAccumulator,
-    OrderedAccumulator,
     Work,
 )
+from .chains import WindowsAccumulator
 from .common import LoweredKernel, Parameters, buffers_of, fill_halo, read_beside, roomy
 from .evaluate import Evaluator, Position
 
@@ -46,12 +46,6 @@ from .evaluate import Evaluator, Position
 _LEAST_AHEAD = 2
 #: Weights of a group of blocks: half of a usual second-level cache.
 _GROUP_BYTES = 256 << 10
-
-
-def _accumulator_for(packed: PackedGemm) -> type[Accumulator]:
-    if packed.in_halves:
-        return HalvesAccumulator
-    return NaturalAccumulator if packed.orders is None else OrderedAccumulator
 
 
 class GemmGenerator:
@@ -91,12 +85,18 @@ class GemmGenerator:
         #: In a blob of their own if they differ in size between layers of one shape.
         self.tables = Parameters() if ordered else self.parameters
         table_base = constants[-1] if ordered else self.parameter_base
-        self.accumulator = _accumulator_for(packed)(
+        self.accumulator = self.accumulator_kind(
             self.b, contraction, runs, packed, self.x, self.tables, table_base, target
         )
         self.evaluator = Evaluator(
             self.b, target, kernel, self.inputs, self.parameters, self.parameter_base, self.channels
         )
+
+    @property
+    def accumulator_kind(self) -> type[Accumulator]:
+        if self.packed.in_halves:
+            return HalvesAccumulator
+        return NaturalAccumulator if self.packed.orders is None else WindowsAccumulator
 
     @property
     def vectors(self) -> int:
@@ -107,7 +107,7 @@ class GemmGenerator:
         return -(-self.vectors // self.tile.n)
 
     @cached_property
-    def _blocks_of_group(self) -> int:
+    def blocks_of_group(self) -> int:
         """A divisor of their number, so that groups are alike."""
         most = max(1, _GROUP_BYTES // self._block_bytes)
         sizes = range(1, min(self.blocks, most) + 1)
@@ -120,24 +120,27 @@ class GemmGenerator:
     def generate(self, exec_type: str) -> LoweredKernel:
         b = self.b
         fill_halo(b, self.output, self.parameter_base, self.halo_value)
-        rows, columns, size = self.grid.rows, self.tiles_per_row, self._blocks_of_group
-        groups = self.blocks // size
-        with b.nested_unit_loop(groups, rows, columns, size) as (unit, places):
-            group, row, column, within = places
-            block = b.add(b.mul(group, size), within)
-            if self.packed.in_halves:
-                begins = (b.compare("eq", within, 0), b.compare("eq", unit, b.begin))
-                self._is_new_tile = b.binary(arith.OrIOp, *begins)
-            self._ragged_blocks(block, row, column)
+        units = self.emit_units()
         constants = [self.parameters.blob(), self.packed.data]
         if self.tables is not self.parameters:
             constants.append(self.tables.blob())
-        units = self.blocks * rows * columns
         return LoweredKernel(b.finish(), b.fingerprint, tuple(constants), units, exec_type)
+
+    def emit_units(self) -> int:
+        """The loop over units: how many there are."""
+        b, rows, columns, size = self.b, self.grid.rows, self.tiles_per_row, self.blocks_of_group
+        groups = self.blocks // size
+        with b.nested_unit_loop(groups, rows, columns, size) as (unit, places):
+            group, row, column, within = places
+            if self.packed.in_halves:
+                begins = (b.compare("eq", within, 0), b.compare("eq", unit, b.begin))
+                self._is_new_tile = b.binary(arith.OrIOp, *begins)
+            self.ragged_blocks(b.add(b.mul(group, size), within), row, column)
+        return self.blocks * rows * columns
 
     # --- which of the (at most four) tile shapes --------------------------------------------------
 
-    def _ragged_blocks(self, block: Index, row: Index, column: Index) -> None:
+    def ragged_blocks(self, block: Index, row: Index, column: Index) -> None:
         """Whole blocks, and the narrower last one if the channels do not divide."""
         rest = self.vectors % self.tile.n
         # The last block also differs where a tensor has no room for the padding lanes.
@@ -231,17 +234,7 @@ class GemmGenerator:
         kind = vector_of(i32 if self.c.quantized else f32, lanes)
         bias = b.add(b.mul(block, self.tile.channels * 4), self.bias_offset)
         start = [b.load(self.parameter_base, b.add(bias, j * lanes * 4), kind) for j in range(n)]
-        offset = b.mul(self._input_offset(self.x.layout, row, first), self.x.item)
-        if self.c.groups > 1:
-            table = self.parameters.add(np.asarray(self.input_base, np.int32) * self.x.item)
-            entry = b.load(self.parameter_base, b.add(b.mul(block, 4), table), i32)
-            offset = b.add(offset, b.to_index(entry))
-        x = b.address(self.x.base, offset)
-        if isinstance(self.accumulator, HalvesAccumulator):
-            with b.branch(self._is_new_tile):
-                self.accumulator.widen(x, m)
-            # Else LLVM keeps codes in registers that it does not have, and shuffles them.
-            x = b.renew(self.accumulator.widened)
+        x = self.tile_inputs(block, row, first, m)
         share, step = self.packed.share, n * lanes * 4
         panel, part = b.div(block, share), b.rem(block, share)
         base = b.address(self.weight_base, self.accumulator.panel_start(panel, self._panel_step))
@@ -251,6 +244,25 @@ class GemmGenerator:
         work = Work(x, w, panel, m, n, share * step, within, ahead)
         sums = self.accumulator.run(work, start * m)
         return [sums[i * n : (i + 1) * n] for i in range(m)]
+
+    def tile_inputs(self, block: Index, row: Index, first: Index, m: int) -> SSAValue:
+        """Where the accumulator finds the inputs of the tile."""
+        b, x = self.b, self.window(row, first)
+        if self.c.groups > 1:
+            table = self.parameters.add(np.asarray(self.input_base, np.int32) * self.x.item)
+            entry = b.load(self.parameter_base, b.add(b.mul(block, 4), table), i32)
+            x = b.address(x, b.to_index(entry))
+        if isinstance(self.accumulator, HalvesAccumulator):
+            with b.branch(self._is_new_tile):
+                self.accumulator.widen(x, m)
+            # Else LLVM keeps codes in registers that it does not have, and shuffles them.
+            x = b.renew(self.accumulator.widened)
+        return x
+
+    def window(self, row: Index, pixel: Index) -> SSAValue:
+        """The address of a pixel's window."""
+        offset = self.b.mul(self._input_offset(self.x.layout, row, pixel), self.x.item)
+        return self.b.address(self.x.base, offset)
 
     @property
     def _panel_step(self) -> int:
@@ -266,7 +278,7 @@ class GemmGenerator:
     @property
     def _group_bytes(self) -> int:
         """From a panel to the one in its place in the next group, roughly."""
-        return self._blocks_of_group * self._block_bytes
+        return self.blocks_of_group * self._block_bytes
 
     def _ahead(self, w: SSAValue, part: Index, row: Index, first: Index) -> Ahead | None:
         """The tile's share of the weights after the group's, in proportion to its pixels: of the

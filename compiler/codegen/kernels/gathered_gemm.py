@@ -1,0 +1,97 @@
+"""Contraction kernels whose steps gather their inputs (gathered.py).
+
+for each tile of the unit range, four of a strip for each block, all blocks for a strip:
+  gather the inputs of the strip, if its pixels or the block's team are new
+  the rest as in gemm.py
+"""
+
+from __future__ import annotations
+
+from xdsl.dialects import arith
+from xdsl.ir import SSAValue
+
+from ...contractions.gathered_tile import TILES
+from ...contractions.tile import even_pieces
+from ..builder import Index
+from .accumulate import Accumulator
+from .gathered import GatheredAccumulator, TilePixels
+from .gemm import GemmGenerator
+
+
+class GatheredGemmGenerator(GemmGenerator):
+    accumulator: GatheredAccumulator
+    #: The number of the unit's tile in its strip.
+    _tile_number: Index
+
+    @property
+    def accumulator_kind(self) -> type[Accumulator]:
+        return GatheredAccumulator
+
+    def emit_units(self) -> int:
+        b, tiles, size = self.b, self.tiles, self.blocks_of_group
+        groups, strips = self.blocks // size, -(-tiles // TILES)
+        with b.nested_unit_loop(groups, strips, size, TILES) as (unit, places):
+            group, strip, within, self._tile_number = places
+            block = b.add(b.mul(group, size), within)
+            self._gather(unit, block, within, strip)
+            tile = b.add(b.mul(strip, TILES), self._tile_number)
+            if tiles % TILES == 0:
+                self.ragged_blocks(block, *self._place(tile))
+            else:
+                with b.branch(b.compare("ult", tile, tiles)):
+                    self.ragged_blocks(block, *self._place(tile))
+        return self.blocks * strips * TILES
+
+    @property
+    def tiles(self) -> int:
+        """Of all rows: a strip does not end where a row does."""
+        return self.grid.rows * self.tiles_per_row
+
+    def _place(self, tile: Index) -> tuple[Index, Index]:
+        """A tile's row, and its number there."""
+        if self.grid.rows == 1:
+            return 0, tile
+        return self.b.div(tile, self.tiles_per_row), self.b.rem(tile, self.tiles_per_row)
+
+    def tile_inputs(self, block: Index, row: Index, first: Index, m: int) -> SSAValue:
+        return self.accumulator.tile(self._tile_number)
+
+    def _gather(self, unit: Index, block: Index, within: Index, strip: Index) -> None:
+        """What the unit needs of it, and the one before has not done."""
+        b, share, team = self.b, self.packed.share, self.packed.team
+        begins = b.compare("eq", unit, b.begin)
+        is_first_tile = b.compare("eq", self._tile_number, 0)
+        is_new_strip = self._either(begins, self._both(is_first_tile, b.compare("eq", within, 0)))
+        with b.branch(is_new_strip):
+            self.accumulator.spread(self._strip(strip), self._longest)
+        begins_team = self._both(is_first_tile, b.compare("eq", b.rem(block, team * share), 0))
+        with b.branch(self._either(is_new_strip, begins_team)):
+            self.accumulator.gather(b.div(block, share))
+
+    def _both(self, a: SSAValue, other: SSAValue) -> SSAValue:
+        return self.b.binary(arith.AndIOp, a, other)
+
+    def _either(self, a: SSAValue, other: SSAValue) -> SSAValue:
+        return self.b.binary(arith.OrIOp, a, other)
+
+    @property
+    def _longest(self) -> int:
+        (_, m), *_ = even_pieces(self.grid.columns, self.tile.m)
+        return m
+
+    def _strip(self, strip: Index) -> list[TilePixels]:
+        """Its four tiles; behind the last one, that again."""
+        b, tiles = self.b, []
+        (count, m), *shorter = even_pieces(self.grid.columns, self.tile.m)
+        for number in range(TILES):
+            tile = b.add(b.mul(strip, TILES), number)
+            if self.tiles % TILES:
+                tile = b.minimum(tile, self.tiles - 1)
+            row, column = self._place(tile)
+            # So many of the tiles before have a pixel less than the first one.
+            less = b.maximum(b.sub(column, count), 0) if shorter else 0
+            first = b.sub(b.mul(column, m), less)
+            is_shorter = b.minimum(b.maximum(b.sub(column, count - 1), 0), 1) if shorter else 0
+            last = b.sub(b.add(first, m - 1), is_shorter)
+            tiles.append(TilePixels(self.window(row, first), self.window(row, last)))
+        return tiles

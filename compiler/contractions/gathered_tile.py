@@ -1,0 +1,184 @@
+"""Contractions whose steps gather their inputs (gathering.py): tiles, teams, and what they cost.
+
+A tile is a vector of channels × as many pixels as a vector has 32-bit lanes, at most; four tiles
+of a row make a strip, for which inputs are gathered (kernels/gathered.py). How many blocks make a
+team, and which forms their chains have, is tried on a sample of the layer's own weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..codegen.targets import Target
+from ..dialects.layout import LANES
+from ..dialects.tensors import Array
+from .chains import Menu
+from .cost import keeps_weights, ports_of, work_cycles
+from .forms import OFFSET2, PAIRS2, PAIRS4
+from .gathering import chains_of, find_lanes
+from .geometry import Grid, Runs
+from .menus import Work
+from .ordered_tile import EPILOGUE, IN_ORDER, Choice
+from .tile import LINE, TILE_OVERHEAD, Tile, even_pieces, pieces
+
+#: Tiles whose inputs are gathered together: as many as a step has inputs.
+TILES = 4
+#: What is gathered for a strip lies on the stack, no more than this, and near the core.
+MOST_BYTES = 96 << 10
+#: Fewer inputs have little choice.
+FEWEST = 48
+#: Channels of a team: the first choice, and the smaller and larger ones.
+_USUAL, _SMALLER, _LARGER = 16, (8, 4), (32, 64)
+#: Of the steps, more than these parts in chains of two: worth a try with chains of four; with none
+#: of the others.
+_MANY, _FEW = 0.8, 0.3
+
+#: Measured on Zen 3: steps in order, at short addresses, take this part of the time of others.
+_IN_ORDER_STEPS = 0.96
+#: Cycles that a strip takes for sixteen inputs, and for a step of a team, by the bytes of a vector:
+#: measured on Zen 3 up to 32; of 512 bits, one port shuffles.
+_SPREAD, _GATHER = {16: 36.0, 32: 36.0, 64: 112.0}, {16: 5.0, 32: 5.0, 64: 8.0}
+#: So many bytes of rows and words leave weights room in the first-level cache. For each so many
+#: more, a step of a team takes a cycle more.
+_NEAR_BYTES, _BYTES_PER_CYCLE = 24 << 10, 5 << 10
+
+#: The weights [channels, inputs] of a team of so many channels.
+Sampler = Callable[[int], Array]
+
+
+def piece_rows(length: int) -> int:
+    """Rows for a run's inputs: they are made from sixteen inputs at a time, of which the last may
+    repeat some of those before."""
+    return -(-length // LANES) * LANES
+
+
+def row_of_inputs(runs: int, length: int, run_steps: int) -> Array:
+    """The row of each input, by its number in natural order."""
+    k, rows = np.arange(4 * run_steps), piece_rows(length)
+    # Where the last piece repeats inputs, they are taken from it.
+    row = np.where(k < rows - LANES, k, np.minimum(k + rows - length, rows - 1))
+    return np.asarray((np.arange(runs)[:, None] * rows + row).reshape(-1))
+
+
+def rows_of(runs: Runs) -> int:
+    return len(runs.offsets) * piece_rows(runs.length)
+
+
+def is_suitable(target: Target, grid: Grid, runs: Runs) -> bool:
+    """Whether there are inputs enough, and not too many."""
+    inputs = len(runs.offsets) * runs.length
+    bytes_ = (rows_of(runs) + inputs) * target.vector_bytes
+    return runs.length >= LANES and inputs >= FEWEST and grid.columns > 1 and bytes_ <= MOST_BYTES
+
+
+def estimates(
+    target: Target, grid: Grid, channels: int, runs: Runs, sampler: Sampler
+) -> list[tuple[float, Choice]]:
+    """(cycles, choice) for teams of several sizes, with the forms that suit them."""
+    if not is_suitable(target, grid, runs):
+        return []
+    layer, vectors = _Layer(target, grid, channels, runs), -(-channels // target.lanes)
+    found: list[tuple[float, Choice]] = []
+
+    def add(size: int) -> float:
+        """The cycles for teams of about so many channels."""
+        teams = -(-vectors // max(1, size // target.lanes))
+        team = -(-vectors // teams)
+        costs = [
+            (layer.cycles(work, 1, teams), Choice(layer.tile(1), menu, team=team))
+            for menu, work in _tried(sampler(team * target.lanes))
+        ]
+        found.append(min(costs, key=lambda estimate: estimate[0]))
+        return found[-1][0]
+
+    least = add(_USUAL)
+    for others in (_LARGER, _SMALLER):
+        for size in others:
+            if size < target.lanes or (cost := add(size)) >= least:
+                break
+            least = cost
+        if len(found) > 2:
+            break  # what is larger is better, so what is smaller is worse
+    return found
+
+
+def shared_estimates(
+    target: Target, grid: Grid, channels: int, runs: Runs, weights: Array, led: Choice
+) -> list[tuple[float, Choice]]:
+    """The same for panels as another target has them; `weights`: of one of its teams. Any number of
+    vectors that divides a panel makes a block."""
+    if not is_suitable(target, grid, runs):
+        return []
+    layer, panel = _Layer(target, grid, channels, runs), led.tile.channels // target.lanes
+    work, teams = _work_of(weights, led.menu), -(-channels // (led.tile.channels * led.team))
+    return [
+        (
+            layer.cycles(work, n, teams),
+            Choice(layer.tile(panel), led.menu, panel // n, team=led.team),
+        )
+        for n in range(1, panel + 1)
+        if panel % n == 0 and keeps_weights(target.lanes, n, led.menu, target)
+    ]
+
+
+def _tried(weights: Array) -> Iterator[tuple[Menu, Work]]:
+    """The menus that are worth a look, and how many chains the team then has."""
+    steps, pairs = weights.shape[1] / 4, Menu(PAIRS2, OFFSET2)
+    yield pairs, (work := _work_of(weights, pairs))
+    part = work[PAIRS2] * PAIRS2.chain / steps
+    if part > _MANY:
+        yield (menu := Menu(PAIRS4, PAIRS2)), _work_of(weights, menu)
+    elif part < _FEW:
+        yield (menu := Menu(None, OFFSET2)), _work_of(weights, menu)
+
+
+def _work_of(weights: Array, menu: Menu) -> Work:
+    (lanes,) = find_lanes(weights[None], menu)
+    return chains_of(lanes, menu)
+
+
+@dataclass(frozen=True)
+class _Layer:
+    target: Target
+    grid: Grid
+    channels: int
+    runs: Runs
+
+    def tile(self, n: int) -> Tile:
+        return Tile(self.target.lanes, n, self.target.lanes)
+
+    def cycles(self, work: Work, n: int, teams: int) -> float:
+        """With blocks of n vectors, in so many teams, whose blocks have so much work each."""
+        vectors, tiles = -(-self.channels // self.target.lanes), self._tiles
+        blocks = pieces(vectors, n)
+        cost = self.grid.rows * sum(
+            tile_count * block_count * self._tile_cycles(work, m, width)
+            for tile_count, m in tiles
+            for block_count, width in blocks
+        )
+        strips = -(-self.grid.rows * sum(count for count, _ in tiles) // TILES)
+        return cost + strips * self._strip_cycles(work, teams)
+
+    @property
+    def _tiles(self) -> list[tuple[int, int]]:
+        return even_pieces(self.grid.columns, self.target.lanes)
+
+    def _tile_cycles(self, work: Work, m: int, n: int) -> float:
+        weights = _steps(work) * n * self.target.vector_bytes / LINE * IN_ORDER / TILES
+        products = _IN_ORDER_STEPS * work_cycles(work, m, n, self.target)
+        epilogue = EPILOGUE * m * n / ports_of(self.target).vector
+        return products + weights + TILE_OVERHEAD + epilogue
+
+    def _strip_cycles(self, work: Work, teams: int) -> float:
+        steps, rows = _steps(work), rows_of(self.runs)
+        bytes_ = (rows + TILES * steps) * self.target.vector_bytes
+        far = max(0.0, bytes_ - _NEAR_BYTES) / _BYTES_PER_CYCLE
+        size = self.target.vector_bytes
+        return teams * steps * (_GATHER[size] + far) + rows / LANES * _SPREAD[size]
+
+
+def _steps(work: Work) -> float:
+    return sum(count * form.chain for form, count in work.items())
