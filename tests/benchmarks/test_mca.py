@@ -134,14 +134,16 @@ def test_multiply_adds_in_tile_registers() -> None:
     assert loop.macs == 4 * 16 * 16 * 64
 
 
-def test_necessary_work_of_a_chain_is_that_of_the_cost_model() -> None:
-    """k·m·n multiplies, (k − 1)·m·n additions of halves, … (compiler/contractions/cost.py)."""
-    case = Case("chains of four, not Winograd's", convolution(64, 64, 3, 56, 10, stride=2))
+@pytest.mark.parametrize(("inputs", "places"), [(64, 0), (256, 4)])
+def test_necessary_work_of_a_chain_is_that_of_the_cost_model(inputs: int, places: int) -> None:
+    """k·m·n multiplies, (k − 1)·m·n additions of halves, … (compiler/contractions/cost.py), and for
+    windows, but not for gathered inputs, a place each."""
+    case = Case("chains of four, not Winograd's", convolution(inputs, 64, 3, 56, 10, stride=2))
     works = [loop.work.work for loop in compiled_loops(case, by_name("avx2")) if loop.macs]
     (work,) = [w for w in works if w["vpmaddubsw"] == 4 * w["vpmaddwd"]]
     m = work["vpmaddwd"]
     assert (work["vpaddw"], work["vpaddd"]) == (3 * m, m)
-    assert (work["load"], work["broadcast32"], work["scalar_load"]) == (4, 4 * m, 4)
+    assert (work["load"], work["broadcast32"], work["scalar_load"]) == (4, 4 * m, places)
 
 
 def test_work_becomes_independent_instructions() -> None:
