@@ -27,7 +27,7 @@ from .tile import LINE, TILE_OVERHEAD, Tile, even_pieces, pieces
 #: Tiles whose inputs are gathered together: as many as a step has inputs.
 TILES = 4
 #: What is gathered for a strip lies on the stack, no more than this, and near the core.
-MOST_BYTES = 96 << 10
+MOST_BYTES = 224 << 10
 #: Fewer inputs have little choice.
 FEWEST = 48
 #: Channels of a team: the first choice, and the smaller and larger ones.
@@ -42,8 +42,8 @@ _IN_ORDER_STEPS = 0.96
 #: measured on Zen 3 up to 32; of 512 bits, one port shuffles.
 _SPREAD, _GATHER = {16: 36.0, 32: 36.0, 64: 112.0}, {16: 5.0, 32: 5.0, 64: 8.0}
 #: So many bytes of rows and words leave weights room in the first-level cache. For each so many
-#: more, a step of a team takes a cycle more.
-_NEAR_BYTES, _BYTES_PER_CYCLE = 24 << 10, 5 << 10
+#: more, a step of a team takes a cycle more, up to so many.
+_NEAR_BYTES, _BYTES_PER_CYCLE, _FAR = 24 << 10, 5 << 10, 8.0
 
 #: The weights [channels, inputs] of a team of so many channels.
 Sampler = Callable[[int], Array]
@@ -175,7 +175,7 @@ class _Layer:
     def _strip_cycles(self, work: Work, teams: int) -> float:
         steps, rows = _steps(work), rows_of(self.runs)
         bytes_ = (rows + TILES * steps) * self.target.vector_bytes
-        far = max(0.0, bytes_ - _NEAR_BYTES) / _BYTES_PER_CYCLE
+        far = min(_FAR, max(0.0, bytes_ - _NEAR_BYTES) / _BYTES_PER_CYCLE)
         size = self.target.vector_bytes
         return teams * steps * (_GATHER[size] + far) + rows / LANES * _SPREAD[size]
 

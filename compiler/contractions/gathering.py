@@ -33,7 +33,8 @@ from .matching import pair_up
 _SPAN = 1024
 #: Entries of the tables of lanes × inputs that are made together.
 _TOGETHER = 1 << 20
-_NOBODY = 1 << 20
+#: More than the candidates of any lane, twice.
+_NOBODY = np.int16(1 << 14)
 #: Multiplications of matrices that OpenBLAS does in one thread: others belong to other processes.
 _ONE_THREAD = 1 << 18
 #: A lane chooses among the largest inputs left: one for each, and this part more.
@@ -140,9 +141,9 @@ def _chosen(fits: Array, costs: Array) -> Array:
     each, result = np.arange(teams), np.full((teams, lanes), -1)
     costs = np.where(fits, costs, np.inf).astype(np.float32)
     gone = np.zeros((teams, items), np.float32)
-    lanes_of = np.ascontiguousarray(fits.transpose(0, 2, 1)).astype(np.int32)
+    lanes_of = np.ascontiguousarray(fits.transpose(0, 2, 1)).view(np.int8)
     # How many candidates a lane has.
-    degrees = fits.sum(2, dtype=np.int32)
+    degrees = fits.sum(2, dtype=np.int16)
     degrees[degrees == 0] = _NOBODY
     for _ in range(lanes):
         lane = degrees.argmin(1)
