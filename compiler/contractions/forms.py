@@ -16,7 +16,7 @@ offset2…4 each pair as above, but over the chain only P + N ≤ 256. `vpaddw` 
 Which inputs a step reads is free, too: a block of channels chooses the windows of four inputs so
 that all pairs fit (windows.py), so every weight has an exact cheap form, −128 included. The search
 for chains is in chains.py; the kernel has one loop per form, and the order of exact integer sums is
-free.
+free. Or any four inputs make a step, chosen for chains from the beginning (gathering.py).
 
 Depthwise layers have one form for all taps: `pairs` (depthwise.py), or where a pair does not fit
 
@@ -66,7 +66,8 @@ OFFSET_UNIT = 256
 @dataclass(frozen=True)
 class StepOrder:
     """`starts`: in kernel order the first input of each step, as a byte of the natural order, then
-    −1 where a block has fewer steps than others. `counts[f]`: how many chains of FORMS[f]."""
+    −1 where a block has fewer steps than others; of steps that gather their inputs all four, −1
+    where there are fewer. `counts[f]`: how many chains of FORMS[f]."""
 
     starts: Array
     counts: tuple[int, ...]

@@ -103,6 +103,12 @@ def runs_of(c: Contraction, layout: Layout) -> Runs:
     return Runs(tuple(offsets), c.group_inputs, False)
 
 
+def run_inputs(runs: Runs, run_steps: int) -> Array:
+    """The numbers, among all four of each step in natural order, of the inputs that there are."""
+    starts = np.arange(len(runs.offsets)) * 4 * run_steps
+    return np.asarray((starts[:, None] + np.arange(runs.length)).reshape(-1))
+
+
 def signed_terms(op: Anchor, weight: Array) -> list[Array]:
     """The weights (minus their zero point) as a sum of s8 (or f32) arrays: one term, rarely more.
 

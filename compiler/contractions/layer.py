@@ -17,14 +17,13 @@ from ..dialects.layout import Layout
 from ..dialects.tensors import Array
 from . import gathered_tile, halves, matrix_tile
 from .chains import ALONE
-from .geometry import Contraction, Grid, Runs, runs_of
+from .geometry import Contraction, Grid, Runs, run_inputs, runs_of
 from .ordered_tile import Choice, estimate_ordered_tiles, estimate_shared_panels
 from .packing import (
     PackedGemm,
     chunked_steps,
     k_width,
     pack_gemm,
-    run_inputs,
     sample_blocks,
     steps_per_run,
     unpack_gemm,
@@ -101,9 +100,7 @@ def pack_layer(layer: Layer, choice: Choice | None = None) -> tuple[Choice, Pack
     """What is chosen, and the weights. `choice`: None for the first that `rank_choices` gives."""
     c, runs, terms = layer.contraction, layer.runs, layer.terms
     choice = choice or shared_choice(layer) or rank_choices(layer)[0]
-    kinds = choice.in_registers, choice.in_halves, choice.team
-    packed = pack_gemm(c, runs, terms, choice.tile, layer.target, choice.menu, *kinds)
-    packed = replace(packed, share=choice.share)
+    packed = pack_gemm(c, runs, terms, choice, layer.target)
     weight = terms[0] if len(terms) == 1 else np.sum(terms, axis=0, dtype=np.int32)
     assert np.array_equal(unpack_gemm(c, runs, packed), weight)
     return choice, packed

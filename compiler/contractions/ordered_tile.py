@@ -37,7 +37,9 @@ Sampler = Callable[[int, int], list[Array]]
 @dataclass(frozen=True)
 class Choice:
     """`tile`: the vectors of a panel, which `share` blocks lie in (packing.py). `in_registers`: it
-    is a tile of tile registers (matrix_tile.py); `in_halves`: of 16-bit products (halves.py)."""
+    is a tile of tile registers (matrix_tile.py); `in_halves`: of 16-bit products (halves.py);
+    `team`: how many panels have one order of steps that gather their inputs (gathered_tile.py), 0
+    if steps do not."""
 
     tile: Tile
     menu: Menu
@@ -49,8 +51,9 @@ class Choice:
     @property
     def numbers(self) -> list[int]:
         """Tells it from the other choices of its layer."""
-        kinds = (self.in_registers, self.in_halves)
-        return [self.tile.m, self.tile.n, *(number for number, kind in enumerate(kinds, 1) if kind)]
+        kinds = (self.in_registers, self.in_halves, self.team > 0)
+        numbers = [number for number, kind in enumerate(kinds, 1) if kind]
+        return [self.tile.m, self.tile.n, *numbers, *([self.team] if self.team else [])]
 
 
 def estimate_ordered_tiles(

@@ -7,7 +7,7 @@ GEMM: one panel per `tile.n` vectors of output channels,
 where a step is `k_step` neighbouring inputs of a run: four codes, or one float. Without VNNI each
 block has its own steps, as many as it needs, in its own order (windows.py, forms.py). Or its
 weights are 16-bit halves, two inputs a step, in natural order, of all runs as if they were one
-(halves.py).
+(halves.py). Or the inputs of a step are any four, in one order for a team of blocks (gathering.py).
 Depthwise packing is in `depthwise.py`.
 
 For tile registers, the steps of a run are cut in chunks of one size (matrix_tile.py), of which the
@@ -17,7 +17,7 @@ last begins with steps that weigh zero where it overlaps the one before.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from math import ceil
 from operator import itemgetter
@@ -26,12 +26,13 @@ import numpy as np
 
 from ..codegen.targets import Target
 from ..dialects.tensors import Array
-from .chains import ALONE, Menu, sort_blocks
+from .chains import Menu, sort_blocks
 from .forms import HAS_OFFSET, OFFSET_UNIT, StepOrder, chain_offsets
 from .gathering import gather_teams
-from .geometry import Contraction, Runs, block_base, block_inputs, matrix_of
+from .geometry import Contraction, Runs, block_base, block_inputs, matrix_of, run_inputs
 from .halves import steps_of
 from .matrix_tile import chunk_of, chunk_starts
+from .ordered_tile import Choice
 from .tile import Tile
 
 
@@ -150,30 +151,23 @@ def _padded(matrix: Array, width: int) -> Array:
 
 
 def pack_gemm(
-    c: Contraction,
-    runs: Runs,
-    terms: list[Array],
-    tile: Tile,
-    target: Target,
-    menu: Menu = ALONE,
-    in_registers: bool = False,
-    in_halves: bool = False,
-    team: int = 0,
+    c: Contraction, runs: Runs, terms: list[Array], choice: Choice, target: Target
 ) -> PackedGemm:
     """`terms`: the weights [O, I/groups, kh, kw] as s8 summands, or one f32 array."""
+    tile = choice.tile
     matrices, orders = block_matrices(c, runs, terms, tile), None
     steps = steps_per_run(c, runs, tile)
-    chunk = chunk_of(steps) if in_registers else 0
-    if in_registers:
+    chunk = chunk_of(steps) if choice.in_registers else 0
+    if choice.in_registers:
         matrices = [(_chunked(matrix, steps), n) for matrix, n in matrices]
         steps = chunked_steps(steps)
-    elif in_halves:
+    elif choice.in_halves:
         matrices = [(_halved(matrix, runs), n) for matrix, n in matrices]
         steps = halves_of(runs)
-    elif team:
-        matrices, orders = _gathered(matrices, runs, steps, menu, team)
+    elif choice.team:
+        matrices, orders = _gathered(matrices, run_inputs(runs, steps), choice)
     elif c.quantized and target.dot4 is None:
-        matrices, orders = _ordered(matrices, steps, menu)
+        matrices, orders = _ordered(matrices, steps, choice.menu)
     panels = []
     for matrix, n in matrices:
         shaped = matrix.reshape(n, tile.lanes, -1, matrix.shape[-1])
@@ -181,13 +175,14 @@ def pack_gemm(
     return PackedGemm(
         np.concatenate(panels).view(np.uint8),
         tile,
-        1 if in_halves else len(runs.offsets),
+        1 if choice.in_halves else len(runs.offsets),
         steps,
         len(terms),
         orders,
-        chunk=chunk,
-        in_halves=in_halves,
-        team=team,
+        choice.share,
+        chunk,
+        choice.in_halves,
+        choice.team,
     )
 
 
@@ -254,33 +249,27 @@ def _ordered(
 
 
 def _gathered(
-    matrices: list[tuple[Array, int]], runs: Runs, run_steps: int, menu: Menu, team: int
+    matrices: list[tuple[Array, int]], inputs: Array, choice: Choice
 ) -> tuple[list[tuple[Array, int]], tuple[StepOrder, ...]]:
-    """Blocks in kernel order, those of a team in one."""
-    inputs = run_inputs(runs, run_steps)
+    """Blocks in kernel order, those of a team in one; `inputs`: the numbers of all there are."""
+    team = choice.team
     teams = [matrices[i : i + team] for i in range(0, len(matrices), team)]
     joined = [np.concatenate([matrix for matrix, _ in own]) for own in teams]
     joined = [matrix.reshape(len(matrix), -1)[:, inputs] for matrix in joined]
     # All but the last have one shape.
-    sorted_teams = gather_teams(np.stack(joined[:-1]), menu) if joined[1:] else []
-    sorted_teams += gather_teams(joined[-1][None], menu)
-    longest = max(own.order.executed for own in sorted_teams)
+    found = gather_teams(np.stack(joined[:-1]), choice.menu) if joined[1:] else []
+    found += gather_teams(joined[-1][None], choice.menu)
+    longest = max(own.order.executed for own in found)
     panels, orders = list[tuple[Array, int]](), list[StepOrder]()
-    for own, members in zip(sorted_teams, teams, strict=True):
+    for own, members in zip(found, teams, strict=True):
         starts = np.where(own.order.starts >= 0, inputs[own.order.starts], -1).astype(np.int32)
-        padding = ((0, longest - len(starts)), (0, 0))
-        order = replace(own.order, starts=np.pad(starts, padding, constant_values=-1))
+        missing = ((0, longest - len(starts)), (0, 0))
+        order = StepOrder(np.pad(starts, missing, constant_values=-1), own.order.counts)
         ends = np.cumsum([len(matrix) for matrix, _ in members])
-        parts = np.split(own.panel, ends[:-1])
-        panels += [(part, n) for part, (_, n) in zip(parts, members, strict=True)]
+        parts = zip(np.split(own.panel, ends[:-1]), members, strict=True)
+        panels += [(part, n) for part, (_, n) in parts]
         orders += [order] * len(members)
     return panels, tuple(orders)
-
-
-def run_inputs(runs: Runs, run_steps: int) -> Array:
-    """The numbers, among those of all steps in natural order, of the inputs that there are."""
-    starts = np.arange(len(runs.offsets)) * 4 * run_steps
-    return np.asarray((starts[:, None] + np.arange(runs.length)).reshape(-1))
 
 
 def unpack_gemm(c: Contraction, runs: Runs, packed: PackedGemm) -> Array:

@@ -9,8 +9,9 @@ Layers are packed in parallel, by contractions/layer.py, which also chooses the 
 are given, and on a target with tile registers which layers use them (attribute `path` of the op).
 Weights that kernels multiply as s8 have their zero point subtracted here, as several s8
 terms where one does not reach; the op's zero point becomes 0. On targets without VNNI every block
-of channels also gets the order of its steps by proved form (contractions/forms.py), or weights are
-16-bit halves (contractions/halves.py). fp32 depthwise weights stay plain constants.
+of channels also gets the order of its steps by proved form (contractions/forms.py), or a team of
+blocks gets one of steps that gather their inputs (contractions/gathering.py), or weights are 16-bit
+halves (contractions/halves.py). fp32 depthwise weights stay plain constants.
 """
 
 from __future__ import annotations

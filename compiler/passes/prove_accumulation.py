@@ -27,13 +27,12 @@ from xdsl.utils.exceptions import VerifyException
 
 from ..contractions.depthwise import bytes_fit
 from ..contractions.forms import verify_order
-from ..contractions.geometry import input_zero_point
+from ..contractions.geometry import input_zero_point, run_inputs
 from ..contractions.packing import (
     PackedGemm,
     alike_panels,
     counts_of,
     panel_bytes,
-    run_inputs,
     steps_of_blocks,
 )
 from ..contractions.tile import Tile

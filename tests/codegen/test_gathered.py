@@ -97,7 +97,9 @@ def packed_weights(module: ModuleOp, target: str) -> list[graph.PackedWeightsOp]
     return [op for op in content.walk() if isinstance(op, graph.PackedWeightsOp)]
 
 
-@pytest.mark.parametrize(("inputs", "gathers"), [(15, False), (48, True), (3072, True), (4000, False)])
+@pytest.mark.parametrize(
+    ("inputs", "gathers"), [(15, False), (48, True), (3072, True), (4000, False)]
+)
 def test_which_layers_have_inputs_enough_and_not_too_many(inputs: int, gathers: bool) -> None:
     """On AVX2, what a strip gathers of 4000 inputs is more than the stack is asked for."""
     g, bench = np.random.default_rng(4), Bench()

@@ -31,7 +31,8 @@ class PackedWeightsOp(GraphOp):
     point already subtracted, so the ops that use it mean what they meant; the code generator reads
     `data`. Scheme "chunks" is "gemm" for tile registers. `share`: how many blocks lie side by side
     in a panel of `tile`, where not one. `order`: for targets without VNNI where the steps of every
-    block start, and how many chains of every form there are, two i32 constants.
+    block start, and how many chains of every form there are, two i32 constants; of form "gathered"
+    all four inputs of each step, −1 for none, and for each team of blocks instead of each block.
 
         %w = graph.packed_weights %bytes {scheme = "gemm", tile = array<i64: 14, 2, 16>,
                groups = 1 : i64, terms = 1 : i64, merged = 0 : i64, form = ""}
