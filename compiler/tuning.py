@@ -216,7 +216,11 @@ def _report(
 
 
 def _size(choice: Choice) -> str:
-    return f"{choice.tile.m}x{choice.tile.n}"
+    kinds = {"registers": choice.in_registers, "halves": choice.in_halves}
+    names = [name for name, is_so in kinds.items() if is_so]
+    if choice.team:
+        names.append(f"teams of {choice.team}")
+    return " ".join([f"{choice.tile.m}x{choice.tile.n}", *names])
 
 
 def cache_path() -> Path:
@@ -228,7 +232,7 @@ def cache_path() -> Path:
 
 
 class TileCache:
-    """The file `{"format": 1, "tiles": {"lpc 1.0 on CPU: KEY": [m, n], …}}`."""
+    """The file `{"format": 1, "tiles": {"lpc 1.0 on CPU: KEY": [m, n, …], …}}`."""
 
     def __init__(self, path: Path):
         self._path = path

@@ -381,6 +381,14 @@ class KernelBuilder:
         result = vector_of(loop.element_of(a), len(mask))
         return self.op(vector.ShuffleOp, [a, b], result, {"mask": _lanes(tuple(mask))})
 
+    def joined(self, vectors: Sequence[SSAValue]) -> SSAValue:
+        """The lanes of all, in one vector; their number is a power of two."""
+        while len(vectors) > 1:
+            mask = range(2 * lanes_of(vectors[0]))
+            pairs = zip(vectors[::2], vectors[1::2], strict=True)
+            vectors = [self.shuffle(a, b, mask) for a, b in pairs]
+        return vectors[0]
+
     def extract(self, value: SSAValue, lane: int) -> SSAValue:
         element = loop.element_of(value)
         return self.emit(vector.ExtractOp(value, [lane], element))

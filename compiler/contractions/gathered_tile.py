@@ -1,14 +1,15 @@
 """Contractions whose steps gather their inputs (gathering.py): tiles, teams, and what they cost.
 
 A tile is a vector of channels × as many pixels as a vector has 32-bit lanes, at most; four tiles
-of a row make a strip, for which inputs are gathered (kernels/gathered.py). How many blocks make a
-team, and which forms their chains have, is tried on a sample of the layer's own weights.
+that follow one another make a strip, for which inputs are gathered (kernels/gathered.py). How many
+blocks make a team, and which forms their chains have, is tried on a sample of the layer's weights.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 
@@ -43,7 +44,7 @@ _IN_ORDER_STEPS = 0.96
 _SPREAD, _GATHER = {16: 36.0, 32: 36.0, 64: 112.0}, {16: 5.0, 32: 5.0, 64: 8.0}
 #: So many bytes of rows and words leave weights room in the first-level cache. For each so many
 #: more, a step of a team takes a cycle more, up to so many.
-_NEAR_BYTES, _BYTES_PER_CYCLE, _FAR = 24 << 10, 5 << 10, 8.0
+_NEAR_BYTES, _BYTES_PER_CYCLE, _FAR = 24 << 10, 5 << 10, 10.0
 
 #: The weights [channels, inputs] of a team of so many channels.
 Sampler = Callable[[int], Array]
@@ -67,11 +68,16 @@ def rows_of(runs: Runs) -> int:
     return len(runs.offsets) * piece_rows(runs.length)
 
 
+def bytes_of(runs: Runs, steps: float, target: Target) -> float:
+    """Of rows and words, for so many steps."""
+    return (rows_of(runs) + TILES * steps) * target.vector_bytes
+
+
 def is_suitable(target: Target, grid: Grid, runs: Runs) -> bool:
-    """Whether there are inputs enough, and not too many."""
-    inputs = len(runs.offsets) * runs.length
-    bytes_ = (rows_of(runs) + inputs) * target.vector_bytes
-    return runs.length >= LANES and inputs >= FEWEST and grid.columns > 1 and bytes_ <= MOST_BYTES
+    """Whether there are inputs enough, and rows for them leave room for words."""
+    inputs, rows = len(runs.offsets) * runs.length, rows_of(runs) * target.vector_bytes
+    is_enough = runs.length >= LANES and inputs >= FEWEST
+    return is_enough and grid.columns > 1 and 2 * rows <= MOST_BYTES
 
 
 def estimates(
@@ -84,23 +90,26 @@ def estimates(
     found: list[tuple[float, Choice]] = []
 
     def add(size: int) -> float:
-        """The cycles for teams of about so many channels."""
+        """The cycles for teams of about so many channels; none for a team that was tried before."""
         teams = -(-vectors // max(1, size // target.lanes))
         team = -(-vectors // teams)
+        if any(choice.team == team for _, choice in found):
+            return inf
         costs = [
             (layer.cycles(work, 1, teams), Choice(layer.tile(1), menu, team=team))
             for menu, work in _tried(sampler(team * target.lanes))
+            if layer.has_room(work)
         ]
-        found.append(min(costs, key=lambda estimate: estimate[0]))
-        return found[-1][0]
+        found.extend(sorted(costs, key=lambda estimate: estimate[0])[:1])
+        return found[-1][0] if costs else inf
 
     least = add(_USUAL)
     for others in (_LARGER, _SMALLER):
         for size in others:
-            if size < target.lanes or (cost := add(size)) >= least:
+            if (cost := add(size)) >= least:
                 break
             least = cost
-        if len(found) > 2:
+        if found and least < found[0][0]:
             break  # what is larger is better, so what is smaller is worse
     return found
 
@@ -114,6 +123,8 @@ def shared_estimates(
         return []
     layer, panel = _Layer(target, grid, channels, runs), led.tile.channels // target.lanes
     work, teams = _work_of(weights, led.menu), -(-channels // (led.tile.channels * led.team))
+    if not layer.has_room(work):
+        return []
     return [
         (
             layer.cycles(work, n, teams),
@@ -162,6 +173,10 @@ class _Layer:
         strips = -(-self.grid.rows * sum(count for count, _ in tiles) // TILES)
         return cost + strips * self._strip_cycles(work, teams)
 
+    def has_room(self, work: Work) -> bool:
+        """Whether rows and words fit the stack, with an eighth more words (`most_steps`)."""
+        return bytes_of(self.runs, _steps(work) * 9 / 8, self.target) <= MOST_BYTES
+
     @property
     def _tiles(self) -> list[tuple[int, int]]:
         return even_pieces(self.grid.columns, self.target.lanes)
@@ -174,7 +189,7 @@ class _Layer:
 
     def _strip_cycles(self, work: Work, teams: int) -> float:
         steps, rows = _steps(work), rows_of(self.runs)
-        bytes_ = (rows + TILES * steps) * self.target.vector_bytes
+        bytes_ = bytes_of(self.runs, steps, self.target)
         far = min(_FAR, max(0.0, bytes_ - _NEAR_BYTES) / _BYTES_PER_CYCLE)
         size = self.target.vector_bytes
         return teams * steps * (_GATHER[size] + far) + rows / LANES * _SPREAD[size]

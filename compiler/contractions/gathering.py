@@ -6,9 +6,9 @@ that are free to choose: of four inputs each, say, whose weights have positive p
 ones, of 128 at most in all channels. That is vector bin packing, and where channels are few, nearly
 all inputs find a place in full lanes.
 
-The inputs have to lie where a step reads them, so they are gathered, for a tile of pixels and one
-order of steps. A *team* of neighbouring blocks has one order: in a small one more sets fit, in a
-large one more blocks share the work of gathering (kernels/gathered.py).
+The inputs have to lie where a step reads them, so they are gathered, for some tiles of pixels and
+one order of steps. A *team* of neighbouring blocks has one order: in a small one more sets fit, in
+a large one more blocks share the work of gathering (kernels/gathered.py).
 
 Lanes of the menu's first form are full. All begin with one of the largest inputs, then each takes
 one input more, in turns: the lane with the fewest candidates first, and the one that complements it
@@ -29,15 +29,16 @@ from .chains import Menu, SortedBlock
 from .forms import FORMS, PAIR_LIMIT, WIDTH_LIMIT, Form, StepOrder
 from .matching import pair_up
 
-#: Inputs are put in lanes within spans of so many: more find no better places, and take longer.
-_SPAN = 1024
+#: Inputs are put in lanes within spans of so many, and what is left within smaller ones: more find
+#: no better places, and take longer.
+_SPAN, _SPAN_OF_REST = 1024, 512
 #: Entries of the tables of lanes × inputs that are made together.
 _TOGETHER = 1 << 20
 #: More than the candidates of any lane, twice.
 _NOBODY = np.int16(1 << 14)
 #: Multiplications of matrices that OpenBLAS does in one thread: others belong to other processes.
 _ONE_THREAD = 1 << 18
-#: A lane chooses among the largest inputs left: one for each, and this part more.
+#: Lanes choose among the largest inputs left: one for each, and one more for so many.
 _SPARE = 4
 
 #: Inputs that meet in a 16-bit lane, two for every step of its chain; −1: none.
@@ -103,7 +104,7 @@ def _filled(sizes: Array, length: int) -> list[Array]:
     totals, free[:, :count] = sizes[:, :count], False
     for number in range(1, length):
         # The largest that are left; in the end all.
-        some = count + count // _SPARE if number < length - 1 else inputs - number * count
+        some = count + count // _SPARE if number < length - 1 else int(free.sum(1).max())
         left = np.argsort(~free, axis=1, kind="stable")[:, :some]
         candidates = sizes[each, left]
         fits = _fits(totals, candidates) & free[each, left][:, None]
@@ -164,24 +165,31 @@ def _chosen(fits: Array, costs: Array) -> Array:
 
 def _remaining_lanes(sizes: Array, rest: Sequence[Sequence[int]], form: Form) -> list[list[Lane]]:
     """Lanes, some with free places, that hold the rest of each team's inputs."""
-    found: list[list[Lane]] = [[[i] for i in own] for own in rest]
+    spans = [
+        (team, [[i] for i in own[first::count]])
+        for team, own in enumerate(rest)
+        for count in [-(-len(own) // _SPAN_OF_REST)]
+        for first in range(count)
+    ]
+    teams, found = [team for team, _ in spans], [lanes for _, lanes in spans]
     for doubling in range(form.chain.bit_length()):
         is_wide = form.offset and doubling > 0
-        limit = WIDTH_LIMIT if is_wide else PAIR_LIMIT
-        totals = [_totals(own, lanes, is_wide) for own, lanes in zip(sizes, found, strict=True)]
-        found = [
-            _joined(lanes, pairs, 1 << doubling)
-            for lanes, pairs in zip(found, pair_up(totals, limit), strict=True)
+        totals = [
+            _totals(sizes[team], own, is_wide) for team, own in zip(teams, found, strict=True)
         ]
+        pairs = pair_up(totals, WIDTH_LIMIT if is_wide else PAIR_LIMIT)
+        found = [_joined(*own, 1 << doubling) for own in zip(found, pairs, strict=True)]
+    result: list[list[Lane]] = [[] for _ in rest]
+    for team, lanes in zip(teams, found, strict=True):
+        result[team] += lanes
     nobody = [-1] * 2 * form.chain
-    return [lanes + [nobody] * (len(lanes) % 2) for lanes in found]
+    return [lanes + [nobody] * (len(lanes) % 2) for lanes in result]
 
 
 def _totals(sizes: Array, lanes: Sequence[Lane], is_wide: bool) -> Array:
     """i16 [lanes, bounds]: what each lane holds, of either sign, or together."""
     padded = np.concatenate([sizes, np.zeros((1, sizes.shape[1]), sizes.dtype)])
-    places = np.asarray(lanes, np.int64).reshape(len(lanes), len(lanes[0]) if lanes else 0)
-    totals = padded[places].sum(1, dtype=np.int16)
+    totals = padded[np.asarray(lanes)].sum(1, dtype=np.int16)
     if is_wide:
         positive, negative = np.split(totals, 2, axis=1)
         totals = positive + negative

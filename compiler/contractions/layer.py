@@ -17,6 +17,7 @@ from ..dialects.layout import Layout
 from ..dialects.tensors import Array
 from . import gathered_tile, halves, matrix_tile
 from .chains import ALONE
+from .gathered_tile import MOST_BYTES, bytes_of
 from .geometry import Contraction, Grid, Runs, run_inputs, runs_of
 from .ordered_tile import Choice, estimate_ordered_tiles, estimate_shared_panels
 from .packing import (
@@ -101,6 +102,10 @@ def pack_layer(layer: Layer, choice: Choice | None = None) -> tuple[Choice, Pack
     c, runs, terms = layer.contraction, layer.runs, layer.terms
     choice = choice or shared_choice(layer) or rank_choices(layer)[0]
     packed = pack_gemm(c, runs, terms, choice, layer.target)
+    if packed.team and bytes_of(runs, packed.most_steps, layer.target) > MOST_BYTES:
+        # Some team has many more steps than the one that was tried, or than those of a like layer.
+        choice = ranked(_without_teams(layer))[0]
+        packed = pack_gemm(c, runs, terms, choice, layer.target)
     weight = terms[0] if len(terms) == 1 else np.sum(terms, axis=0, dtype=np.int32)
     assert np.array_equal(unpack_gemm(c, runs, packed), weight)
     return choice, packed
@@ -136,7 +141,11 @@ def rank_choices(layer: Layer) -> tuple[Choice, ...]:
 
 
 def choices_in_forms(layer: Layer) -> list[tuple[float, Choice]]:
-    return _ordered_estimates(layer) + choices_in_halves(layer) + choices_of_teams(layer)
+    return _without_teams(layer) + choices_of_teams(layer)
+
+
+def _without_teams(layer: Layer) -> list[tuple[float, Choice]]:
+    return _ordered_estimates(layer) + choices_in_halves(layer)
 
 
 def choices_of_teams(layer: Layer) -> list[tuple[float, Choice]]:
@@ -206,7 +215,7 @@ def shared_choice(layer: Layer) -> Choice | None:
     whole = [-(-outputs // lanes) * lanes for lanes in (target.lanes, led.tile.lanes)]
     if rest or whole[0] != whole[1] or whole[0] % led.tile.channels:
         return None  # the last panels would differ
-    if rank_choices(layer)[0].in_registers:
+    if not layer.in_forms and rank_choices(layer)[0].in_registers:
         return _shared_in_registers(layer, panel)
     if not layer.in_forms:
         tile = rank_tiles(*_natural(layer, panel))[0]

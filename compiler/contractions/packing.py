@@ -253,6 +253,7 @@ def _gathered(
 ) -> tuple[list[tuple[Array, int]], tuple[StepOrder, ...]]:
     """Blocks in kernel order, those of a team in one; `inputs`: the numbers of all there are."""
     team = choice.team
+    assert team == -(-len(matrices) // -(-len(matrices) // team)), "unpack.py reckons it so"
     teams = [matrices[i : i + team] for i in range(0, len(matrices), team)]
     joined = [np.concatenate([matrix for matrix, _ in own]) for own in teams]
     joined = [matrix.reshape(len(matrix), -1)[:, inputs] for matrix in joined]

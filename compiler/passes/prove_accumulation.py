@@ -40,6 +40,7 @@ from ..contractions.unpack import constants_of, geometry_of, packed_gemm, unpack
 from ..contractions.winograd import fits
 from ..contractions.winograd_packing import pack_points, pack_taps
 from ..dialects import graph
+from ..dialects.layout import LANES
 from ..dialects.tensors import Array
 from ..parallel import idle_cores
 from .rewriting import constant_of
@@ -72,6 +73,11 @@ def every_input_is_read(op: graph.PackedWeightsOp) -> bool:
 def _every_input_is_gathered(op: graph.PackedWeightsOp, packed: PackedGemm) -> bool:
     """Each input in one place of each block's steps, and weights of zero in the places of none."""
     c, runs = geometry_of(op)
+    assert packed.orders is not None
+    shapes = {order.starts.shape for order in packed.orders}
+    longest = max(order.executed for order in packed.orders)
+    if c.groups > 1 or packed.terms > 1 or runs.length < LANES or shapes != {(longest, 4)}:
+        return False
     expected = run_inputs(runs, packed.steps)
     for panel, orders in alike_panels(c, packed):
         blocks, inputs = steps_of_blocks(orders)

@@ -7,7 +7,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given
+from lpc.compiler.codegen import lower
 from lpc.compiler.codegen.kernels import gemm
+from lpc.compiler.codegen.kernels.gathered_gemm import GatheredGemmGenerator
 from lpc.compiler.codegen.targets import TARGETS, by_name
 from lpc.compiler.contractions import gathered_tile
 from lpc.compiler.dialects import graph
@@ -71,10 +73,23 @@ def test_random_layers(seed: int) -> None:
         bench.check(WITHOUT_VNNI)
 
 
-def test_groups_of_blocks_that_divide_teams(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The inputs of a team are gathered again where the second group of blocks begins."""
+def test_several_groups_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a team each, or all in one; and with groups that divide teams."""
     monkeypatch.setattr(gemm, "_GROUP_BYTES", 1500)
-    g, bench = np.random.default_rng(3), Bench()
+    for least in (None, 1):
+        if least:
+            monkeypatch.setattr(GatheredGemmGenerator, "least_group", least)
+        g, bench = np.random.default_rng(3), Bench()
+        for _ in range(6):
+            add_layer(bench, g)
+        with with_gathered_inputs():
+            bench.check(WITHOUT_VNNI)
+
+
+def test_threads_begin_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the middle of a strip, or of a team, whose inputs another thread has gathered."""
+    monkeypatch.setattr(lower, "_SERIAL_BELOW", 0)
+    g, bench = np.random.default_rng(6), Bench()
     for _ in range(6):
         add_layer(bench, g)
     with with_gathered_inputs():
@@ -109,3 +124,15 @@ def test_which_layers_have_inputs_enough_and_not_too_many(inputs: int, gathers: 
     with with_gathered_inputs(fewest=gathered_tile.FEWEST):
         (packed,) = packed_weights(bench.module(), "avx2")
     assert (packed.form.data == "gathered") == gathers
+
+
+def test_teams_that_are_unlike_the_one_that_was_tried() -> None:
+    """No chain suits the second one: what it would gather is more than the stack is asked for."""
+    g, bench = np.random.default_rng(4), Bench()
+    weight = np.rint(g.normal(0, 30, (3072, 128))).astype(np.int8)
+    weight[:, 64:] = 127
+    x = bench.input(extreme_codes(g, (9, 3072), np.uint8))
+    bench.output(bench(graph.QMatMulOp(x, bench.constant(weight))), "product")
+    with with_gathered_inputs():
+        (packed,) = packed_weights(bench.module(), "avx2")
+    assert packed.form.data != "gathered"

@@ -18,11 +18,14 @@ from lpc.compiler.codegen.program import TargetProgram
 from lpc.compiler.codegen.targets import TARGETS, Target, by_name
 from lpc.compiler.collector import collector_paused
 from lpc.compiler.contractions.layer import leader_of
+from lpc.compiler.contractions.unpack import constants_of as weight_arrays
 from lpc.compiler.dialects import graph
-from lpc.compiler.dialects.tensors import ui8
+from lpc.compiler.dialects.graph import ints
+from lpc.compiler.dialects.tensors import Array, ui8
 from lpc.compiler.interpreters.graph import run_graph
+from lpc.compiler.passes.pack_weights import pack_weights
 from lpc.compiler.signature import library_info
-from support import Bench, extreme_codes
+from support import Bench, extreme_codes, with_gathered_inputs
 from xdsl.dialects.builtin import ModuleOp
 
 #: Inputs, outputs, kernel, side, and the deviation of the weights: small ones make long chains.
@@ -117,6 +120,37 @@ def test_followers_have_the_bytes_of_their_leaders(names: tuple[str, ...]) -> No
     sizes = [sum(map(len, constants_of(program).values())) for program in programs]
     blob, _ = merged(programs)
     assert len(blob) < 1.25 * max(sizes)
+
+
+def test_a_follower_gathers_inputs_as_its_leader_does() -> None:
+    """Two vectors of SSE are one of AVX2."""
+    _, module = network()
+    library = rows("sse42", "avx2")
+    with with_gathered_inputs():
+        found = [packed_layers(module.clone(), target, library) for target in library]
+    both = [pair for pair in zip(*found, strict=True) if pair[1].form.data == "gathered"]
+    shared = [pair for pair in both if ints(pair[0].tile)[1] == 2]
+    assert shared
+    for follower, leader in shared:
+        assert follower.form.data == "gathered"
+        assert ints(leader.tile)[1] == 1
+        for own, other in zip(arrays_of(follower), arrays_of(leader), strict=True):
+            np.testing.assert_array_equal(own, other)
+
+
+def packed_layers(
+    module: ModuleOp, target: Target, library: tuple[Target, ...]
+) -> list[graph.PackedWeightsOp]:
+    context = driver.new_context()
+    driver.run_passes(module, context, driver.TO_FUSED)
+    driver.place(module, target, context)
+    pack_weights(module, target, {}, library)
+    return [op for op in module.walk() if isinstance(op, graph.PackedWeightsOp)]
+
+
+def arrays_of(op: graph.PackedWeightsOp) -> list[Array]:
+    data, order = weight_arrays(op)
+    return [data, *order]
 
 
 def test_a_float_network_has_one_copy() -> None:

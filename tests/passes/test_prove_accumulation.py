@@ -147,6 +147,21 @@ def test_an_input_that_is_not_gathered(other: int) -> None:
         prove(module)
 
 
+def test_an_order_of_another_kind() -> None:
+    """First inputs of windows, one for each step, where four should be."""
+    module = gathered()
+    op = weights_of(module)
+    owner = op.operands[1].owner
+    assert isinstance(owner, graph.ConstantOp)
+    constant = graph.ConstantOp(owner.array[:, :, 0].copy())
+    block = op.parent
+    assert block is not None
+    block.insert_op_before(constant, op)
+    op.operands[1] = constant.result
+    with pytest.raises(VerifyException, match="inputs"):
+        prove(module)
+
+
 def test_a_weight_of_no_input() -> None:
     """Whatever is read there instead would be multiplied by it."""
     module = gathered()

@@ -40,13 +40,19 @@ _STREAM_AHEAD = 2048
 _FEW_SUMS = 4
 
 
+def _first_steps(orders: Sequence[StepOrder]) -> Array:
+    """How many steps the panels before each have."""
+    steps = np.array([order.executed for order in orders])
+    return np.asarray(np.cumsum(steps) - steps)
+
+
 class OrderedAccumulator(Accumulator):
     """Chains of steps, whose inputs a subclass finds.
 
     Its tables are as long as the weights at hand want them: nothing lies behind them, and what
     differs between layers of one shape is read from them, so that such layers share one kernel."""
 
-    #: Bytes of a step's entry, which tells where its inputs are.
+    #: Bytes of a step's entry: its inputs, or where they are.
     entry_bytes: int
 
     def prepare(self, tables: Parameters) -> None:
@@ -62,13 +68,13 @@ class OrderedAccumulator(Accumulator):
         )
         counts, lanes = counts_of(orders), 2 * self.packed.tile.n * self.lanes
         first_chains = np.cumsum([0, *(counts @ HAS_OFFSET)[:-1]])
-        first_steps = np.cumsum([0, *[order.executed for order in orders][:-1]])
-        columns = [counts, first_chains * lanes, first_steps, begins]
+        columns = [counts, first_chains * lanes, _first_steps(orders), begins]
         table = np.column_stack(columns).astype(np.int32)
         table[:, LIST] += tables.size + padded_size(table)
         table[:, _STARTS] += tables.size + padded_size(table) + padded_size(lists)
-        self.table, _ = tables.add(table), tables.add(lists)
-        tables.add(chains)
+        # Of different owners, so that none is found to be there already.
+        self.table, _ = tables.add(table, owner="table"), tables.add(lists, owner="lists")
+        tables.add(chains, owner="chains")
         #: Forms that no block has chains of.
         self.unused = [not any(column) for column in counts.T]
 
@@ -211,8 +217,8 @@ class WindowsAccumulator(OrderedAccumulator):
         self.jump_kind, self.entry_bytes = (i16, 2) if fits else (i32, 4)
         _, starts = steps_of_blocks(orders)
         jumps = np.asarray(self.run_offsets)[starts // run] + starts % run
-        first_steps = np.cumsum([0, *[order.executed for order in orders][:-1]])
-        return jumps.astype(np.uint16 if fits else np.int32), first_steps * self.entry_bytes
+        begins = _first_steps(orders) * self.entry_bytes
+        return jumps.astype(np.uint16 if fits else np.int32), begins
 
     def first_entry(self, work: Work) -> SSAValue:
         return self.b.address(self.table_base, self.entry(work.panel, LIST))

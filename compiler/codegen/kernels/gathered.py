@@ -1,7 +1,7 @@
 """The inputs of steps that gather them (contractions/gathering.py), for four tiles of pixels.
 
-Tiles have as many pixels as a vector has 32-bit lanes, at most, and four neighbouring tiles of a
-row are a *strip*: as many pixels as a vector has bytes.
+Tiles have as many pixels as a vector has 32-bit lanes, at most, and four that follow one another
+are a *strip*: as many pixels as a vector has bytes.
 
     for each strip:                       (`spread`, once for a group of blocks)
       row[input] = its codes of all pixels of the strip
@@ -25,7 +25,7 @@ from xdsl.ir import SSAValue
 from ...contractions.forms import StepOrder
 from ...contractions.gathered_tile import TILES, piece_rows, row_of_inputs
 from ...dialects.layout import LANES
-from ...dialects.loop import lanes_of, vector_of
+from ...dialects.loop import vector_of
 from ...dialects.tensors import Array
 from ..builder import Index, i8, i16
 from .accumulate import Work
@@ -64,6 +64,7 @@ class GatheredAccumulator(OrderedAccumulator):
             inputs = orders[first].starts[: orders[first].executed]
             # What is read where there is no input does not matter: its weight is zero.
             part = rows[np.maximum(inputs, 0)] * self.vector // _UNIT
+            assert part.max() < 1 << 16
             parts.append(part.astype(np.uint16).reshape(-1))
             begins += [size] * len(orders[first : first + team])
             size += parts[-1].nbytes
@@ -106,15 +107,8 @@ class GatheredAccumulator(OrderedAccumulator):
             pixels = [b.load(tile.first, at, kind) for at in places]
             pixels.append(b.load(tile.last, place, kind))
             pixels += pixels[-1:] * (self.lanes - m)
-            lines += [self._joined(pixels[i::4]) for i in range(4)]
+            lines += [b.joined(pixels[i::4]) for i in range(4)]
         return lines
-
-    def _joined(self, vectors: list[SSAValue]) -> SSAValue:
-        while len(vectors) > 1:
-            mask = range(2 * lanes_of(vectors[0]))
-            pairs = zip(vectors[::2], vectors[1::2], strict=True)
-            vectors = [self.b.shuffle(a, other, mask) for a, other in pairs]
-        return vectors[0]
 
     def _transposed(self, lines: list[SSAValue]) -> list[SSAValue]:
         """16 × 16 bytes, in every 16 of a vector."""

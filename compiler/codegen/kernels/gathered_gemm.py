@@ -27,6 +27,11 @@ class GatheredGemmGenerator(GemmGenerator):
     def accumulator_kind(self) -> type[Accumulator]:
         return GatheredAccumulator
 
+    @property
+    def least_group(self) -> int:
+        """A team: each group gathers for the teams that it has blocks of."""
+        return self.packed.team * self.packed.share
+
     def emit_units(self) -> int:
         b, tiles, size = self.b, self.tiles, self.blocks_of_group
         groups, strips = self.blocks // size, -(-tiles // TILES)
@@ -58,15 +63,15 @@ class GatheredGemmGenerator(GemmGenerator):
 
     def _gather(self, unit: Index, block: Index, within: Index, strip: Index) -> None:
         """What the unit needs of it, and the one before has not done."""
-        b, share, team = self.b, self.packed.share, self.packed.team
+        b = self.b
         begins = b.compare("eq", unit, b.begin)
         is_first_tile = b.compare("eq", self._tile_number, 0)
         is_new_strip = self._either(begins, self._both(is_first_tile, b.compare("eq", within, 0)))
         with b.branch(is_new_strip):
             self.accumulator.spread(self._strip(strip), self._longest)
-        begins_team = self._both(is_first_tile, b.compare("eq", b.rem(block, team * share), 0))
+        begins_team = self._both(is_first_tile, b.compare("eq", b.rem(block, self.least_group), 0))
         with b.branch(self._either(is_new_strip, begins_team)):
-            self.accumulator.gather(b.div(block, share))
+            self.accumulator.gather(b.div(block, self.packed.share))
 
     def _both(self, a: SSAValue, other: SSAValue) -> SSAValue:
         return self.b.binary(arith.AndIOp, a, other)

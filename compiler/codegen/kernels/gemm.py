@@ -3,7 +3,7 @@
     for each tile of the unit range:
       widen the inputs of m pixels, if weights are halves, and unless the tile before did
       sum[m][n] = bias[n]
-      accumulate all steps of the block (accumulate.py)
+      accumulate all steps of the block (accumulate.py, chains.py)
       for m: codes = epilogue(sum[m]); store
 
 Tiles of the same pixels follow one another, for a group of blocks whose weights stay in the
@@ -27,7 +27,7 @@ from ...contractions.packing import PackedGemm, blocks_of, input_bases
 from ...contractions.tile import LINE, even_pieces
 from ...dialects import graph
 from ...dialects.layout import LANES, Layout
-from ...dialects.loop import lanes_of, vector_of
+from ...dialects.loop import vector_of
 from ...dialects.tensors import Array
 from ..builder import Index, KernelBuilder
 from ..targets import Target
@@ -110,8 +110,14 @@ class GemmGenerator:
     def blocks_of_group(self) -> int:
         """A divisor of their number, so that groups are alike."""
         most = max(1, _GROUP_BYTES // self._block_bytes)
-        sizes = range(1, min(self.blocks, most) + 1)
-        return max(size for size in sizes if self.blocks % size == 0)
+        sizes = [size for size in range(1, self.blocks + 1) if self.blocks % size == 0]
+        sizes = [size for size in sizes if size % self.least_group == 0] or [self.blocks]
+        return max((size for size in sizes if size <= most), default=sizes[0])
+
+    @property
+    def least_group(self) -> int:
+        """What the blocks of a group are a multiple of, where that is possible."""
+        return 1
 
     @property
     def tiles_per_row(self) -> int:
@@ -329,16 +335,9 @@ class GemmGenerator:
                     lanes * size,
                     b.add(channel, j * lanes),
                     lambda layout: self._output_offset(layout, row, first, i),
-                    {self.anchor: self._join(sums[j : j + size])},
+                    {self.anchor: b.joined(sums[j : j + size])},
                     count if count is None or count < lanes * size else None,
                     cache,
                 )
             )
         return positions
-
-    def _join(self, vectors: list[SSAValue]) -> SSAValue:
-        while len(vectors) > 1:
-            mask = range(2 * lanes_of(vectors[0]))
-            pairs = zip(vectors[::2], vectors[1::2], strict=True)
-            vectors = [self.b.shuffle(a, c, mask) for a, c in pairs]
-        return vectors[0]
