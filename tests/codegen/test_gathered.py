@@ -63,37 +63,33 @@ def add_layer(bench: Bench, g: np.random.Generator) -> None:
     bench.output(value, f"{x.type} by {weight.shape}, stride {stride}, pads {pads}")
 
 
-@given(SEEDS)
-@FEW_EXAMPLES
-def test_random_layers(seed: int) -> None:
+def check_layers(seed: int, count: int = 6) -> None:
     g, bench = np.random.default_rng(seed), Bench()
-    for _ in range(8):
+    for _ in range(count):
         add_layer(bench, g)
     with with_gathered_inputs():
         bench.check(WITHOUT_VNNI)
 
 
-def test_several_groups_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+@given(SEEDS)
+@FEW_EXAMPLES
+def test_random_layers(seed: int) -> None:
+    check_layers(seed, 8)
+
+
+@pytest.mark.parametrize("least", [None, 1])
+def test_several_groups_of_blocks(least: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a team each, or all in one; and with groups that divide teams."""
     monkeypatch.setattr(gemm, "_GROUP_BYTES", 1500)
-    for least in (None, 1):
-        if least:
-            monkeypatch.setattr(GatheredGemmGenerator, "least_group", least)
-        g, bench = np.random.default_rng(3), Bench()
-        for _ in range(6):
-            add_layer(bench, g)
-        with with_gathered_inputs():
-            bench.check(WITHOUT_VNNI)
+    if least:
+        monkeypatch.setattr(GatheredGemmGenerator, "least_group", least)
+    check_layers(3)
 
 
 def test_threads_begin_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the middle of a strip, or of a team, whose inputs another thread has gathered."""
     monkeypatch.setattr(lower, "_SERIAL_BELOW", 0)
-    g, bench = np.random.default_rng(6), Bench()
-    for _ in range(6):
-        add_layer(bench, g)
-    with with_gathered_inputs():
-        bench.check(WITHOUT_VNNI)
+    check_layers(6)
 
 
 @pytest.mark.parametrize("deviation", [8.0, 45.0])

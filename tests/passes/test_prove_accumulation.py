@@ -56,14 +56,18 @@ def prove(module: ModuleOp) -> None:
     ProveAccumulation().apply(Context(), module)
 
 
-def forge(module: ModuleOp, operand: int, change: Callable[[Array], None]) -> None:
-    """Replaces a constant of the packed weights by a changed copy."""
-    op = weights_of(module)
-    owner = op.operands[operand].owner
+def constant_of(module: ModuleOp, operand: int) -> Array:
+    """What the packed weights are made of."""
+    owner = weights_of(module).operands[operand].owner
     assert isinstance(owner, graph.ConstantOp)
-    array = owner.array.copy()
-    change(array)
-    constant = graph.ConstantOp(array)
+    return owner.array
+
+
+def forge(module: ModuleOp, operand: int, change: Callable[[Array], Array | None]) -> None:
+    """Replaces a constant of the packed weights by a changed copy, or by what `change` returns."""
+    op, array = weights_of(module), constant_of(module, operand).copy()
+    other = change(array)
+    constant = graph.ConstantOp(array if other is None else other)
     block = op.parent
     assert block is not None
     block.insert_op_before(constant, op)
@@ -150,14 +154,7 @@ def test_an_input_that_is_not_gathered(other: int) -> None:
 def test_an_order_of_another_kind() -> None:
     """First inputs of windows, one for each step, where four should be."""
     module = gathered()
-    op = weights_of(module)
-    owner = op.operands[1].owner
-    assert isinstance(owner, graph.ConstantOp)
-    constant = graph.ConstantOp(owner.array[:, :, 0].copy())
-    block = op.parent
-    assert block is not None
-    block.insert_op_before(constant, op)
-    op.operands[1] = constant.result
+    forge(module, 1, lambda inputs: inputs[:, :, 0].copy())
     with pytest.raises(VerifyException, match="inputs"):
         prove(module)
 
@@ -165,10 +162,7 @@ def test_an_order_of_another_kind() -> None:
 def test_a_weight_of_no_input() -> None:
     """Whatever is read there instead would be multiplied by it."""
     module = gathered()
-    op = weights_of(module)
-    owner = op.operands[1].owner
-    assert isinstance(owner, graph.ConstantOp)
-    (step, place), *_ = np.argwhere(owner.array[0] < 0)
+    (step, place), *_ = np.argwhere(constant_of(module, 1)[0] < 0)
 
     def change(data: Array) -> None:
         data[32 * step + place] = 1
