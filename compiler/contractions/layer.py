@@ -63,6 +63,11 @@ class Layer:
         return self.contraction.quantized and self.target.dot4 is None
 
     @property
+    def is_one_matrix(self) -> bool:
+        """Whether each input has one weight for each output: one group, and one term."""
+        return self.contraction.groups == 1 and len(self.terms) == 1
+
+    @property
     def shape(self) -> str:
         """Equal for layers of a target that differ in nothing but their weights."""
         return repr((self.target.name, self.contraction, self.layout, self.grid, len(self.terms)))
@@ -151,11 +156,9 @@ def _without_teams(layer: Layer) -> list[tuple[float, Choice]]:
 def choices_of_teams(layer: Layer) -> list[tuple[float, Choice]]:
     """(cycles, choice) for steps that gather their inputs; nothing for a layer whose weights would
     be several terms, or has groups."""
-    c, runs = layer.contraction, layer.runs
-    if c.groups > 1 or len(layer.terms) > 1:
+    if not layer.is_one_matrix:
         return []
-
-    sizes = (layer.target, layer.grid, c.outputs, runs)
+    sizes = (layer.target, layer.grid, layer.contraction.outputs, layer.runs)
     return gathered_tile.estimates(*sizes, lambda channels: _team(layer, channels))
 
 
@@ -174,7 +177,7 @@ def _in_vectors(layer: Layer) -> list[tuple[float, Choice]]:
 def choices_in_halves(layer: Layer, panel: int = 0) -> list[tuple[float, Choice]]:
     """(cycles, choice); nothing for a layer whose weights would be several terms, or has groups."""
     c, runs = layer.contraction, layer.runs
-    if c.groups > 1 or len(layer.terms) > 1:
+    if not layer.is_one_matrix:
         return []
     sizes = (c.outputs, len(runs.offsets), runs.length)
     return halves.estimates(layer.target, layer.grid, *sizes, panel)

@@ -11,7 +11,6 @@ from xdsl.dialects import arith
 from xdsl.ir import SSAValue
 
 from ...contractions.gathered_tile import TILES
-from ...contractions.tile import even_pieces
 from ..builder import Index
 from .accumulate import Accumulator
 from .gathered import GatheredAccumulator, TilePixels
@@ -68,7 +67,7 @@ class GatheredGemmGenerator(GemmGenerator):
         is_first_tile = b.compare("eq", self._tile_number, 0)
         is_new_strip = self._either(begins, self._both(is_first_tile, b.compare("eq", within, 0)))
         with b.branch(is_new_strip):
-            self.accumulator.spread(self._strip(strip), self._longest)
+            self.accumulator.spread(self._strip(strip), self.row_tiles[0][1])
         begins_team = self._both(is_first_tile, b.compare("eq", b.rem(block, self.least_group), 0))
         with b.branch(self._either(is_new_strip, begins_team)):
             self.accumulator.gather(b.div(block, self.packed.share))
@@ -79,15 +78,10 @@ class GatheredGemmGenerator(GemmGenerator):
     def _either(self, a: SSAValue, other: SSAValue) -> SSAValue:
         return self.b.binary(arith.OrIOp, a, other)
 
-    @property
-    def _longest(self) -> int:
-        (_, m), *_ = even_pieces(self.grid.columns, self.tile.m)
-        return m
-
     def _strip(self, strip: Index) -> list[TilePixels]:
         """Its four tiles; behind the last one, that again."""
         b, tiles = self.b, []
-        (count, m), *shorter = even_pieces(self.grid.columns, self.tile.m)
+        (count, m), *shorter = self.row_tiles
         for number in range(TILES):
             tile = b.add(b.mul(strip, TILES), number)
             if self.tiles % TILES:

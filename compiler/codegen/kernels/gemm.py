@@ -121,7 +121,12 @@ class GemmGenerator:
 
     @property
     def tiles_per_row(self) -> int:
-        return sum(count for count, _ in even_pieces(self.grid.columns, self.tile.m))
+        return sum(count for count, _ in self.row_tiles)
+
+    @property
+    def row_tiles(self) -> list[tuple[int, int]]:
+        """(count, pixels) of a row's tiles: the larger ones, then those a pixel shorter."""
+        return even_pieces(self.grid.columns, self.tile.m)
 
     def generate(self, exec_type: str) -> LoweredKernel:
         b = self.b
@@ -168,7 +173,7 @@ class GemmGenerator:
     ) -> None:
         """Tiles of m pixels, then those that are one pixel shorter if the row does not divide."""
         b = self.b
-        (count, m), *shorter = even_pieces(self.grid.columns, self.tile.m)
+        (count, m), *shorter = self.row_tiles
         if not shorter:
             self._tile(block, row, b.mul(column, m), m, n, channels)
             return
