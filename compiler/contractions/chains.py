@@ -47,14 +47,18 @@ class Menu:
     second: Form
 
     @property
+    def forms(self) -> list[Form]:
+        return [form for form in (self.first, self.second) if form is not None]
+
+    @property
     def longest(self) -> int:
         """Steps of the longest chain."""
-        return max(form.chain for form in (self.first, self.second) if form is not None)
+        return max(form.chain for form in self.forms)
 
     @property
     def operands(self) -> int:
         """Vectors that one of its chains reads beside its inputs, at most."""
-        return max(form.operands for form in (self.first, self.second) if form is not None)
+        return max(form.operands for form in self.forms)
 
 
 #: Every step for itself, which is always possible.

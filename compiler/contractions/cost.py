@@ -6,8 +6,10 @@ For m pixels × n vectors of channels, one chain of k steps is
     k·m·n vpmaddubsw, m·n vpmaddwd                                   (multiplies)
     (k − 1)·m·n vpaddw, m·n vpaddd, m·n vpaddw of offsets            (additions)
 
-and takes as long as the busiest of its ports. Weight vectors that find no free register are loaded
-again for every pixel. Measured in the first-level cache, MAC per cycle:
+and takes as long as the busiest of its ports, or as all of them take to be issued: four a cycle,
+loads into registers included, but not loads that are an operand of a multiplication. A broadcast
+cannot be one; the second of two vectors of weights can, and is then read for every pixel. Measured
+in the first-level cache, MAC per cycle:
 
     tile           8×1                                  4×2
     chains of      1    2    3   2, offset  3, offset   2    3    (the multipliers allow 42.7, 48)
@@ -27,20 +29,23 @@ from .forms import Form
 
 @dataclass(frozen=True)
 class Ports:
-    """Operations per cycle: vector arithmetic, multiplies among it, loads."""
+    """Operations per cycle: vector arithmetic, multiplies among it, loads, and all together."""
 
     vector: float
     multiply: float
     load: float
+    issue: float
 
 
 #: Vectors of 512 bits have two ports. Narrower ones have three (Intel) or four (AMD), of which a
 #: mix of multiplies and additions keeps 2.9 (Zen 3) to 3.4 (Zen 5) busy, and not always the right
 #: ones.
-WIDE_PORTS = Ports(2.0, 2.0, 2.0)
-NARROW_PORTS = Ports(3.0, 1.85, 2.0)
+WIDE_PORTS = Ports(2.0, 2.0, 2.0, 4.0)
+NARROW_PORTS = Ports(3.1, 1.85, 1.65, 4.3)
 #: A loop: its set-up, and now and then a mispredicted end.
 LOOP_CYCLES = 6.0
+#: A tile: what of its set-up, and of the wait for its last sums, is not hidden.
+TILE_CYCLES = 10.0
 _STREAM_BYTES_PER_CYCLE = 24.0
 #: Of the instructions that do not decide, this part counts: between equals, fewer are better.
 _BESIDE = 0.02
@@ -57,6 +62,17 @@ def free_registers(m: int, n: int, target: Target) -> int:
     return target.registers - m * n - scratch
 
 
+def kept_vectors(form: Form, m: int, n: int, target: Target) -> int:
+    """Of a chain's n vectors of weights, those that stay in registers for all pixels, beside sums,
+    offsets, ones, a pixel's inputs and two products; the others are operands in memory. Negative if
+    even that needs more registers than there are."""
+    if n == 1 or target.vector_bytes > 32:
+        return n
+    copies = target.vector_bytes == 16  # instructions overwrite an operand
+    free = target.registers - m * n - n * form.offset - form.chain - 3 - copies
+    return min(n, free // form.chain)
+
+
 def is_crowded(form: Form, m: int, n: int, target: Target) -> bool:
     """Whether sums, a chain's weights and its offsets take all registers, so that LLVM has to be
     kept from having a second product under way. Only tiles of AVX2 are made so full."""
@@ -66,9 +82,11 @@ def is_crowded(form: Form, m: int, n: int, target: Target) -> bool:
 def keeps_weights(m: int, n: int, menu: Menu, target: Target) -> bool:
     """Whether LLVM spills nothing in loops of these chains."""
     free, steps = free_registers(m, n, target), menu.longest
+    if n > 1 and target.vector_bytes <= 32:
+        return n == 2 and all(kept_vectors(form, m, n, target) >= 0 for form in menu.forms)
     if target.vector_bytes == 32:
         # Even then, the inputs of four steps are loaded side by side.
-        return free >= n * menu.operands + (steps == 4)
+        return free >= menu.operands + (steps == 4)
     # With many sums there are several products under way. An offset can stay in memory.
     return free >= n * steps + {16: 0, 64: 4}[target.vector_bytes]
 
@@ -82,18 +100,26 @@ def shuffles(inputs: int, target: Target) -> float:
 def chain_cycles(form: Form, m: int, n: int, target: Target) -> float:
     """One chain of m × n sums."""
     k, dots, ports = form.chain, m * n, ports_of(target)
-    multiplies = (k + 1) * dots
-    additions = (k + form.offset) * dots
-    weights = n * form.operands
-    reloaded = max(0, weights - free_registers(m, n, target))
-    loads = k * m + weights + reloaded * (m - 1)
+    multiplies, additions = (k + 1) * dots, (k + form.offset) * dots
+    loads, operands = _loads(form, m, n, target)
     busiest = max(
         (multiplies + additions + shuffles(k * m, target)) / ports.vector,
         multiplies / ports.multiply,
-        loads / ports.load,
-        weights * target.vector_bytes / _STREAM_BYTES_PER_CYCLE,
+        (loads + operands) / ports.load,
+        (multiplies + additions + loads) / ports.issue,
+        n * form.operands * target.vector_bytes / _STREAM_BYTES_PER_CYCLE,
     )
-    return busiest + _BESIDE * (multiplies + additions + loads)
+    return busiest + _BESIDE * (multiplies + additions + loads + operands)
+
+
+def _loads(form: Form, m: int, n: int, target: Target) -> tuple[int, int]:
+    """Of a chain: those into registers, and those that are operands of multiplications."""
+    kept, inputs = kept_vectors(form, m, n, target), form.chain * m
+    if kept < n:
+        return inputs + form.chain * kept + n * form.offset, form.chain * (n - kept) * m
+    weights = n * form.operands
+    reloaded = max(0, weights - free_registers(m, n, target))
+    return inputs + weights, reloaded * (m - 1)
 
 
 def work_cycles(chains: Mapping[Form, float], m: int, n: int, target: Target) -> float:

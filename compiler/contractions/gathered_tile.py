@@ -8,7 +8,7 @@ blocks make a team, and which forms their chains have, is tried on a sample of t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 import numpy as np
@@ -17,13 +17,13 @@ from ..codegen.targets import Target
 from ..dialects.layout import LANES
 from ..dialects.tensors import Array
 from .chains import Menu
-from .cost import keeps_weights, ports_of, work_cycles
+from .cost import TILE_CYCLES, keeps_weights, ports_of, work_cycles
 from .forms import OFFSET2, PAIRS2, PAIRS4
 from .gathering import chains_of, find_lanes
 from .geometry import Grid, Runs
 from .menus import Work
 from .ordered_tile import EPILOGUE, IN_ORDER, Choice
-from .tile import LINE, TILE_OVERHEAD, Tile, even_pieces, pieces
+from .tile import LINE, Tile, even_pieces, pieces
 
 #: Tiles whose inputs are gathered together: as many as a step has inputs.
 TILES = 4
@@ -45,6 +45,9 @@ _SPREAD, _GATHER = {16: 36.0, 32: 36.0, 64: 112.0}, {16: 5.0, 32: 5.0, 64: 8.0}
 #: So many bytes of rows and words leave weights room in the first-level cache. For each so many
 #: more, a step of a team takes a cycle more, up to so many.
 _NEAR_BYTES, _BYTES_PER_CYCLE, _FAR = 24 << 10, 5 << 10, 10.0
+
+#: Words of a tile that leave its weights no room there: what products then take longer.
+_NEAR_WORDS, _FAR_WORDS = 12 << 10, 1.06
 
 #: The weights [channels, inputs] of a team of so many channels.
 Sampler = Callable[[int], Array]
@@ -93,14 +96,16 @@ def estimates(
         """The cycles for teams of about so many channels; none for a team that was tried before."""
         teams = -(-vectors // max(1, size // target.lanes))
         team = -(-vectors // teams)
-        if any(choice.team == team for _, choice in found):
+        if any(choice.team * choice.tile.n == team for _, choice in found):
             return inf
         costs = [
-            (layer.cycles(work, 1, teams), Choice(layer.tile(1), menu, team=team))
+            (layer.cycles(work, tile, teams), Choice(tile, menu, team=team // tile.n))
             for menu, work in _tried(sampler(team * target.lanes))
             if layer.has_room(work)
+            for tile in layer.tiles(menu)
+            if team % tile.n == 0
         ]
-        found.extend(sorted(costs, key=lambda estimate: estimate[0])[:1])
+        found.extend(sorted(costs, key=lambda estimate: estimate[0]))
         return found[-1][0] if costs else inf
 
     least = add(_USUAL)
@@ -127,11 +132,11 @@ def shared_estimates(
         return []
     return [
         (
-            layer.cycles(work, n, teams),
-            Choice(layer.tile(panel), led.menu, panel // n, team=led.team),
+            layer.cycles(work, tile, teams),
+            Choice(replace(tile, n=panel), led.menu, panel // tile.n, team=led.team),
         )
-        for n in range(1, panel + 1)
-        if panel % n == 0 and keeps_weights(target.lanes, n, led.menu, target)
+        for tile in layer.tiles(led.menu)
+        if panel % tile.n == 0
     ]
 
 
@@ -158,34 +163,37 @@ class _Layer:
     channels: int
     runs: Runs
 
-    def tile(self, n: int) -> Tile:
-        return Tile(self.target.lanes, n, self.target.lanes)
+    def tiles(self, menu: Menu) -> Iterator[Tile]:
+        """One vector of channels, and two, with as many pixels as the registers allow."""
+        lanes = self.target.lanes
+        yield Tile(lanes, 1, lanes)
+        pixels = (m for m in (lanes, lanes // 2) if keeps_weights(m, 2, menu, self.target))
+        yield from (Tile(m, 2, lanes) for m in list(pixels)[:1])
 
-    def cycles(self, work: Work, n: int, teams: int) -> float:
-        """With blocks of n vectors, in so many teams, whose blocks have so much work each."""
-        vectors, tiles = -(-self.channels // self.target.lanes), self._tiles
-        blocks = pieces(vectors, n)
+    def cycles(self, work: Work, tile: Tile, teams: int) -> float:
+        """In so many teams, whose blocks have so much work each."""
+        vectors, tiles = -(-self.channels // tile.lanes), even_pieces(self.grid.columns, tile.m)
+        blocks = pieces(vectors, tile.n)
         cost = self.grid.rows * sum(
             tile_count * block_count * self._tile_cycles(work, m, width)
             for tile_count, m in tiles
             for block_count, width in blocks
         )
-        strips = -(-self.grid.rows * sum(count for count, _ in tiles) // TILES)
+        of_strip = TILES * tile.lanes // tile.m
+        strips = -(-self.grid.rows * sum(count for count, _ in tiles) // of_strip)
         return cost + strips * self._strip_cycles(work, teams)
 
     def has_room(self, work: Work) -> bool:
         """Whether rows and words fit the stack, with an eighth more words (`most_steps`)."""
         return bytes_of(self.runs, _steps(work) * 9 / 8, self.target) <= MOST_BYTES
 
-    @property
-    def _tiles(self) -> list[tuple[int, int]]:
-        return even_pieces(self.grid.columns, self.target.lanes)
-
     def _tile_cycles(self, work: Work, m: int, n: int) -> float:
         weights = _steps(work) * n * self.target.vector_bytes / LINE * IN_ORDER / TILES
         products = _IN_ORDER_STEPS * work_cycles(work, m, n, self.target)
+        if _steps(work) * self.target.vector_bytes > _NEAR_WORDS:
+            products *= _FAR_WORDS
         epilogue = EPILOGUE * m * n / ports_of(self.target).vector
-        return products + weights + TILE_OVERHEAD + epilogue
+        return products + weights + TILE_CYCLES + epilogue
 
     def _strip_cycles(self, work: Work, teams: int) -> float:
         steps, rows = _steps(work), rows_of(self.runs)

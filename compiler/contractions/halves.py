@@ -18,10 +18,10 @@ from collections.abc import Hashable
 from ..codegen.targets import Target
 from ..dialects.layout import LANES
 from .chains import ALONE
-from .cost import ports_of, shuffles
+from .cost import TILE_CYCLES, ports_of, shuffles
 from .geometry import Grid
 from .ordered_tile import EPILOGUE, IN_ORDER, Choice
-from .tile import LINE, STREAM_BYTES_PER_CYCLE, TILE_OVERHEAD, Tile, even_pieces, pieces
+from .tile import LINE, STREAM_BYTES_PER_CYCLE, Tile, even_pieces, pieces
 
 #: Widened codes of a tile, on the stack: no more, and not more than the first-level cache holds.
 MOST_BYTES = 16 << 10
@@ -86,4 +86,4 @@ def _block_cycles(m: int, n: int, steps: int, target: Target) -> float:
     step = busiest + _BESIDE * (2 * m * n + m + n)
     waiting = steps * weights / LINE * IN_ORDER
     epilogue = EPILOGUE if n * target.lanes % LANES else _EPILOGUE_OF_WHOLES
-    return steps * step + waiting + TILE_OVERHEAD + epilogue * m * n / ports.vector
+    return steps * step + waiting + TILE_CYCLES + epilogue * m * n / ports.vector

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from ..codegen.targets import Target
 from .chains import ALONE, Menu, Steps, find_chains
-from .cost import work_cycles
+from .cost import keeps_weights, work_cycles
 from .forms import OFFSET2, OFFSET3, OFFSET4, PAIRS, PAIRS2, PAIRS3, PAIRS4, Form
 
 _PLAIN, _OFFSET = (PAIRS2, PAIRS3, PAIRS4), (OFFSET2, OFFSET3, OFFSET4)
@@ -20,10 +20,16 @@ _FILLED = 0.8
 Work: TypeAlias = Mapping[Form, float]
 
 
-def choose_menu(blocks: Sequence[Steps], m: int, n: int, target: Target) -> tuple[Menu, Work]:
-    """The least time for tiles of m pixels × n vectors, and how many chains that takes."""
+def choose_menu(blocks: Sequence[Steps], most: int, n: int, target: Target) -> tuple[Menu, Work]:
+    """The least time for a pixel, in tiles of up to so many × n vectors, and how many chains that
+    takes."""
     works = dict(_tried(blocks))
-    menu = min(works, key=lambda menu: work_cycles(works[menu], m, n, target))
+
+    def cycles(menu: Menu) -> float:
+        sizes = [m for m in range(1, most + 1) if m == 1 or keeps_weights(m, n, menu, target)]
+        return min(work_cycles(works[menu], m, n, target) / m for m in sizes)
+
+    menu = min(works, key=cycles)
     return menu, works[menu]
 
 

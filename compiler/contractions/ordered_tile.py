@@ -15,18 +15,21 @@ import numpy as np
 from ..codegen.targets import Target
 from ..dialects.tensors import Array
 from .chains import Menu, cut_blocks
-from .cost import keeps_weights, ports_of, work_cycles
+from .cost import TILE_CYCLES, keeps_weights, ports_of, work_cycles
 from .geometry import Grid
 from .menus import Work, choose_menu, work_of
-from .tile import LINE, TILE_OVERHEAD, Tile, even_pieces, pieces
+from .tile import LINE, Tile, even_pieces, pieces
 
 #: Steps of a sample, and blocks at least: few steps vary more from block to block.
 _SAMPLE_STEPS, _SAMPLE = 512, 2
 _WIDEST = 3
 #: Three quarters of the smallest first-level cache that there is.
 _NEAR_BYTES = 24 << 10
-#: Cycles for a line from beyond it, with and without a prefetcher that follows.
-IN_ORDER, _OUT_OF_ORDER = 1.0, 3.0
+#: Cycles for a line from beyond it: in order, where prefetchers follow and products hide the most,
+#: and otherwise.
+IN_ORDER, _OUT_OF_ORDER = 0.3, 3.0
+#: Cycles for the long address of an input: pixels are further apart than a byte can say.
+_FAR_INPUT = 0.03
 #: Vector instructions that finish and store one vector of sums.
 EPILOGUE = 8.0
 
@@ -67,8 +70,7 @@ def estimate_ordered_tiles(
         steps = sampler(n, 1)[0].shape[1]
         sample = sampler(n, max(_SAMPLE, _SAMPLE_STEPS // steps))
         blocks = cut_blocks(np.stack(sample), steps // runs)
-        likely = min(grid.columns, _likely_pixels(n, target))
-        menu, work = choose_menu(blocks, likely, n, target)
+        menu, work = choose_menu(blocks, min(grid.columns, target.registers), n, target)
         least = min((cost for cost, _ in estimates.values()), default=np.inf)
         for m, cost in _pixels(work, n, menu, target, grid, vectors, pixel_bytes):
             choice = Choice(Tile(m, n, target.lanes), menu)
@@ -100,11 +102,6 @@ def estimate_shared_panels(
     return estimates
 
 
-def _likely_pixels(n: int, target: Target) -> int:
-    """As many as leave room for the weights of chains of two."""
-    return max(1, (target.registers - 4 - 2 * n) // n)
-
-
 def _pixels(
     work: Work,
     n: int,
@@ -125,20 +122,20 @@ def _pixels(
 def _layer_cycles(
     work: Work, m: int, n: int, target: Target, grid: Grid, vectors: int, pixel_bytes: int
 ) -> float:
-    total = 0.0
+    total, steps = 0.0, sum(count * form.chain for form, count in work.items())
     for m_count, m_size in even_pieces(grid.columns, m):
         for n_count, n_size in pieces(vectors, n):
-            tile = work_cycles(work, m_size, n_size, target) + TILE_OVERHEAD
-            tile += _waiting(work, m_size, n_size, target, pixel_bytes)
+            tile = work_cycles(work, m_size, n_size, target) + TILE_CYCLES
+            tile += _FAR_INPUT * steps * m_size
+            tile += _waiting(steps, m_size, n_size, target, pixel_bytes)
             tile += EPILOGUE * m_size * n_size / ports_of(target).vector
             total += m_count * n_count * tile
     return total * grid.rows
 
 
-def _waiting(work: Work, m: int, n: int, target: Target, pixel_bytes: int) -> float:
+def _waiting(steps: float, m: int, n: int, target: Target, pixel_bytes: int) -> float:
     """What a tile waits for its weights, which come from afar, and for inputs that leave them no
     room to pass by."""
-    steps = sum(count * form.chain for form, count in work.items())
     weights, inputs = steps * n * target.vector_bytes, m * pixel_bytes
     is_far = inputs > _NEAR_BYTES
     return weights / LINE * IN_ORDER + is_far * inputs / LINE * _OUT_OF_ORDER

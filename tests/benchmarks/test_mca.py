@@ -134,16 +134,19 @@ def test_multiply_adds_in_tile_registers() -> None:
     assert loop.macs == 4 * 16 * 16 * 64
 
 
-@pytest.mark.parametrize(("inputs", "places"), [(64, 0), (256, 4)])
-def test_necessary_work_of_a_chain_is_that_of_the_cost_model(inputs: int, places: int) -> None:
+@pytest.mark.parametrize(("kernel", "k", "n", "is_read"), [(1, 4, 1, 0), (3, 3, 2, 1)])
+def test_necessary_work_of_a_chain_is_that_of_the_cost_model(
+    kernel: int, k: int, n: int, is_read: int
+) -> None:
     """k·m·n multiplies, (k − 1)·m·n additions of halves, … (compiler/contractions/cost.py), and for
     windows, but not for gathered inputs, a place each."""
-    case = Case("chains of four, not Winograd's", convolution(inputs, 64, 3, 56, 10, stride=2))
+    case = Case("not Winograd's", convolution(256, 64, kernel, 56, 10, stride=2))
     works = [loop.work.work for loop in compiled_loops(case, by_name("avx2")) if loop.macs]
-    (work,) = [w for w in works if w["vpmaddubsw"] == 4 * w["vpmaddwd"]]
-    m = work["vpmaddwd"]
-    assert (work["vpaddw"], work["vpaddd"]) == (3 * m, m)
-    assert (work["load"], work["broadcast32"], work["scalar_load"]) == (4, 4 * m, places)
+    work = next(w for w in works if w["vpmaddubsw"] == k * w["vpmaddwd"])
+    sums = work["vpmaddwd"]
+    assert (work["vpaddw"], work["vpaddd"]) == ((k - 1) * sums, sums)
+    assert (work["load"], work["broadcast32"]) == (k * n, k * sums // n)
+    assert work["scalar_load"] == k * is_read
 
 
 def test_work_becomes_independent_instructions() -> None:

@@ -39,6 +39,7 @@ from lpc.compiler.codegen.program import TargetProgram
 from lpc.compiler.codegen.targets import TARGETS, Target
 from lpc.compiler.collector import collector_paused
 from lpc.compiler.contractions import gathered_tile, layer
+from lpc.compiler.contractions.ordered_tile import Choice
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array, tensor_type
 from lpc.compiler.interpreters.graph import run_graph
@@ -92,14 +93,18 @@ def in_some_form(generator: np.random.Generator) -> Iterator[None]:
 
 
 @contextmanager
-def with_gathered_inputs(fewest: int = 1) -> Iterator[None]:
-    """Wherever there are so many inputs."""
+def with_gathered_inputs(fewest: int = 1, vectors: int = 0) -> Iterator[None]:
+    """Wherever there are so many inputs; in tiles of so many vectors of channels, if it is said and
+    possible."""
     others = layer.choices_in_forms
+
+    def chosen(own: layer.Layer) -> list[tuple[float, Choice]]:
+        found = layer.choices_of_teams(own)
+        return [(cost, c) for cost, c in found if c.tile.n == vectors] or found or others(own)
+
     with (
         mock.patch.object(gathered_tile, "FEWEST", fewest),
-        mock.patch.object(
-            layer, "choices_in_forms", lambda own: layer.choices_of_teams(own) or others(own)
-        ),
+        mock.patch.object(layer, "choices_in_forms", chosen),
     ):
         yield
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from lpc.compiler.codegen.targets import TARGETS, Target, by_name
 from lpc.compiler.contractions import layer
+from lpc.compiler.contractions.ordered_tile import Choice
 from lpc.compiler.contractions.tile import even_pieces
 from lpc.compiler.contractions.winograd_packing import tile_for
 from lpc.compiler.dialects import graph
@@ -116,18 +117,27 @@ def test_proved_weights_use_the_fast_instruction(
         assert all(block.keeps_its_registers(block.count(*dots)) for block in hot), shape
 
 
+@pytest.mark.parametrize("vectors", [1, 2, 3])
 @pytest.mark.parametrize("deviation", [5, 12, 18, 24, 33, 45])
+@pytest.mark.parametrize("name", ["sse42", "avx2"])
 def test_chains_of_any_length_stay_in_registers(
-    deviation: int, monkeypatch: pytest.MonkeyPatch
+    name: str, deviation: int, vectors: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Tiles have as many pixels as leave room for the weights of their chains: up to eleven."""
+    """Tiles of one vector of channels have as many pixels as leave room for the weights of their
+    chains, up to eleven; of several vectors, some weights are operands in memory."""
+    estimates = layer.choices_in_forms
+
+    def of_width(own: layer.Layer) -> list[tuple[float, Choice]]:
+        return [(cost, c) for cost, c in estimates(own) if c.tile.n == vectors] or estimates(own)
+
     monkeypatch.setattr(layer, "choices_in_halves", lambda *_: [])
+    monkeypatch.setattr(layer, "choices_in_forms", of_width)
     weight = np.random.default_rng(2).normal(0, deviation, (64, 512, 1, 1))
-    text = assembly_of(by_name("avx2"), weight.clip(-127, 127).astype(np.int8), side=28)
-    hot = [block for block in inner_loops(text) if block.count("vpmaddubsw")]
+    text = assembly_of(by_name(name), weight.clip(-127, 127).astype(np.int8), side=28)
+    hot = [block for block in inner_loops(text) if block.count("pmaddubsw", "vpmaddubsw")]
     assert hot
     for block in hot:
-        assert not any("%ymm" in line and "(%rsp" in line for line in block.lines)
+        assert not any("mm" in line and "(%rsp" in line for line in block.lines)
 
 
 @pytest.mark.parametrize("shape", [(96, 16, 1, 1), (144, 24, 1, 1), (256, 64, 1, 1)], ids=str)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from lpc.compiler.codegen import lower
 from lpc.compiler.codegen.kernels import gemm
 from lpc.compiler.codegen.kernels.gathered_gemm import GatheredGemmGenerator
@@ -63,18 +64,18 @@ def add_layer(bench: Bench, g: np.random.Generator) -> None:
     bench.output(value, f"{x.type} by {weight.shape}, stride {stride}, pads {pads}")
 
 
-def check_layers(seed: int, count: int = 6) -> None:
+def check_layers(seed: int, count: int = 6, vectors: int = 0) -> None:
     g, bench = np.random.default_rng(seed), Bench()
     for _ in range(count):
         add_layer(bench, g)
-    with with_gathered_inputs():
+    with with_gathered_inputs(vectors=vectors):
         bench.check(WITHOUT_VNNI)
 
 
-@given(SEEDS)
+@given(SEEDS, st.sampled_from((1, 2)))
 @FEW_EXAMPLES
-def test_random_layers(seed: int) -> None:
-    check_layers(seed, 8)
+def test_random_layers(seed: int, vectors: int) -> None:
+    check_layers(seed, 8, vectors)
 
 
 @pytest.mark.parametrize("least", [None, 1])
@@ -86,10 +87,11 @@ def test_several_groups_of_blocks(least: int | None, monkeypatch: pytest.MonkeyP
     check_layers(3)
 
 
-def test_threads_begin_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("vectors", [1, 2])
+def test_threads_begin_anywhere(vectors: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the middle of a strip, or of a team, whose inputs another thread has gathered."""
     monkeypatch.setattr(lower, "_SERIAL_BELOW", 0)
-    check_layers(6)
+    check_layers(6, vectors=vectors)
 
 
 @pytest.mark.parametrize("deviation", [8.0, 45.0])

@@ -19,7 +19,7 @@ from xdsl.dialects import arith
 from xdsl.dialects.builtin import i32
 from xdsl.ir import SSAValue
 
-from ...contractions.cost import is_crowded
+from ...contractions.cost import is_crowded, kept_vectors
 from ...contractions.forms import FORMS, HAS_OFFSET, OFFSET_UNIT, Form, StepOrder, chain_offsets
 from ...contractions.packing import alike_panels, counts_of, steps_of_blocks
 from ...contractions.tile import LINE
@@ -177,7 +177,8 @@ class OrderedAccumulator(Accumulator):
         entry, w_chain = b.mul(first, self.entry_bytes), b.address(work.w, b.mul(first, step_bytes))
         places = [b.add(entry, self.entry_bytes * i) for i in range(form.chain)]
         sources = [self.source(entries, place, work) for place in places]
-        weights = [self.weights(w_chain, i * step_bytes, n) for i in range(form.chain)]
+        kept = kept_vectors(form, work.m, n, self.target)
+        in_registers = self._vectors(w_chain, range(kept), form, step_bytes)
         if work.m == 1:
             # Weights are read once, from memory. Prefetchers of the CPU stop at the end of a page.
             for offset in range(0, form.chain * step_bytes, LINE):
@@ -193,11 +194,26 @@ class OrderedAccumulator(Accumulator):
         crowded, result = is_crowded(form, work.m, n, self.target), []
         for i in range(work.m):
             a = [self.inputs(source, 0, i) for source in sources]
-            for j in range(n):
-                own = [v[j] for v in weights]
-                total = b.emit(DotChainOp(sums[i * n + j], a, own, offset=offsets[j]))
+            # Without `renew`, LLVM reads them once for all pixels, and keeps them on the stack.
+            again = b.renew(w_chain) if kept < n else w_chain
+            operands = self._vectors(again, range(kept, n), form, step_bytes)
+            for j, weights in enumerate(in_registers + operands):
+                total = b.emit(DotChainOp(sums[i * n + j], a, weights, offset=offsets[j]))
                 result.append(b.pin(total) if crowded else total)
         return result
+
+    def _vectors(
+        self, w_chain: SSAValue, vectors: range, form: Form, step_bytes: int
+    ) -> list[list[SSAValue]]:
+        """The weights of a chain's steps, of some of its vectors of sums."""
+        size = self.lanes * 4
+        return [
+            [
+                self.b.load(w_chain, step * step_bytes + j * size, self.kind, align=size)
+                for step in range(form.chain)
+            ]
+            for j in vectors
+        ]
 
     def _offset(self, start: SSAValue, j: int) -> SSAValue:
         """The halves that vector `j` of a chain's sums starts from, which are bytes in memory."""

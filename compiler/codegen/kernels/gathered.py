@@ -53,8 +53,9 @@ class GatheredAccumulator(OrderedAccumulator):
         runs = len(self.run_offsets)
         self.offsets = tables.add(np.asarray(self.run_offsets, np.int32))
         self.rows = self.b.scratch(runs * self.pieces * LANES * self.vector)
-        self.tile_bytes = self.packed.most_steps * self.vector
-        self.words = self.b.scratch(TILES * self.tile_bytes)
+        self.parts = self.lanes // self.packed.tile.m
+        self.vector_bytes = self.packed.most_steps * self.vector
+        self.words = self.b.scratch(TILES * self.vector_bytes)
         super().prepare(tables)
 
     def lists(self, orders: Sequence[StepOrder]) -> tuple[Array, Array]:
@@ -79,7 +80,10 @@ class GatheredAccumulator(OrderedAccumulator):
     def tile(self, number: Index) -> SSAValue:
         """Where a tile of the strip has its words."""
         # Else LLVM forwards what was stored there.
-        return self.b.address(self.b.renew(self.words), self.b.mul(number, self.tile_bytes))
+        b = self.b
+        place = b.mul(b.div(number, self.parts), self.vector_bytes)
+        part = b.mul(b.rem(number, self.parts), self.vector // self.parts)
+        return b.address(b.renew(self.words), b.add(place, part))
 
     # --- inputs → rows --------------------------------------------------------------------------
 
@@ -102,11 +106,12 @@ class GatheredAccumulator(OrderedAccumulator):
     def _lines(self, tiles: Sequence[TilePixels], m: int, place: Index) -> list[SSAValue]:
         """Sixteen inputs of the pixels that become byte 0, 1, … of every 16 of a row."""
         b, kind, lines = self.b, vector_of(i8, LANES), []
-        for tile in tiles:
-            places = [b.add(place, i * self.source_bytes) for i in range(m - 1)]
-            pixels = [b.load(tile.first, at, kind) for at in places]
-            pixels.append(b.load(tile.last, place, kind))
-            pixels += pixels[-1:] * (self.lanes - m)
+        for i in range(0, len(tiles), self.parts):
+            pixels = []
+            for tile in tiles[i : i + self.parts]:
+                places = [b.add(place, i * self.source_bytes) for i in range(m - 1)]
+                pixels += [b.load(tile.first, at, kind) for at in places]
+                pixels += [b.load(tile.last, place, kind)] * (self.lanes // self.parts - m + 1)
             lines += [b.joined(pixels[i::4]) for i in range(4)]
         return lines
 
@@ -142,4 +147,4 @@ class GatheredAccumulator(OrderedAccumulator):
             )
             words = [word for pair in pairs for word in self._unpacked(*pair, 2)]
             for i, word in enumerate(words):
-                b.store(word, to, i * self.tile_bytes)
+                b.store(word, to, i * self.vector_bytes)

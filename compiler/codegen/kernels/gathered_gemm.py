@@ -32,19 +32,23 @@ class GatheredGemmGenerator(GemmGenerator):
         return self.packed.team * self.packed.share
 
     def emit_units(self) -> int:
-        b, tiles, size = self.b, self.tiles, self.blocks_of_group
-        groups, strips = self.blocks // size, -(-tiles // TILES)
-        with b.nested_unit_loop(groups, strips, size, TILES) as (unit, places):
+        b, tiles, size, of_strip = self.b, self.tiles, self.blocks_of_group, self.tiles_of_strip
+        groups, strips = self.blocks // size, -(-tiles // of_strip)
+        with b.nested_unit_loop(groups, strips, size, of_strip) as (unit, places):
             group, strip, within, self._tile_number = places
             block = b.add(b.mul(group, size), within)
             self._gather(unit, block, within, strip)
-            tile = b.add(b.mul(strip, TILES), self._tile_number)
-            if tiles % TILES == 0:
+            tile = b.add(b.mul(strip, of_strip), self._tile_number)
+            if tiles % of_strip == 0:
                 self.ragged_blocks(block, *self._place(tile))
             else:
                 with b.branch(b.compare("ult", tile, tiles)):
                     self.ragged_blocks(block, *self._place(tile))
-        return self.blocks * strips * TILES
+        return self.blocks * strips * of_strip
+
+    @property
+    def tiles_of_strip(self) -> int:
+        return TILES * self.accumulator.parts
 
     @property
     def tiles(self) -> int:
@@ -82,9 +86,9 @@ class GatheredGemmGenerator(GemmGenerator):
         """Its four tiles; behind the last one, that again."""
         b, tiles = self.b, []
         (count, m), *shorter = self.row_tiles
-        for number in range(TILES):
-            tile = b.add(b.mul(strip, TILES), number)
-            if self.tiles % TILES:
+        for number in range(self.tiles_of_strip):
+            tile = b.add(b.mul(strip, self.tiles_of_strip), number)
+            if self.tiles % self.tiles_of_strip:
                 tile = b.minimum(tile, self.tiles - 1)
             row, column = self._place(tile)
             # So many of the tiles before have a pixel less than the first one.
