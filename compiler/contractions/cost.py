@@ -39,7 +39,7 @@ class Ports:
 
 #: Vectors of 512 bits have two ports. Narrower ones have three (Intel) or four (AMD), of which a
 #: mix of multiplies and additions keeps 2.9 (Zen 3) to 3.4 (Zen 5) busy, and not always the right
-#: ones.
+#: ones. Loads are two a cycle at best. With `_BESIDE`, these fit what Zen 3 takes.
 WIDE_PORTS = Ports(2.0, 2.0, 2.0, 4.0)
 NARROW_PORTS = Ports(3.1, 1.85, 1.65, 4.3)
 #: A loop: its set-up, and now and then a mispredicted end.

@@ -1,8 +1,9 @@
 """Contractions whose steps gather their inputs (gathering.py): tiles, teams, and what they cost.
 
-A tile is a vector of channels × as many pixels as a vector has 32-bit lanes, at most; four tiles
-that follow one another make a strip, for which inputs are gathered (kernels/gathered.py). How many
-blocks make a team, and which forms their chains have, is tried on a sample of the layer's weights.
+A tile is a vector of channels × as many pixels as a vector has 32-bit lanes, at most, or two of
+channels × half as many pixels. Inputs are gathered for a strip (kernels/gathered.py): four times
+the pixels of a vector. How many blocks make a team, and which forms their chains have, is tried on
+a sample of the layer's weights.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from .menus import Work
 from .ordered_tile import EPILOGUE, IN_ORDER, Choice
 from .tile import LINE, Tile, even_pieces, pieces
 
-#: Tiles whose inputs are gathered together: as many as a step has inputs.
-TILES = 4
+#: Vectors of pixels whose inputs are gathered together: as many as a step has inputs.
+VECTORS = 4
 #: What is gathered for a strip lies on the stack, no more than this, and near the core.
 MOST_BYTES = 224 << 10
 #: Fewer inputs have little choice.
@@ -45,8 +46,7 @@ _SPREAD, _GATHER = {16: 36.0, 32: 36.0, 64: 112.0}, {16: 5.0, 32: 5.0, 64: 8.0}
 #: So many bytes of rows and words leave weights room in the first-level cache. For each so many
 #: more, a step of a team takes a cycle more, up to so many.
 _NEAR_BYTES, _BYTES_PER_CYCLE, _FAR = 24 << 10, 5 << 10, 10.0
-
-#: Words of a tile that leave its weights no room there: what products then take longer.
+#: Words of a vector of pixels that leave weights no room there: what products then take longer.
 _NEAR_WORDS, _FAR_WORDS = 12 << 10, 1.06
 
 #: The weights [channels, inputs] of a team of so many channels.
@@ -73,7 +73,7 @@ def rows_of(runs: Runs) -> int:
 
 def bytes_of(runs: Runs, steps: float, target: Target) -> float:
     """Of rows and words, for so many steps."""
-    return (rows_of(runs) + TILES * steps) * target.vector_bytes
+    return (rows_of(runs) + VECTORS * steps) * target.vector_bytes
 
 
 def is_suitable(target: Target, grid: Grid, runs: Runs) -> bool:
@@ -98,15 +98,15 @@ def estimates(
         team = -(-vectors // teams)
         if any(choice.team * choice.tile.n == team for _, choice in found):
             return inf
-        costs = [
+        tried = [
             (layer.cycles(work, tile, teams), Choice(tile, menu, team=team // tile.n))
             for menu, work in _tried(sampler(team * target.lanes))
             if layer.has_room(work)
             for tile in layer.tiles(menu)
             if team % tile.n == 0
         ]
-        found.extend(sorted(costs, key=lambda estimate: estimate[0]))
-        return found[-1][0] if costs else inf
+        found.extend(tried)
+        return min((cost for cost, _ in tried), default=inf)
 
     least = add(_USUAL)
     for others in (_LARGER, _SMALLER):
@@ -164,11 +164,13 @@ class _Layer:
     runs: Runs
 
     def tiles(self, menu: Menu) -> Iterator[Tile]:
-        """One vector of channels, and two, with as many pixels as the registers allow."""
+        """Of one vector of channels, and of two with as many pixels as the registers allow."""
         lanes = self.target.lanes
         yield Tile(lanes, 1, lanes)
-        pixels = (m for m in (lanes, lanes // 2) if keeps_weights(m, 2, menu, self.target))
-        yield from (Tile(m, 2, lanes) for m in list(pixels)[:1])
+        for m in (lanes, lanes // 2):
+            if keeps_weights(m, 2, menu, self.target):
+                yield Tile(m, 2, lanes)
+                break
 
     def cycles(self, work: Work, tile: Tile, teams: int) -> float:
         """In so many teams, whose blocks have so much work each."""
@@ -179,21 +181,21 @@ class _Layer:
             for tile_count, m in tiles
             for block_count, width in blocks
         )
-        of_strip = TILES * tile.lanes // tile.m
+        of_strip = VECTORS * tile.lanes // tile.m
         strips = -(-self.grid.rows * sum(count for count, _ in tiles) // of_strip)
-        return cost + strips * self._strip_cycles(work, teams)
+        weights = _steps(work) * vectors * self.target.vector_bytes
+        return cost + strips * (self._strip_cycles(work, teams) + weights / LINE * IN_ORDER)
 
     def has_room(self, work: Work) -> bool:
         """Whether rows and words fit the stack, with an eighth more words (`most_steps`)."""
         return bytes_of(self.runs, _steps(work) * 9 / 8, self.target) <= MOST_BYTES
 
     def _tile_cycles(self, work: Work, m: int, n: int) -> float:
-        weights = _steps(work) * n * self.target.vector_bytes / LINE * IN_ORDER / TILES
         products = _IN_ORDER_STEPS * work_cycles(work, m, n, self.target)
         if _steps(work) * self.target.vector_bytes > _NEAR_WORDS:
             products *= _FAR_WORDS
         epilogue = EPILOGUE * m * n / ports_of(self.target).vector
-        return products + weights + TILE_CYCLES + epilogue
+        return products + TILE_CYCLES + epilogue
 
     def _strip_cycles(self, work: Work, teams: int) -> float:
         steps, rows = _steps(work), rows_of(self.runs)

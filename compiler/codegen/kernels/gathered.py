@@ -1,7 +1,7 @@
-"""The inputs of steps that gather them (contractions/gathering.py), for four tiles of pixels.
+"""The inputs of steps that gather them (contractions/gathering.py), for a strip of pixels.
 
-Tiles have as many pixels as a vector has 32-bit lanes, at most, and four that follow one another
-are a *strip*: as many pixels as a vector has bytes.
+A *strip* has as many pixels as a vector has bytes: four vectors of them, in 32-bit lanes. Each of
+those is a tile, or two.
 
     for each strip:                       (`spread`, once for a group of blocks)
       row[input] = its codes of all pixels of the strip
@@ -23,7 +23,7 @@ from xdsl.dialects.builtin import i32
 from xdsl.ir import SSAValue
 
 from ...contractions.forms import StepOrder
-from ...contractions.gathered_tile import TILES, piece_rows, row_of_inputs
+from ...contractions.gathered_tile import VECTORS, piece_rows, row_of_inputs
 from ...dialects.layout import LANES
 from ...dialects.loop import vector_of
 from ...dialects.tensors import Array
@@ -53,9 +53,10 @@ class GatheredAccumulator(OrderedAccumulator):
         runs = len(self.run_offsets)
         self.offsets = tables.add(np.asarray(self.run_offsets, np.int32))
         self.rows = self.b.scratch(runs * self.pieces * LANES * self.vector)
+        #: Tiles of a vector of pixels.
         self.parts = self.lanes // self.packed.tile.m
-        self.vector_bytes = self.packed.most_steps * self.vector
-        self.words = self.b.scratch(TILES * self.vector_bytes)
+        self.words_bytes = self.packed.most_steps * self.vector
+        self.words = self.b.scratch(VECTORS * self.words_bytes)
         super().prepare(tables)
 
     def lists(self, orders: Sequence[StepOrder]) -> tuple[Array, Array]:
@@ -81,7 +82,7 @@ class GatheredAccumulator(OrderedAccumulator):
         """Where a tile of the strip has its words."""
         # Else LLVM forwards what was stored there.
         b = self.b
-        place = b.mul(b.div(number, self.parts), self.vector_bytes)
+        place = b.mul(b.div(number, self.parts), self.words_bytes)
         part = b.mul(b.rem(number, self.parts), self.vector // self.parts)
         return b.address(b.renew(self.words), b.add(place, part))
 
@@ -106,9 +107,9 @@ class GatheredAccumulator(OrderedAccumulator):
     def _lines(self, tiles: Sequence[TilePixels], m: int, place: Index) -> list[SSAValue]:
         """Sixteen inputs of the pixels that become byte 0, 1, … of every 16 of a row."""
         b, kind, lines = self.b, vector_of(i8, LANES), []
-        for i in range(0, len(tiles), self.parts):
+        for first in range(0, len(tiles), self.parts):
             pixels = []
-            for tile in tiles[i : i + self.parts]:
+            for tile in tiles[first : first + self.parts]:
                 places = [b.add(place, i * self.source_bytes) for i in range(m - 1)]
                 pixels += [b.load(tile.first, at, kind) for at in places]
                 pixels += [b.load(tile.last, place, kind)] * (self.lanes // self.parts - m + 1)
@@ -131,7 +132,7 @@ class GatheredAccumulator(OrderedAccumulator):
     # --- rows → words ---------------------------------------------------------------------------
 
     def gather(self, panel: Index) -> None:
-        """Fills the words of all four tiles, for the team that a panel belongs to."""
+        """Fills the words of all tiles, for the team that a panel belongs to."""
         b, kind = self.b, vector_of(i8, self.vector)
         entries = b.address(self.table_base, self.entry(panel, LIST))
         with b.loop(0, self.steps(panel)) as steps:
@@ -147,4 +148,4 @@ class GatheredAccumulator(OrderedAccumulator):
             )
             words = [word for pair in pairs for word in self._unpacked(*pair, 2)]
             for i, word in enumerate(words):
-                b.store(word, to, i * self.vector_bytes)
+                b.store(word, to, i * self.words_bytes)

@@ -1,6 +1,6 @@
 """Contraction kernels whose steps gather their inputs (gathered.py).
 
-for each tile of the unit range, four of a strip for each block, all blocks for a strip:
+for each tile of the unit range, those of a strip for each block, all blocks for a strip:
   gather the inputs of the strip, if its pixels or the block's team are new
   the rest as in gemm.py
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 from xdsl.dialects import arith
 from xdsl.ir import SSAValue
 
-from ...contractions.gathered_tile import TILES
+from ...contractions.gathered_tile import VECTORS
 from ..builder import Index
 from .accumulate import Accumulator
 from .gathered import GatheredAccumulator, TilePixels
@@ -48,7 +48,7 @@ class GatheredGemmGenerator(GemmGenerator):
 
     @property
     def tiles_of_strip(self) -> int:
-        return TILES * self.accumulator.parts
+        return VECTORS * self.accumulator.parts
 
     @property
     def tiles(self) -> int:
@@ -83,7 +83,7 @@ class GatheredGemmGenerator(GemmGenerator):
         return self.b.binary(arith.OrIOp, a, other)
 
     def _strip(self, strip: Index) -> list[TilePixels]:
-        """Its four tiles; behind the last one, that again."""
+        """Its tiles; behind the last one, that again."""
         b, tiles = self.b, []
         (count, m), *shorter = self.row_tiles
         for number in range(self.tiles_of_strip):
