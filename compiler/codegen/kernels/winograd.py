@@ -73,6 +73,8 @@ class WinogradGenerator:
         self.as_taps = form == "taps"
         #: Tiles of a unit.
         self.tiles = self.tiling.tiles if self.as_taps else self.groups[0][1]
+        #: Vectors of weights in registers; the others are operands in memory, as in chains.py.
+        self.kept = 1 if target.vector_bytes == 32 and target.dot2 is None else tile.n
         self.parameters = Parameters()
         self.bias = self.parameters.add(bias)
         self.halo = self.parameters.add(np.full(16, halo_value & 255, np.uint8))
@@ -265,16 +267,20 @@ class WinogradGenerator:
 
     def _pair(self, x: SSAValue, w: SSAValue, m: int, sums: Sequence[SSAValue]) -> list[SSAValue]:
         """One pair of input channels of m tiles."""
-        b, tile = self.b, self.tile
-        size = tile.lanes * 4
-        kind = vector_of(i32, tile.lanes)
-        vectors = [b.load(w, j * size, kind, align=size) for j in range(tile.n)]
-        result = []
+        b, tile, result = self.b, self.tile, []
+        in_registers = self._vectors(w, range(self.kept))
         for i in range(m):
             a = b.splat(b.load(x, i * self.points.layout.channel_stride * 2, i32), tile.lanes)
-            for j in range(tile.n):
-                result.append(b.emit(Dot2Op(sums[i * tile.n + j], a, vectors[j])))
+            again = b.renew(w) if self.kept < tile.n else w
+            weights = in_registers + self._vectors(again, range(self.kept, tile.n))
+            for j, vector in enumerate(weights):
+                result.append(b.emit(Dot2Op(sums[i * tile.n + j], a, vector)))
         return result
+
+    def _vectors(self, w: SSAValue, vectors: range) -> list[SSAValue]:
+        """A pair's weights, of some of the tile's vectors of sums."""
+        size, kind = self.tile.lanes * 4, vector_of(i32, self.tile.lanes)
+        return [self.b.load(w, j * size, kind, align=size) for j in vectors]
 
     # --- from products to pixels ------------------------------------------------------------------
 
