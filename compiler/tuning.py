@@ -219,7 +219,7 @@ def _size(choice: Choice) -> str:
     kinds = {"registers": choice.in_registers, "halves": choice.in_halves}
     names = [name for name, is_so in kinds.items() if is_so]
     if choice.team:
-        names.append(f"teams of {choice.team}")
+        names.append(f"teams of {choice.team * choice.tile.channels} channels")
     return " ".join([f"{choice.tile.m}x{choice.tile.n}", *names])
 
 

@@ -65,8 +65,8 @@ def free_registers(m: int, n: int, target: Target) -> int:
 def kept_vectors(form: Form, m: int, n: int, target: Target) -> int:
     """Of a chain's n vectors of weights, those that stay in registers for all pixels, beside sums,
     offsets, ones, a pixel's inputs and two products; the others are operands in memory. Negative if
-    even that needs more registers than there are."""
-    if n == 1 or target.vector_bytes > 32:
+    even that needs more registers than there are. (A single pixel reads all weights once.)"""
+    if 1 in (m, n) or target.vector_bytes > 32:
         return n
     copies = target.vector_bytes == 16  # instructions overwrite an operand
     free = target.registers - m * n - n * form.offset - form.chain - 3 - copies
@@ -74,8 +74,8 @@ def kept_vectors(form: Form, m: int, n: int, target: Target) -> int:
 
 
 def is_crowded(form: Form, m: int, n: int, target: Target) -> bool:
-    """Whether sums, a chain's weights and its offsets take all registers, so that LLVM has to be
-    kept from having a second product under way. Only tiles of AVX2 are made so full."""
+    """Whether sums, a chain's weights and its offsets would take all registers, so that LLVM has to
+    be kept from having more products under way. Only tiles of AVX2 are made so full."""
     return target.vector_bytes == 32 and free_registers(m, n, target) <= n * form.operands
 
 

@@ -98,23 +98,22 @@ def estimates(
         team = -(-vectors // teams)
         if any(choice.team * choice.tile.n == team for _, choice in found):
             return inf
-        tried = [
-            (layer.cycles(work, tile, teams), Choice(tile, menu, team=team // tile.n))
-            for menu, work in _tried(sampler(team * target.lanes))
-            if layer.has_room(work)
-            for tile in layer.tiles(menu)
-            if team % tile.n == 0
-        ]
-        found.extend(tried)
-        return min((cost for cost, _ in tried), default=inf)
+        best: dict[Tile, tuple[float, Choice]] = {}
+        for menu, work in _tried(sampler(team * target.lanes)):
+            for tile in layer.tiles(menu) if layer.has_room(work) else ():
+                cost = layer.cycles(work, tile, teams)
+                if team % tile.n == 0 and cost < best.get(tile, (inf,))[0]:
+                    best[tile] = cost, Choice(tile, menu, team=team // tile.n)
+        found.extend(best.values())
+        return min((cost for cost, _ in best.values()), default=inf)
 
-    least = add(_USUAL)
+    usual = least = add(_USUAL)
     for others in (_LARGER, _SMALLER):
         for size in others:
             if (cost := add(size)) >= least:
                 break
             least = cost
-        if found and least < found[0][0]:
+        if least < usual:
             break  # what is larger is better, so what is smaller is worse
     return found
 
@@ -164,11 +163,12 @@ class _Layer:
     runs: Runs
 
     def tiles(self, menu: Menu) -> Iterator[Tile]:
-        """Of one vector of channels, and of two with as many pixels as the registers allow."""
-        lanes = self.target.lanes
+        """Of one vector of channels, and of two with as many pixels as the registers allow. (Wide
+        vectors have so few ports for products that broadcasts do not matter.)"""
+        target, lanes = self.target, self.target.lanes
         yield Tile(lanes, 1, lanes)
-        for m in (lanes, lanes // 2):
-            if keeps_weights(m, 2, menu, self.target):
+        for m in (lanes, lanes // 2) if target.vector_bytes <= 32 else ():
+            if keeps_weights(m, 2, menu, target):
                 yield Tile(m, 2, lanes)
                 break
 

@@ -28,7 +28,7 @@ _NEAR_BYTES = 24 << 10
 #: Cycles for a line from beyond it: in order, where prefetchers follow and products hide the most,
 #: and otherwise.
 IN_ORDER, _OUT_OF_ORDER = 0.3, 3.0
-#: Cycles for the long address of an input: pixels are further apart than a byte can say.
+#: Cycles for the long address of an input: pixels are mostly further apart than a byte can say.
 _FAR_INPUT = 0.03
 #: Vector instructions that finish and store one vector of sums.
 EPILOGUE = 8.0

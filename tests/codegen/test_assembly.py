@@ -140,6 +140,17 @@ def test_chains_of_any_length_stay_in_registers(
         assert not any("mm" in line and "(%rsp" in line for line in block.lines)
 
 
+def test_two_vectors_of_channels_share_broadcasts() -> None:
+    """And read every second product's weights where it stands: 2 broadcasts and 2 operands for the
+    4 products of a pixel."""
+    weight = np.random.default_rng(2).normal(0, 40, (64, 768, 1, 1))
+    text = assembly_of(by_name("avx2"), weight.clip(-127, 127).astype(np.int8), side=28)
+    block = max(inner_loops(text), key=lambda block: block.count("vpmaddubsw"))
+    products = [line for line in block.lines if "\tvpmaddubsw\t" in line]
+    assert sum("(" in line for line in products) >= len(products) / 2
+    assert 2 * block.count("vpbroadcastd") == len(products)
+
+
 @pytest.mark.parametrize("shape", [(96, 16, 1, 1), (144, 24, 1, 1), (256, 64, 1, 1)], ids=str)
 @pytest.mark.parametrize("target", OLDER, ids=lambda t: t.name)
 def test_halves_stay_in_registers(target: Target, shape: tuple[int, ...]) -> None:

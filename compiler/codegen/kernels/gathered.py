@@ -7,10 +7,10 @@ those is a tile, or two.
       row[input] = its codes of all pixels of the strip
     for each team of blocks:              (`gather`)
       for each step with inputs a b c d:
-        word[tile][step] = bytes of row[a], row[b], row[c], row[d], interleaved
+        word[vector of pixels][step] = bytes of row[a], row[b], row[c], row[d], interleaved
 
-Interleaving twice makes four vectors of one: the tiles. Both work within 16 bytes of a vector, so a
-row begins with the pixels 0–3 of each tile, then has their pixels 4–7, and so on.
+Interleaving twice makes four vectors of one. It works within 16 bytes of a vector, so a row begins
+with the pixels 0–3 of each of the four, then has their pixels 4–7, and so on.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ class GatheredAccumulator(OrderedAccumulator):
         self.rows = self.b.scratch(runs * self.pieces * LANES * self.vector)
         #: Tiles of a vector of pixels.
         self.parts = self.lanes // self.packed.tile.m
+        assert self.parts * self.packed.tile.m == self.lanes
         self.words_bytes = self.packed.most_steps * self.vector
         self.words = self.b.scratch(VECTORS * self.words_bytes)
         super().prepare(tables)
@@ -80,10 +81,10 @@ class GatheredAccumulator(OrderedAccumulator):
 
     def tile(self, number: Index) -> SSAValue:
         """Where a tile of the strip has its words."""
-        # Else LLVM forwards what was stored there.
         b = self.b
         place = b.mul(b.div(number, self.parts), self.words_bytes)
         part = b.mul(b.rem(number, self.parts), self.vector // self.parts)
+        # Without `renew`, LLVM forwards what was stored there.
         return b.address(b.renew(self.words), b.add(place, part))
 
     # --- inputs → rows --------------------------------------------------------------------------
