@@ -21,13 +21,13 @@ Work: TypeAlias = Mapping[Form, float]
 
 
 def choose_menu(blocks: Sequence[Steps], most: int, n: int, target: Target) -> tuple[Menu, Work]:
-    """The least time for a pixel, in tiles of up to so many × n vectors, and how many chains that
-    takes."""
+    """The least time for a pixel, in the largest tiles of up to so many × n vectors, and how many
+    chains that takes."""
     works = dict(_tried(blocks))
 
     def cycles(menu: Menu) -> float:
-        sizes = [m for m in range(1, most + 1) if m == 1 or keeps_weights(m, n, menu, target)]
-        return min(work_cycles(works[menu], m, n, target) / m for m in sizes)
+        m = max(m for m in range(1, most + 1) if m == 1 or keeps_weights(m, n, menu, target))
+        return work_cycles(works[menu], m, n, target) / m
 
     menu = min(works, key=cycles)
     return menu, works[menu]
