@@ -163,9 +163,10 @@ def test_a_weight_of_no_input() -> None:
     """Whatever is read there instead would be multiplied by it."""
     module = gathered()
     (step, place), *_ = np.argwhere(constant_of(module, 1)[0] < 0)
+    _, vectors, lanes = weights_of(module).tile.get_values()
 
     def change(data: Array) -> None:
-        data[32 * step + place] = 1
+        data[4 * lanes * vectors * step + place] = 1
 
     forge(module, 0, change)
     with pytest.raises(VerifyException, match="inputs"):
