@@ -95,6 +95,11 @@ class Accumulator(ABC):
     def run(self, work: Work, sums: list[SSAValue]) -> list[SSAValue]:
         """The sums [m·n], pixel by pixel, after all steps of the block."""
 
+    def weight(self, w: SSAValue, offset: int, j: int) -> SSAValue:
+        """One step's weights of vector `j` of a pixel's sums."""
+        size = self.lanes * 4
+        return self.b.load(w, offset + j * size, self.kind, align=size)
+
     def inputs(self, x: SSAValue, offset: int, pixel: int) -> SSAValue:
         """One step's inputs of a pixel, in every lane."""
         scalar = self.b.load(x, offset + pixel * self.pixel_bytes, self.element)
@@ -189,15 +194,11 @@ class NaturalAccumulator(Accumulator):
         m: int,
         n: int,
     ) -> list[SSAValue]:
-        weights, result = self._weights(w, w_offset, n), []
+        weights, result = [self.weight(w, w_offset, j) for j in range(n)], []
         for i in range(m):
             a = self.inputs(x, x_offset, i)
             result += [self._multiply(sums[i * n + j], a, weights[j]) for j in range(n)]
         return result
-
-    def _weights(self, w: SSAValue, offset: int, n: int) -> list[SSAValue]:
-        size = self.lanes * 4
-        return [self.b.load(w, offset + j * size, self.kind, align=size) for j in range(n)]
 
     def _multiply(self, total: SSAValue, a: SSAValue, w: SSAValue) -> SSAValue:
         if self.c.quantized:

@@ -206,12 +206,8 @@ class OrderedAccumulator(Accumulator):
         self, w_chain: SSAValue, vectors: range, form: Form, step_bytes: int
     ) -> list[list[SSAValue]]:
         """The weights of a chain's steps, of some of its vectors of sums."""
-        size = self.lanes * 4
         return [
-            [
-                self.b.load(w_chain, step * step_bytes + j * size, self.kind, align=size)
-                for step in range(form.chain)
-            ]
+            [self.weight(w_chain, step * step_bytes, j) for step in range(form.chain)]
             for j in vectors
         ]
 
