@@ -368,9 +368,12 @@ class KernelBuilder:
     def convert(self, kind: str, value: SSAValue, element: Attribute) -> SSAValue:
         return self.emit(loop.ConvertOp(kind, value, element))
 
-    def narrow(self, values: Sequence[SSAValue], signed: bool) -> SSAValue:
-        """Codes in i32 lanes, or anything that saturates to them, as bytes."""
-        return self.emit(loop.NarrowOp(values, signed))
+    def narrow(
+        self, values: Sequence[SSAValue], signed: bool, zero_point: SSAValue | None = None
+    ) -> SSAValue:
+        """Codes in i32 lanes, or anything that saturates to them, as bytes. An i16 zero point, if
+        there is one, is added first."""
+        return self.emit(loop.NarrowOp(values, signed, zero_point))
 
     def bitcast(self, value: SSAValue, element: Attribute, lanes: int) -> SSAValue:
         if value.type == (kind := vector_of(element, lanes)):

@@ -34,8 +34,8 @@ class Instruction:
     also: str | None = None
 
     def __post_init__(self) -> None:
-        if not self.intrinsic.startswith("llvm.x86."):
-            raise ValueError(f"{self.name}: '{self.intrinsic}' is not an x86 intrinsic")
+        if not self.intrinsic.startswith(("llvm.x86.", "llvm.sadd.sat.")):
+            raise ValueError(f"{self.name}: '{self.intrinsic}' is not one x86 instruction")
 
 
 def _dot_of_bytes(a_type: type[np.generic], b_type: type[np.generic]) -> Semantics:
@@ -88,6 +88,12 @@ def _pack(dtype: type[np.generic], result: type[np.generic]) -> Semantics:
     return semantics
 
 
+def _add_saturated(a: Array, b: Array) -> Array:
+    """Sums of s16 halves, saturated."""
+    sums = a.view(np.int16).astype(np.int32) + b.view(np.int16)
+    return np.clip(sums, -32768, 32767).astype(np.int16)
+
+
 _ALWAYS = "always"
 _PAIRS = "every pair sum of u8×s8 products lies in [−32768, 32767]"
 _HALVES = "not all four halves of a lane are −32768"
@@ -124,6 +130,15 @@ def _byte_rows(target: str, bits: int, isa: str, shuffle: str) -> tuple[Instruct
                 _ALWAYS,
             )
             for name, operand, result, semantics in packs
+        ),
+        Instruction(
+            f"vpaddsw.{bits}",
+            target,
+            f"llvm.sadd.sat.v{bits // 16}i16",
+            (halves, halves),
+            halves,
+            _add_saturated,
+            _ALWAYS,
         ),
         Instruction(
             f"vpshufb.{bits}", target, shuffle, (bytes_, bytes_), bytes_, _shuffle_bytes, _ALWAYS

@@ -32,6 +32,7 @@ from xdsl.dialects.builtin import (
     UnitAttr,
     VectorType,
     i8,
+    i16,
     i32,
     i64,
 )
@@ -461,24 +462,34 @@ class SelectOp(LoopOp):
 
 
 @irdl_op_definition
-class NarrowOp(LoopOp):
+class NarrowOp(_PlainOp):
     """The i32 lanes of all inputs, one input after the other, saturated to u8 (or s8) bytes.
 
-    %codes = loop.narrow %a, %b : (vector<8xi32>, vector<8xi32>) -> vector<16xi8>"""
+    With a zero point, that is added to every lane before, as if lanes had no end.
+
+    %codes = loop.narrow %a, %b plus %z : (vector<8xi32>, vector<8xi32>) -> vector<16xi8>"""
 
     name = "loop.narrow"
     T: ClassVar = VarConstraint("T", BaseAttr(VectorType))
 
     inputs = var_operand_def(T)
+    zero_point = opt_operand_def(i16)
     signed = opt_prop_def(UnitAttr)
     result = result_def(VectorType)
     traits = traits_def(Pure())
-    assembly_format: ClassVar[str] = "$inputs attr-dict `:` functional-type($inputs, $result)"
+    irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
+    assembly_format: ClassVar[str] = (
+        "$inputs (`plus` $zero_point^)? attr-dict `:` functional-type($inputs, $result)"
+    )
 
-    def __init__(self, inputs: Sequence[SSAValue], signed: bool):
+    def __init__(
+        self, inputs: Sequence[SSAValue], signed: bool, zero_point: SSAValue | None = None
+    ):
+        segments = _sizes(len(inputs), int(zero_point is not None))
+        sizes: dict[str, Attribute] = {AttrSizedOperandSegments.attribute_name: segments}
         super().__init__(
-            operands=inputs,
-            properties={"signed": _UNIT} if signed else NO_PROPERTIES,
+            operands=[*inputs, *([] if zero_point is None else [zero_point])],
+            properties=sizes | ({"signed": _UNIT} if signed else {}),
             result_types=[vector_of(i8, sum(map(lanes_of, inputs)))],
         )
 

@@ -296,7 +296,8 @@ def _dot2(op: loop.Dot2Op, args: PythonValues) -> Array:
 
 def _narrow(op: loop.NarrowOp, args: PythonValues) -> Array:
     limits = np.iinfo(np.uint8 if op.signed is None else np.int8)
-    codes = np.clip(np.concatenate(args), limits.min, limits.max)
+    lanes = np.concatenate(args[: len(op.inputs)]).astype(np.int64)
+    codes = np.clip(lanes + sum(args[len(op.inputs) :]), limits.min, limits.max)
     return np.asarray(codes.astype(limits.dtype).view(np.int8))
 
 

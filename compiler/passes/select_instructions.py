@@ -11,9 +11,9 @@
 `dot2` (s16 halves) is vpdpwssd, or vpmaddwd plus an add. LLVM shares what the dot products of a
 tile have in common.
 
-`narrow` packs four registers of i32 to one of bytes, saturating twice, and undoes the instructions'
-order, which is that of 128-bit lanes:
-      shuffle(vpackuswb(vpackssdw(a, b), vpackssdw(c, d)))
+`narrow` packs four registers of i32 to one of bytes, saturating twice, adds a zero point between,
+and undoes the instructions' order, which is that of 128-bit lanes:
+      shuffle(vpackuswb(vpackssdw(a, b) + z, vpackssdw(c, d) + z))
 
 `lookup` in a table of chained rows (codegen/byte_tables.py): for each row, a shuffle and an XOR.
 
@@ -43,7 +43,7 @@ from xdsl.dialects.builtin import (
     i64,
 )
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Attribute, Block, Operation, SSAValue
+from xdsl.ir import Attribute, Block, Operation, SSAValue, Use
 from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
@@ -51,6 +51,7 @@ from ..codegen import byte_tables
 from ..codegen.targets import Target, by_name
 from ..codegen.tile_registers import assign_registers
 from ..dialects import loop
+from ..dialects.layout import LANES
 from ..dialects.loop import element_of, lanes_of, vector_of
 
 
@@ -182,18 +183,58 @@ def narrow(op: loop.NarrowOp, target: Target) -> SSAValue:
     e, signed = _Inserter(op), op.signed is not None
     registers = [p for v in op.inputs for p in e.pieces(v, target.lanes, 4)]
     lanes, used = lanes_of(registers[0]), min(lanes_of(op.inputs[0]), target.lanes)
-    bits, pack = 32 * lanes, "vpacksswb" if signed else "vpackuswb"
-    groups = []
+    halves = _halves(e, op, registers)
+    pack = f"{'vpacksswb' if signed else 'vpackuswb'}.{32 * lanes}"
+    pairs = zip(halves[::2], halves[1::2], strict=True)
+    packed = [e.instruction(pack, vector_of(i8, 4 * lanes), *pair) for pair in pairs]
+    mask = [16 * (i // 4) + 4 * q + i % 4 for q in range(4) for i in range(used)]
+    if len(mask) == 32 and all(map(_is_short_part, op.result.uses)):
+        sixteens = [e.shuffle(p, p, part) for p in packed for part in (mask[:16], mask[16:])]
+        _take_parts(e, op.result, sixteens)
+    return e.joined([e.shuffle(p, p, mask) for p in packed], lanes_of(op.result))
+
+
+def _is_short_part(use: Use) -> bool:
+    """Whether an op takes some neighbouring bytes, which lie within sixteen."""
+    shuffle = use.operation
+    if not isinstance(shuffle, vector.ShuffleOp) or shuffle.v1 is not shuffle.v2:
+        return False
+    first, *_ = lanes = list(shuffle.mask.get_values())
+    is_contiguous = lanes == list(range(first, first + len(lanes)))
+    return is_contiguous and first % LANES + len(lanes) <= LANES
+
+
+def _take_parts(e: _Inserter, whole: SSAValue, sixteens: Sequence[SSAValue]) -> None:
+    """What takes parts of `whole` takes them of its sixteens instead."""
+    parts = [use.operation for use in whole.uses]
+    lengths = {lanes_of(part.results[0]) for part in parts}
+    # Else LLVM looks through them, and does both: `vpermd` as well.
+    sources = sixteens if lengths == {LANES} else [e.insert(loop.PinOp(v)) for v in sixteens]
+    for part in parts:
+        assert isinstance(part, vector.ShuffleOp)
+        lanes = list(part.mask.get_values())
+        source = sources[lanes[0] // LANES]
+        part.result.replace_all_uses_with(
+            e.shuffle(source, source, [lane % LANES for lane in lanes])
+        )
+        Rewriter.erase_op(part)
+
+
+def _halves(e: _Inserter, op: loop.NarrowOp, registers: Sequence[SSAValue]) -> list[SSAValue]:
+    """Two registers of each four, in 16 bits: saturated, with the zero point added, saturated."""
+    lanes, result = 2 * lanes_of(registers[0]), list[SSAValue]()
+    kind = vector_of(i16, lanes)
+    zero_point = None
+    if op.zero_point is not None:
+        zero_point = e.insert(vector.BroadcastOp(op.zero_point, kind))
     for start in range(0, len(registers), 4):
-        four = (registers[start : start + 4] * 4)[:4]
-        halves = [
-            e.instruction(f"vpackssdw.{bits}", vector_of(i16, 2 * lanes), *pair)
-            for pair in (four[:2], four[2:])
-        ]
-        packed = e.instruction(f"{pack}.{bits}", vector_of(i8, 4 * lanes), *halves)
-        mask = [16 * (i // 4) + 4 * q + i % 4 for q in range(4) for i in range(used)]
-        groups.append(e.shuffle(packed, packed, mask))
-    return e.joined(groups, lanes_of(op.result))
+        four = (list(registers[start : start + 4]) * 4)[:4]
+        for pair in (four[:2], four[2:]):
+            half = e.instruction(f"vpackssdw.{16 * lanes}", kind, *pair)
+            if zero_point is not None:
+                half = e.instruction(f"vpaddsw.{16 * lanes}", kind, half, zero_point)
+            result.append(half)
+    return result
 
 
 def lookup(op: loop.LookupOp, target: Target) -> list[SSAValue]:

@@ -55,6 +55,39 @@ func.func @narrow(%a: vector<8xi32>, %b: vector<8xi32>, %c: vector<8xi32>, %d: v
   func.return %0 : vector<32xi8>
 }
 
+// A zero point is added to 16-bit halves, which are half as many as lanes, and saturate as well.
+// CHECK-LABEL: func.func @narrow_with_zero_point(
+// CHECK:         %[[Z:.*]] = vector.broadcast %z : i16 to vector<16xi16>
+// CHECK:         %[[H:.*]] = loop.instruction "vpackssdw.256"
+// CHECK-NEXT:    loop.instruction "vpaddsw.256" %[[H]], %[[Z]]
+func.func @narrow_with_zero_point(%a: vector<8xi32>, %b: vector<8xi32>, %z: i16) -> vector<16xi8> {
+  %0 = loop.narrow %a, %b plus %z : (vector<8xi32>, vector<8xi32>) -> vector<16xi8>
+  func.return %0 : vector<16xi8>
+}
+
+// What only takes sixteen of the bytes does not wait for a shuffle of all.
+// CHECK-LABEL: func.func @sixteen_of_narrow(
+// CHECK:         %[[P:.*]] = loop.instruction "vpackuswb.256"
+// CHECK-NEXT:    vector.shuffle %[[P]], %[[P]] [0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23] :
+// CHECK-NEXT:    %[[R:.*]] = vector.shuffle %[[P]], %[[P]] [8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31] :
+// CHECK-NOT:     loop.pin
+// CHECK:         func.return %[[R]]
+func.func @sixteen_of_narrow(%a: vector<8xi32>, %b: vector<8xi32>) -> vector<16xi8> {
+  %0 = loop.narrow %a, %b, %a, %b : (vector<8xi32>, vector<8xi32>, vector<8xi32>, vector<8xi32>) -> vector<32xi8>
+  %1 = vector.shuffle %0, %0 [16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31] : vector<32xi8>, vector<32xi8>
+  func.return %1 : vector<16xi8>
+}
+
+// CHECK-LABEL: func.func @eight_of_narrow(
+// CHECK:         %[[P:.*]] = loop.pin
+// CHECK:         %[[R:.*]] = vector.shuffle %[[P]], %[[P]] [8, 9, 10, 11, 12, 13, 14, 15] :
+// CHECK:         func.return %[[R]]
+func.func @eight_of_narrow(%a: vector<8xi32>, %b: vector<8xi32>) -> vector<8xi8> {
+  %0 = loop.narrow %a, %b, %a, %b : (vector<8xi32>, vector<8xi32>, vector<8xi32>, vector<8xi32>) -> vector<32xi8>
+  %1 = vector.shuffle %0, %0 [8, 9, 10, 11, 12, 13, 14, 15] : vector<32xi8>, vector<32xi8>
+  func.return %1 : vector<8xi8>
+}
+
 // Wider vectors are cut into registers; s8 has a pack instruction of its own.
 // CHECK-LABEL: func.func @narrow_signed(
 // CHECK-COUNT-2: vector.shuffle %a, %a

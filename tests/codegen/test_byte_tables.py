@@ -8,7 +8,7 @@ from hypothesis import given
 from lpc.compiler.bounds import magnitude, saturates
 from lpc.compiler.codegen.byte_tables import chained_rows, table_of
 from lpc.compiler.dialects import graph
-from lpc.compiler.dialects.tensors import Array, ui8
+from lpc.compiler.dialects.tensors import Array, si8, ui8
 from support import EXAMPLES, SEEDS, Bench, extreme_codes
 from xdsl.ir import SSAValue
 
@@ -74,6 +74,12 @@ def test_reals_beyond_an_int_are_clamped_to_the_right_end() -> None:
     for multiplier in (1.0, 0.75, 0.4999, 0.25):
         op = graph.RequantizeOp(bench.input(sums), multiplier, 128, ui8, 0)
         bench.output(bench(op), f"requantize by {multiplier}")
+    # A zero point is added between two saturations, the first of which ends at 16 bits.
+    ends = np.arange(-600, 600, dtype=np.int32)
+    halves = np.concatenate([k * 2**15 + ends for k in (-3, -2, -1, 0, 1, 2, 3)])
+    for z, signed in ((0, ui8), (255, ui8), (77, ui8), (-128, si8), (127, si8)):
+        op = graph.RequantizeOp(bench.input(halves), 0.4999, z, signed, 0)
+        bench.output(bench(op), f"zero point {z}")
     codes = bench.input(extreme_codes(np.random.default_rng(1), (40,), np.uint8))
     real = bench(graph.DequantizeOp(codes, 1e6, 100, 0))
     bench.output(bench(graph.QuantizeOp(real, 1e-2, 9, ui8, 0, 3, 240)), "a ratio of 1e8")

@@ -27,7 +27,7 @@ from ...dialects.loop import LookupOp, element_of, lanes_of, vector_of
 from ...dialects.tensors import Array, dense_to_numpy, shape_of, value_dtype
 from ...errors import LpcError
 from ...functions import POWERS, apply_unary, power
-from ..builder import Index, KernelBuilder, i8
+from ..builder import Index, KernelBuilder, i8, i16
 from ..byte_tables import chained_rows
 from ..targets import Target
 from .common import Parameters, TensorBuffer
@@ -126,13 +126,25 @@ class Evaluator:
     def _saturated(self, op: Any, positions: Group) -> SSAValue:
         """Rounded, and clamped as bytes: by saturation, and to a range narrower than the type's."""
         codes = [self._rounded(op, at) for at in positions]
-        return self._narrowed(op, codes, op.qmin.value.data, op.qmax.value.data)
+        zero_points = _zero_points(op)
+        z = None if zero_points.size > 1 else self._shared_zero_point(zero_points, op, positions[0])
+        return self._narrowed(op, codes, op.qmin.value.data, op.qmax.value.data, z)
 
-    def _narrowed(self, op: Any, lanes: list[SSAValue], low: int, high: int) -> SSAValue:
-        """Bytes of one vector, clamped."""
+    def _shared_zero_point(self, zero_point: Array, op: Any, at: Position) -> SSAValue | None:
+        """An i16 that all channels have in common; none if it is 0."""
+        key = (op, "zero point")
+        if zero_point.any() and key not in at.cache:
+            offset = self.parameters.add(zero_point.astype(np.int16), owner=op)
+            at.cache[key] = self.b.load(self.parameter_base, offset, i16)
+        return at.cache.get(key)
+
+    def _narrowed(
+        self, op: Any, lanes: list[SSAValue], low: int, high: int, z: SSAValue | None = None
+    ) -> SSAValue:
+        """Bytes of one vector, with z added, and clamped."""
         dtype, b = value_dtype(op.result), self.b
         signed, limits = dtype == np.int8, np.iinfo(dtype.name)
-        codes = b.narrow(lanes, signed)
+        codes = b.narrow(lanes, signed, z)
         for end, limit, kind in (
             (low, limits.min, arith.MaxSIOp if signed else arith.MaxUIOp),
             (high, limits.max, arith.MinSIOp if signed else arith.MinUIOp),
@@ -144,13 +156,11 @@ class Evaluator:
         return codes
 
     def _rounded(self, op: Any, at: Position) -> SSAValue:
-        """rint(real) + z of a quantize or requantize, not clamped."""
+        """rint(real) of a quantize or requantize, plus z where channels have their own."""
         requantizes = isinstance(op, graph.RequantizeOp)
         scaled = self.rescaled(op, at) if requantizes else _scaled(self, op, at)
-        code = self.b.convert("round_to_int", scaled, i32)
-        zero_points = [op.zero_point.value.data] if requantizes else op.zero_points
-        z = np.asarray(zero_points, np.int32)
-        return code if not z.any() else self.emit(arith.AddiOp, code, self.parameter(z, op, at))
+        code, z = self.b.convert("round_to_int", scaled, i32), _zero_points(op)
+        return code if z.size == 1 else self.emit(arith.AddiOp, code, self.parameter(z, op, at))
 
     def _share_lookups(self, value: SSAValue, groups: Sequence[Group]) -> None:
         """Tables that `value` needs on the way, read for all positions together."""
@@ -300,6 +310,13 @@ def store_lanes(b: KernelBuilder, output: TensorBuffer, value: SSAValue, at: Pos
         kind = "trunc" if output.item == 1 else "sext"
         value = b.convert(kind, value, element_in_memory(output.dtype))
     b.store(value, output.base, offset, None if output.padded else at.count)
+
+
+def _zero_points(op: graph.RequantizeOp | graph.QuantizeOp) -> Array:
+    """Of a quantize or requantize, i32: one, or one for each channel."""
+    if isinstance(op, graph.RequantizeOp):
+        return np.asarray([op.zero_point.value.data], np.int32)
+    return op.zero_points.astype(np.int32)
 
 
 # --- one function per op --------------------------------------------------------------------------

@@ -46,8 +46,10 @@ func.func @select(%a: vector<4xf32>, %b: vector<4xf32>) -> vector<4xf32> {
 // CHECK-LABEL: func.func @narrow(
 // CHECK-NEXT:  %0 = loop.narrow %a, %b : (vector<8xi32>, vector<8xi32>) -> vector<16xi8>
 // CHECK-NEXT:  %1 = loop.narrow %a {signed} : (vector<8xi32>) -> vector<8xi8>
-func.func @narrow(%a: vector<8xi32>, %b: vector<8xi32>) {
+// CHECK-NEXT:  %2 = loop.narrow %a, %b plus %z : (vector<8xi32>, vector<8xi32>) -> vector<16xi8>
+func.func @narrow(%a: vector<8xi32>, %b: vector<8xi32>, %z: i16) {
   %0 = loop.narrow %a, %b : (vector<8xi32>, vector<8xi32>) -> vector<16xi8>
   %1 = loop.narrow %a {signed} : (vector<8xi32>) -> vector<8xi8>
+  %2 = loop.narrow %a, %b plus %z : (vector<8xi32>, vector<8xi32>) -> vector<16xi8>
   func.return
 }
