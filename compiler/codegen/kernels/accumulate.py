@@ -221,15 +221,17 @@ class HalvesAccumulator(NaturalAccumulator):
         """The windows of m pixels, the first at address `x`."""
         b, length = self.b, self.run_length
         size = next(size for size in (WIDENED, 8, 4) if size <= max(4, length))
-        # The last piece of a run ends with it, and repeats what the one before has.
-        pieces = [max(0, min(k, length - size)) for k in range(0, length, size)]
-        for i in range(m):
-            for run, offset in enumerate(self.source_offsets):
-                start = i * self.pixel_bytes + 2 * run * length
-                for k in pieces:
-                    place = i * self.source_bytes + offset + k
+        # The last piece of a run ends with it, and repeats what the one before has. It is stored
+        # first: what is loaded soon after by two should have been stored by one, as a store cannot
+        # pass on what others share with it.
+        for k in reversed(range(0, length, size)):
+            piece = max(0, min(k, length - size))
+            for i in range(m):
+                for run, offset in enumerate(self.source_offsets):
+                    place = i * self.source_bytes + offset + piece
                     codes = b.load_part(x, place, vector_of(i8, size), length)
-                    b.store(b.convert("zext", codes, i16), self.widened, start + 2 * k)
+                    start = i * self.pixel_bytes + 2 * (run * length + piece)
+                    b.store(b.convert("zext", codes, i16), self.widened, start)
 
     def _unroll(self, steps: int, m: int, n: int) -> int:
         return _unrolled(steps, m * n)
