@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..codegen.targets import Target
+from ..dialects.layout import LANES
 from .chains import Menu
 from .forms import Form
 
@@ -47,6 +48,9 @@ LOOP_CYCLES = 6.0
 #: A tile: what of its set-up, and of the wait for its last sums, is not hidden.
 TILE_CYCLES = 10.0
 _STREAM_BYTES_PER_CYCLE = 24.0
+#: Vector instructions that finish and store a vector of sums, if a store takes 16 channels of a
+#: pixel or more, and if it takes fewer.
+_EPILOGUE_OF_WHOLES, _EPILOGUE = 5.5, 8.0
 #: Of the instructions that do not decide, this part counts: between equals, fewer are better.
 _BESIDE = 0.02
 
@@ -120,6 +124,12 @@ def _loads(form: Form, m: int, n: int, target: Target) -> tuple[int, int]:
     weights = n * form.operands
     reloaded = max(0, weights - free_registers(m, n, target))
     return inputs + weights, reloaded * (m - 1)
+
+
+def epilogue_cycles(m: int, n: int, target: Target) -> float:
+    """What becomes of m × n sums."""
+    each = _EPILOGUE if n * target.lanes % LANES else _EPILOGUE_OF_WHOLES
+    return each * m * n / ports_of(target).vector
 
 
 def work_cycles(chains: Mapping[Form, float], m: int, n: int, target: Target) -> float:

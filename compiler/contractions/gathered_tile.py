@@ -18,12 +18,12 @@ from ..codegen.targets import Target
 from ..dialects.layout import LANES
 from ..dialects.tensors import Array
 from .chains import Menu
-from .cost import TILE_CYCLES, keeps_weights, ports_of, work_cycles
+from .cost import TILE_CYCLES, epilogue_cycles, keeps_weights, work_cycles
 from .forms import OFFSET2, PAIRS2, PAIRS4
 from .gathering import chains_of, find_lanes
 from .geometry import Grid, Runs
 from .menus import Work
-from .ordered_tile import EPILOGUE, IN_ORDER, Choice
+from .ordered_tile import IN_ORDER, Choice
 from .tile import LINE, Tile, even_pieces, pieces
 
 #: Vectors of pixels whose inputs are gathered together: as many as a step has inputs.
@@ -194,8 +194,7 @@ class _Layer:
         products = _IN_ORDER_STEPS * work_cycles(work, m, n, self.target)
         if _steps(work) * self.target.vector_bytes > _NEAR_WORDS:
             products *= _FAR_WORDS
-        epilogue = EPILOGUE * m * n / ports_of(self.target).vector
-        return products + TILE_CYCLES + epilogue
+        return products + TILE_CYCLES + epilogue_cycles(m, n, self.target)
 
     def _strip_cycles(self, work: Work, teams: int) -> float:
         steps, rows = _steps(work), rows_of(self.runs)

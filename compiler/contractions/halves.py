@@ -16,11 +16,10 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from ..codegen.targets import Target
-from ..dialects.layout import LANES
 from .chains import ALONE
-from .cost import TILE_CYCLES, ports_of, shuffles
+from .cost import TILE_CYCLES, epilogue_cycles, ports_of, shuffles
 from .geometry import Grid
-from .ordered_tile import EPILOGUE, IN_ORDER, Choice
+from .ordered_tile import IN_ORDER, Choice
 from .tile import LINE, STREAM_BYTES_PER_CYCLE, Tile, even_pieces, pieces
 
 #: Widened codes of a tile, on the stack: no more, and not more than the first-level cache holds.
@@ -31,8 +30,6 @@ _DOTS_PER_CYCLE = {16: 2.0, 32: 1.7, 64: 1.0}
 #: Of the instructions beside multiplications and additions, this part counts.
 _BESIDE = 0.02
 _WIDEST = 4
-#: The epilogue of a vector in a tile that stores 16 channels of a pixel, or 32, at a time.
-_EPILOGUE_OF_WHOLES = 6.5
 #: Codes that an instruction widens, and vector instructions for that: a load and a store beside it.
 WIDENED, _WIDENING = 16, 2.0
 
@@ -85,5 +82,4 @@ def _block_cycles(m: int, n: int, steps: int, target: Target) -> float:
     busiest = max(arithmetic / dots, (m + n) / ports.load, weights / STREAM_BYTES_PER_CYCLE)
     step = busiest + _BESIDE * (2 * m * n + m + n)
     waiting = steps * weights / LINE * IN_ORDER
-    epilogue = EPILOGUE if n * target.lanes % LANES else _EPILOGUE_OF_WHOLES
-    return steps * step + waiting + TILE_CYCLES + epilogue * m * n / ports.vector
+    return steps * step + waiting + TILE_CYCLES + epilogue_cycles(m, n, target)

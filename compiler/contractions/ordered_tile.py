@@ -15,7 +15,7 @@ import numpy as np
 from ..codegen.targets import Target
 from ..dialects.tensors import Array
 from .chains import Menu, cut_blocks
-from .cost import TILE_CYCLES, keeps_weights, ports_of, work_cycles
+from .cost import TILE_CYCLES, epilogue_cycles, keeps_weights, work_cycles
 from .geometry import Grid
 from .menus import Work, choose_menu, work_of
 from .tile import LINE, Tile, even_pieces, pieces
@@ -32,8 +32,6 @@ IN_ORDER, _PUSHED_OUT, _OUT_OF_ORDER = 0.3, 1.0, 3.0
 _TWO_BY_TWO = 0.92
 #: Cycles for the long address of an input: pixels are mostly further apart than a byte can say.
 _FAR_INPUT = 0.03
-#: Vector instructions that finish and store one vector of sums.
-EPILOGUE = 8.0
 
 #: The weights [channels, steps, 4] of up to so many blocks of n vectors, spread over the layer.
 Sampler = Callable[[int, int], list[Array]]
@@ -134,7 +132,7 @@ def _layer_cycles(
             tile = products + TILE_CYCLES
             tile += _FAR_INPUT * steps * m_size
             tile += _waiting(steps, m_size, n_size, target, pixel_bytes)
-            tile += EPILOGUE * m_size * n_size / ports_of(target).vector
+            tile += epilogue_cycles(m_size, n_size, target)
             total += m_count * n_count * tile
     return total * grid.rows
 
