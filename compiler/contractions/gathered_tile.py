@@ -34,9 +34,9 @@ MOST_BYTES = 224 << 10
 FEWEST = 48
 #: Channels of a team: the first choice, and the smaller and larger ones.
 _USUAL, _SMALLER, _LARGER = 16, (8, 4), (32, 64)
-#: Of the steps, more than these parts in chains of two: worth a try with chains of four; with none
-#: of the others.
-_MANY, _FEW = 0.8, 0.3
+#: Of the steps, more than these parts in chains of two: worth a try with chains of four, if weights
+#: are no larger on average; with none of the others.
+_MANY, _FEW, _SMALL = 0.8, 0.3, 24.0
 
 #: Measured on Zen 3: steps in order, at short addresses, take this part of the time of others.
 _IN_ORDER_STEPS = 0.96
@@ -92,14 +92,18 @@ def estimates(
     layer, vectors = _Layer(target, grid, channels, runs), -(-channels // target.lanes)
     found: list[tuple[float, Choice]] = []
 
-    def add(size: int) -> float:
-        """The cycles for teams of about so many channels; none for a team that was tried before."""
+    def add(size: int, most: float = inf) -> float:
+        """The cycles for teams of about so many channels; none for a team that was tried before, or
+        for one that takes as many as `most` even with all chains full."""
         teams = -(-vectors // max(1, size // target.lanes))
         team = -(-vectors // teams)
         if any(choice.team * choice.tile.n == team for _, choice in found):
             return inf
-        best: dict[Tile, tuple[float, Choice]] = {}
-        for menu, work in _tried(sampler(team * target.lanes)):
+        weights, best = sampler(team * target.lanes), dict[Tile, tuple[float, Choice]]()
+        menu, work = _full_chains(weights)
+        if min(layer.cycles(work, tile, teams) for tile in layer.tiles(menu)) >= most:
+            return inf
+        for menu, work in _tried(weights):
             for tile in layer.tiles(menu) if layer.has_room(work) else ():
                 cost = layer.cycles(work, tile, teams)
                 if team % tile.n == 0 and cost < best.get(tile, (inf,))[0]:
@@ -110,7 +114,7 @@ def estimates(
     usual = least = add(_USUAL)
     for others in (_LARGER, _SMALLER):
         for size in others:
-            if (cost := add(size)) >= least:
+            if (cost := add(size, least)) >= least:
                 break
             least = cost
         if least < usual:
@@ -144,10 +148,21 @@ def _tried(weights: Array) -> Iterator[tuple[Menu, Work]]:
     steps, pairs = weights.shape[1] / 4, Menu(PAIRS2, OFFSET2)
     yield pairs, (work := _work_of(weights, pairs))
     part = work[PAIRS2] * PAIRS2.chain / steps
-    if part > _MANY:
+    if part > _MANY and _are_small(weights):
         yield (menu := Menu(PAIRS4, PAIRS2)), _work_of(weights, menu)
     elif part < _FEW:
         yield (menu := Menu(None, OFFSET2)), _work_of(weights, menu)
+
+
+def _full_chains(weights: Array) -> tuple[Menu, Work]:
+    """The least that any team of such weights can have to do."""
+    form = PAIRS4 if _are_small(weights) else PAIRS2
+    return Menu(None, form), {form: weights.shape[1] / 4 / form.chain}
+
+
+def _are_small(weights: Array) -> bool:
+    """Whether eight of them may have room in a lane of chains of four."""
+    return float(np.abs(weights.astype(np.int16)).mean()) <= _SMALL
 
 
 def _work_of(weights: Array, menu: Menu) -> Work:

@@ -66,7 +66,9 @@ def estimate_ordered_tiles(
     pixel of a tile so many bytes that none of the others reads."""
     vectors = -(-channels // target.lanes)
     estimates: dict[Hashable, tuple[float, Choice]] = {}
-    for n in range(1, min(vectors, _WIDEST) + 1):
+    # More than two of 256 bits have no room for a second pixel (`keeps_weights`).
+    widest = _WIDEST if target.vector_bytes == 64 or grid.columns == 1 else 2
+    for n in range(1, min(vectors, widest) + 1):
         steps = sampler(n, 1)[0].shape[1]
         sample = sampler(n, max(_SAMPLE, _SAMPLE_STEPS // steps))
         blocks = cut_blocks(np.stack(sample), steps // runs)
