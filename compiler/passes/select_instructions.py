@@ -188,9 +188,11 @@ def narrow(op: loop.NarrowOp, target: Target) -> SSAValue:
     pairs = zip(halves[::2], halves[1::2], strict=True)
     packed = [e.instruction(pack, vector_of(i8, 4 * lanes), *pair) for pair in pairs]
     mask = [16 * (i // 4) + 4 * q + i % 4 for q in range(4) for i in range(used)]
-    if len(mask) == 32 and all(map(_is_short_part, op.result.uses)):
+    uses = list(op.result.uses)
+    if len(mask) == 32 and uses and all(map(_is_short_part, uses)):
         sixteens = [e.shuffle(p, p, part) for p in packed for part in (mask[:16], mask[16:])]
-        _take_parts(e, op.result, sixteens)
+        _take_parts(e, uses, sixteens)
+        return packed[0]  # for nobody
     return e.joined([e.shuffle(p, p, mask) for p in packed], lanes_of(op.result))
 
 
@@ -204,9 +206,10 @@ def _is_short_part(use: Use) -> bool:
     return is_contiguous and first % LANES + len(lanes) <= LANES
 
 
-def _take_parts(e: _Inserter, whole: SSAValue, sixteens: Sequence[SSAValue]) -> None:
-    """What takes parts of `whole` takes them of its sixteens instead."""
-    parts = [use.operation for use in whole.uses]
+def _take_parts(e: _Inserter, uses: Sequence[Use], sixteens: Sequence[SSAValue]) -> None:
+    """What takes parts of the whole takes them of its sixteens instead, which wait for less: two
+    unpacks of a register's halves, not `vpermd`."""
+    parts = [use.operation for use in uses]
     lengths = {lanes_of(part.results[0]) for part in parts}
     # Else LLVM looks through them, and does both: `vpermd` as well.
     sources = sixteens if lengths == {LANES} else [e.insert(loop.PinOp(v)) for v in sixteens]
