@@ -129,7 +129,7 @@ def _layer_cycles(
     for m_count, m_size in even_pieces(grid.columns, m):
         for n_count, n_size in pieces(vectors, n):
             products = work_cycles(work, m_size, n_size, target)
-            if n_size == longest == 2 and target.vector_bytes == 32:
+            if m_size > 1 and n_size == longest == 2 and target.vector_bytes == 32:
                 products *= _TWO_BY_TWO
             tile = products + TILE_CYCLES
             tile += _FAR_INPUT * steps * m_size
