@@ -264,9 +264,9 @@ class Evaluator:
         real = self.b.convert("int_to_float", self.value(op.input, at), f32)
         return self.emit(arith.MulfOp, real, self.parameter(op.multipliers, op, at))
 
-    def round_to_code(self, real: SSAValue, zero_point: Array, op: Any, at: Position) -> SSAValue:
+    def round_to_code(self, real: SSAValue, op: Any, at: Position) -> SSAValue:
         """clamp(rint(real) + z, qmin, qmax), with the clamp first: the bounds are integers."""
-        z = zero_point.astype(np.int32)
+        z = _zero_points(op)
         code = self.b.convert("round_to_int", self._clamped(real, z, op, at), i32)
         return code if not z.any() else self.emit(arith.AddiOp, code, self.parameter(z, op, at))
 
@@ -274,7 +274,7 @@ class Evaluator:
         """The result of a requantize less `zero_points`, f32, which never was a code.
 
         `signed_zero`: a zero may be −0, which codes have none of."""
-        z = np.asarray([op.zero_point.value.data], np.int32)
+        z = _zero_points(op)
         real = self._clamped(self.rescaled(op, at), z, op, at)
         rest = (z - zero_points).astype(np.float32)
         if signed_zero and not rest.any():
@@ -329,12 +329,11 @@ def _scaled(e: Evaluator, op: Any, at: Position) -> SSAValue:
 
 
 def _requantize(e: Evaluator, op: Any, at: Position) -> SSAValue:
-    zero_point = np.asarray([op.zero_point.value.data], np.int32)
-    return e.round_to_code(e.rescaled(op, at), zero_point, op, at)
+    return e.round_to_code(e.rescaled(op, at), op, at)
 
 
 def _quantize(e: Evaluator, op: Any, at: Position) -> SSAValue:
-    return e.round_to_code(_scaled(e, op, at), op.zero_points, op, at)
+    return e.round_to_code(_scaled(e, op, at), op, at)
 
 
 def _dequantize(e: Evaluator, op: Any, at: Position) -> SSAValue:
