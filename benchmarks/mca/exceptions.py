@@ -45,12 +45,10 @@ _CHAINS = (
     "from a sum to its code it is six instructions one after the other: meanwhile the scheduler "
     "fills up with what waits, and the next products stand behind it"
 )
-_TRANSPOSE = "four rows of bytes are transposed again for each tile of rows, on port 5"
-_TRANSPOSE_HALVES = (
-    "four rows of bytes are transposed again for each tile of rows; LLVM takes ten shuffles for "
-    "the four that the bound counts"
+_INTERLEAVING = (
+    "not products: four rows of bytes are interleaved, once for all rows of the other operand; "
+    "shuffles have two ports of three, constants wait on the stack"
 )
-_PARTIAL = "a last block of columns that is not full, or of rows: it loads more for each product"
 _ROUND_ROBIN = (
     "the model's choice of a port in turn gives multiplies and additions unequal shares; one pixel "
     "more or less makes it 97 %"
@@ -69,10 +67,6 @@ _GRID_ZEN3 = (
     "shifts and widening have two of four ports, and the model sends as many additions there as to "
     f"the other two; {_GRID}"
 )
-_MULTIPLES = (
-    "LLVM makes two shifts and an addition of each 512-bit multiplication by a constant, and "
-    "shifts have port 0 alone"
-)
 _WIDENING = (
     "bytes are widened on port 5 alone: the model sends more additions there than the best "
     "schedule would"
@@ -89,7 +83,6 @@ _ONE_PIXEL = (
     "the last block's five vectors have ten sums, which wait for themselves: 5 cycles, in the "
     "model 7 (see above)"
 )
-_SUMS_OF_CODES = "codes of a row are added up in one chain, for zero points: 5 cycles a vector"
 _ADDRESS = (
     "not a loop of its own: addresses of the next loop, and the tile's place, wait on the stack"
 )
@@ -102,8 +95,8 @@ EXCEPTIONS: tuple[Shortfall, ...] = (
     Shortfall("3x3", _WIDENING, 0.78, 0, ("avx2",), ("skylake-avx512",), "transform, 18 to"),
     Shortfall("3x3", _GRID_ZEN3, 0.79, 65, ("avx2",), ("znver3",), "transform"),
     Shortfall("3x3", _GRID, 0.86, 65, ("avx2", "avx_vnni", "avx10"), loop="transform"),
-    Shortfall("3x3", _MULTIPLES, 0.49, 0, ("avx512",), loop="transform, 12 to"),
-    Shortfall("3x3", _MULTIPLES, 0.76, 0, ("avx512",), loop="transform, 18 to"),
+    Shortfall("3x3", _WIDENING, 0.69, 0, ("avx512",), loop="transform, 12 to"),
+    Shortfall("3x3", _WIDENING, 0.81, 0, ("avx512",), loop="transform, 18 to"),
     Shortfall("3x3", _GRID, 0.88, 4, ("avx512", "avx512_vnni"), loop="transform"),
     Shortfall("7x7", _GRID_SSE, 0.75, 155, ("sse42",), loop="transform"),
     Shortfall("7x7", _GRID_WIDENING, 0.81, 46, ("avx2",), ("skylake-avx512",), "transform"),
@@ -117,14 +110,9 @@ EXCEPTIONS: tuple[Shortfall, ...] = (
     Shortfall("depthwise", _PORT5, 0.77, 0, ("avx512_vnni",)),
     Shortfall("fp32 depthwise", _STACK, 0.90, 11, ("sse42",)),
     Shortfall("fp32 depthwise", _RELOADS, 0.76, 0, ("avx512",)),
-    Shortfall("products 12 x 128", _STACK, 0.72, 6, ("sse42", "avx2")),
-    Shortfall("products 12 x 128", _PORT5, 0.80, 0, ("avx512",)),
-    Shortfall("products 12 x 128", _TRANSPOSE, 0.78, 0, ("avx512_vnni",)),
-    Shortfall("products 12 x 128", _SUMS_OF_CODES, 0.10, 0, ("avx10",), loop="1 vpdpbusd"),
-    Shortfall("products 12 x 128", _TRANSPOSE_HALVES, 0.58, 0, ("avx_vnni", "avx10")),
-    Shortfall("products 12 x 197", _PARTIAL, 0.13, 1, ("avx_vnni", "avx10")),
-    Shortfall("products 12 x 197", _PARTIAL, 0.20, 6),
-    Shortfall("fp32 products", _PARTIAL, 0.60),
+    Shortfall("products", _INTERLEAVING, 0.37, 2, ("avx_vnni", "avx10"), loop="1 vpdpbusd"),
+    Shortfall("products", _INTERLEAVING, 0.72, 2, loop="2 vpdpbusd"),
+    Shortfall("fp32 products", _COPIES_SSE, 0.82, 0, ("sse42",)),
     Shortfall("matmul 1x2048", _ONE_PIXEL, 0.70, 0, ("avx_vnni", "avx10")),
     Shortfall("matmul 1x2048", _FROM_MEMORY, 0.58),
     Shortfall("", _ADDITIONS_ZEN3, 0.77, 0, ("avx2",), ("znver3",), "16 vpaddw, 16 vpmaddubsw, 8"),

@@ -33,9 +33,10 @@ from ..passes.kernel_classes import (
     is_channel_gather,
 )
 from ..passes.rewriting import constant_of
-from .kernels.batched_dot4 import Dot4MatMulGenerator
+from .kernels.batched_bytes import BytesMatMulGenerator
+from .kernels.batched_float import FloatMatMulGenerator
+from .kernels.batched_halves import HalvesMatMulGenerator
 from .kernels.batched_matmul import BatchedMatMulGenerator
-from .kernels.batched_qmatmul import BatchedQMatMulGenerator
 from .kernels.channel_gather import lower_channel_gather
 from .kernels.common import LoweredKernel
 from .kernels.depthwise import DepthwiseGenerator
@@ -110,12 +111,10 @@ def generate_kernel(kernel: graph.KernelOp, target: Target) -> LoweredKernel:
     return lower_elementwise(_NAME, kernel, target, exec_type("eltwise", target, codes), halo)
 
 
-def _matmul_generator(
-    quantized: bool, target: Target
-) -> type[BatchedMatMulGenerator | BatchedQMatMulGenerator]:
+def _matmul_generator(quantized: bool, target: Target) -> type[BatchedMatMulGenerator]:
     if not quantized:
-        return BatchedMatMulGenerator
-    return BatchedQMatMulGenerator if target.dot4 is None else Dot4MatMulGenerator
+        return FloatMatMulGenerator
+    return HalvesMatMulGenerator if target.dot4 is None else BytesMatMulGenerator
 
 
 def _reduces_last_axis(anchor: Operation) -> bool:

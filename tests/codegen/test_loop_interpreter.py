@@ -215,8 +215,8 @@ def test_three_levels_agree(
     program = lowered(module, target)
     program.module.verify()
     has_scratch = any(isinstance(op, ScratchOp) for op in program.module.walk())
-    widens = family in (product, convolution_in_halves, gathered) and target.dot4 is None
-    assert has_scratch == (widens or family in (winograd_points, winograd_taps, softmax))
+    widens = family in (convolution_in_halves, gathered) and target.dot4 is None
+    assert has_scratch == (widens or family in (product, winograd_points, winograd_taps, softmax))
     (at_loop,) = run_program(program, info, bench.arrays)
     bench.checks[0].compare(at_loop, expected, f"{target.name}, loop")
     SelectInstructions(target.name).apply(driver.new_context(), program.module)

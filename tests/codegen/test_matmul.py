@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
-from lpc.compiler.codegen.kernels import batched_qmatmul
-from lpc.compiler.codegen.kernels.batched_dot4 import choose_signs
+from lpc.compiler.codegen.kernels import batched_panels
+from lpc.compiler.codegen.kernels.batched_bytes import choose_signs
 from lpc.compiler.codegen.targets import by_name
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array, shape_of, ui8
@@ -115,8 +115,8 @@ def test_products_of_activations(seed: int) -> None:
 
 def test_long_products_of_activations_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     g = np.random.default_rng(5)
-    for most in (batched_qmatmul._MOST_DEPTH, 16):
-        monkeypatch.setattr(batched_qmatmul, "_MOST_DEPTH", most)
+    for most in (batched_panels._MOST_DEPTH, 16):
+        monkeypatch.setattr(batched_panels, "_MOST_DEPTH", most)
         bench = Bench()
         for m, k, n in ((5, 2 * most + 3, 17), (13, most + 1, 16), (3, 3 * most, 33), (7, most, 5)):
             a, b = (bench.input(extreme_codes(g, (2, *s), np.uint8)) for s in ((m, k), (k, n)))
@@ -163,18 +163,19 @@ def test_activations_at_the_extremes() -> None:
         # Codes of both operands as they lie in memory, without a sum for a zero point.
         ("avx10", np.uint8, (0, 0), "uu"),
         ("avx10", np.int8, (0, 0), "ss"),
-        # Symmetric codes, unsigned: flipping b takes its zero point away, and costs least.
-        ("avx10", np.uint8, (128, 128), "us"),
+        # Symmetric codes, unsigned: flips take zero points away, and cost least.
+        ("avx10", np.uint8, (128, 128), "ss"),
         ("avx_vnni", np.uint8, (128, 128), "us"),
-        ("avx_vnni", np.uint8, (0, 0), "us"),
-        ("avx_vnni", np.int8, (0, 0), "su"),
+        # Sums of columns are made once for all rows, so the zero point of a is the cheaper one.
+        ("avx_vnni", np.uint8, (0, 0), "su"),
+        ("avx_vnni", np.int8, (0, 0), "us"),
     ],
 )
 def test_signs_of_products(
     target: str, dtype: Any, zero_points: tuple[int, int], signs: str
 ) -> None:
     operands = [(np.dtype(dtype), np.asarray([zero], np.int32)) for zero in zero_points]
-    chosen = choose_signs(operands[0], operands[1], by_name(target), 5, 2, 64)
+    chosen = choose_signs(operands[0], operands[1], by_name(target), (128, 128, 64))
     assert "".join(seen.sign for seen in chosen) == signs
 
 

@@ -1,40 +1,67 @@
-"""fp32 matrix products of two tensors that are known at run time only (int8: batched_qmatmul.py).
+"""Matrix products of two tensors that are known at run time only (attention: Q·Kᵀ, P·V).
 
     out[…, m, n] = bias[n] + Σ_k a[…, m, k]·b[…, k, n]
 
-Rows of b are read as they lie in memory: a few vectors of columns × a few rows of a are in
-registers, and each step multiplies a broadcast element of a with the vectors of b. Leading axes of
-length one broadcast.
+    for each chunk of rows (a unit):
+      for each block of columns, two vectors or more:
+        for each few rows: sums = Σ dot(broadcast element of a, vectors of b); epilogue; store
+
+Leading axes of length one broadcast. Subclasses tell what is multiplied: floats as they lie in
+memory (`batched_float.py`), or codes that are made ready first (`batched_panels.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from xdsl.dialects import arith
-from xdsl.dialects.builtin import f32
-from xdsl.ir import Operation, SSAValue
+from xdsl.dialects.builtin import i32
+from xdsl.ir import Attribute, Operation, SSAValue
 
+from ...contractions.tile import even_pieces
 from ...dialects import graph
 from ...dialects.layout import LANES, as_nhwc
-from ...dialects.loop import vector_of
 from ...dialects.tensors import shape_of
 from ..builder import Index, KernelBuilder
 from ..targets import Target
 from .common import LoweredKernel, Parameters, buffers_of, fill_halo
 from .elementwise import pixel_at
-from .evaluate import Evaluator, Position, store_lanes
+from .evaluate import Evaluator, Position
 
-#: More rows do not pay for the longer tail.
-_MOST_ROWS = 8
+#: More rows at a time do not pay for the shorter rest.
+_MOST_ROWS = 12
+#: Bytes of an element of a that is broadcast.
+ELEMENT = 4
 
 
-class BatchedMatMulGenerator:
-    """One unit is up to `tile_rows` rows of one matrix of the result."""
+@dataclass(frozen=True)
+class Rows:
+    """Rows [first, first + size) of matrix (image, y): a unit."""
 
-    addition: ClassVar[type[Operation]] = arith.AddfOp
+    image: Index
+    y: Index
+    first: Index
+    size: int
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A block of columns from `first` on, of which `count` exist (None: all), in `vectors`."""
+
+    first: Index
+    count: int | None
+    vectors: int
+
+
+class BatchedMatMulGenerator(ABC):
+    """One unit is a chunk of rows of one matrix of the result."""
+
+    element: ClassVar[Attribute] = i32
+    addition: ClassVar[type[Operation]] = arith.AddiOp
 
     def __init__(
         self, name: str, kernel: graph.KernelOp, anchor: Any, target: Target, halo_value: int
@@ -49,138 +76,136 @@ class BatchedMatMulGenerator:
         self.images, self.matrices, self.rows, self.columns = as_nhwc(shape_of(anchor.result))
         self.depth = shape_of(anchor.a)[-1]
         self.lanes = target.lanes
-        self.vectors = max(2, LANES // self.lanes)
-        self.width = self.lanes * self.vectors
-        # The sums, the vectors of b, an element of a and a temporary are in registers.
-        self.tile_rows = min(_MOST_ROWS, (target.registers - 2) // self.vectors - 1)
-        channels = -(-self.columns // self.width) * self.width
+        self.width = max(LANES, 2 * self.lanes)
+        most = self._most_rows(self.width // self.lanes)
+        self.chunks = even_pieces(self.rows, max(most, self._rows_of_a_unit() // most * most))
+        channels = -(-self.columns // LANES) * LANES
         self.evaluator = Evaluator(
             self.b, target, kernel, self.inputs, self.parameters, self.base, channels
         )
 
+    @property
+    def chunk(self) -> int:
+        """Rows of the largest unit."""
+        return self.chunks[0][1]
+
+    def _most_rows(self, vectors: int) -> int:
+        """Sums, the vectors of b, an element of a and a product are in registers."""
+        return min(_MOST_ROWS, (self.target.registers - 2) // vectors - 1)
+
     def generate(self, exec_type: str) -> LoweredKernel:
         b = self.b
         fill_halo(b, self.output, self.base, self.halo)
-        size = self.tile_rows
-        blocks = -(-self.rows // size)
+        count = sum(number for number, _ in self.chunks)
         with b.unit_loop() as unit:
-            matrix, block = b.div(unit, blocks), b.rem(unit, blocks)
-            rest = self.rows % size
-            if not rest:
-                self._rows(matrix, b.mul(block, size), size)
-            elif blocks == 1:
-                self._rows(matrix, 0, rest)
+            matrix, chunk = b.div(unit, count), b.rem(unit, count)
+            image, y = b.div(matrix, self.matrices), b.rem(matrix, self.matrices)
+            (number, size), *shorter = self.chunks
+            if not shorter:
+                self._unit(Rows(image, y, b.mul(chunk, size), size))
             else:
-                with b.branch(b.compare("eq", block, blocks - 1)) as branches:
-                    self._rows(matrix, self.rows - rest, rest)
-                with b.otherwise(branches):
-                    self._rows(matrix, b.mul(block, size), size)
-        units = self.images * self.matrices * blocks
+                with b.branch(b.compare("ult", chunk, number)) as blocks:
+                    self._unit(Rows(image, y, b.mul(chunk, size), size))
+                with b.otherwise(blocks):
+                    first = b.add(b.mul(chunk, size - 1), number)
+                    self._unit(Rows(image, y, first, size - 1))
+        units = self.images * self.matrices * count
         return LoweredKernel(b.finish(), b.fingerprint, (self.parameters.blob(),), units, exec_type)
 
-    def _rows(self, matrix: Index, first: Index, count: int) -> None:
-        """`count` rows, all columns."""
-        b = self.b
-        image, y = b.div(matrix, self.matrices), b.rem(matrix, self.matrices)
-        whole = self.columns // self.width * self.width
-        with b.loop(0, whole, self.width) as blocks:
-            self._tile(image, y, first, count, blocks.variable, None)
-        if whole < self.columns:
-            self._tile(image, y, first, count, whole, self.columns - whole)
+    def _unit(self, rows: Rows) -> None:
+        self._begin(rows)
+        whole, vectors = self.columns // self.width * self.width, self.width // self.lanes
+        with self.b.loop(0, whole, self.width) as blocks:
+            self._block(rows, Columns(blocks.variable, None, vectors))
+        if rest := self.columns - whole:
+            self._block(rows, Columns(whole, rest, -(-rest // self.lanes)))
 
-    def _tile(
-        self, image: Index, y: Index, first: Index, rows: int, column: Index, count: int | None
-    ) -> None:
-        """`rows` rows × `width` columns, of which `count` exist."""
-        b, layout = self.b, self.left.layout
-        item = self.left.item
-        starts = [
-            b.address(
-                self.left.base,
-                b.mul(pixel_at(b, image, y, b.add(first, i))(layout), item),
-            )
-            for i in range(rows)
-        ]
-        right = pixel_at(b, image, y, 0)(self.right.layout)
-        right = b.mul(b.add(right, column), self.right.item)
-        matrix = b.address(self.right.base, right)
-        sums = self._products(starts, matrix, column, count)
-        for i in range(rows):
-            pixel = pixel_at(b, image, y, b.add(first, i))
-            self._finish(sums[i * self.vectors : (i + 1) * self.vectors], pixel, column, count)
+    def _block(self, rows: Rows, columns: Columns) -> None:
+        self._begin_columns(rows, columns)
+        for tile, size in self._tiles(rows.size, columns.vectors):
+            self._finish(self._sums(rows, columns, tile, size), rows, columns, tile, size)
+
+    def _tiles(self, size: int, vectors: int) -> Iterator[tuple[Index, int]]:
+        """(first row in the unit, rows) of the tiles, inside a loop over those of equal size."""
+        b, start = self.b, 0
+        for number, rows in even_pieces(size, self._most_rows(vectors)):
+            with b.loop(0, number) as tiles:
+                yield b.add(b.mul(tiles.variable, rows), start), rows
+            start += number * rows
 
     # --- Σ_k --------------------------------------------------------------------------------------
 
+    @abstractmethod
+    def _rows_of_a_unit(self) -> int: ...
+
+    @abstractmethod
+    def _begin(self, rows: Rows) -> None:
+        """Ahead of all columns of a unit."""
+
+    @abstractmethod
+    def _begin_columns(self, rows: Rows, columns: Columns) -> None:
+        """Ahead of all tiles of a block of columns."""
+
+    @abstractmethod
+    def _sums(self, rows: Rows, columns: Columns, tile: Index, size: int) -> Sequence[SSAValue]:
+        """Without bias: row after row, its vectors."""
+
+    @abstractmethod
+    def _dot(self, total: SSAValue, a: SSAValue, b: SSAValue) -> SSAValue:
+        """`total` and the products of an element of a and a vector of b."""
+
     def _products(
-        self, rows: list[SSAValue], matrix: SSAValue, column: Index, count: int | None
+        self,
+        left: tuple[SSAValue, int],
+        right: tuple[SSAValue, int],
+        steps: int,
+        columns: Columns,
+        sums: Sequence[SSAValue],
     ) -> Sequence[SSAValue]:
-        """Sums of every row × vector from column `column` on, without bias."""
+        """`sums` and the products. `left`: the first row, and bytes from one to the next; `right`:
+        the first vector, and bytes from one step to the next."""
         b = self.b
-        sums = [b.constant(0, f32, self.lanes)] * (len(rows) * self.vectors)
-        stride = self.right.layout.channel_stride * self.right.item
-        with b.loop(0, self.depth, carried=sums) as k:
-            below = b.address(matrix, b.mul(k.variable, stride))
-            offset = b.mul(k.variable, self.left.item)
-            k.next = self._step(rows, offset, self._vectors(below, count), k.carried)
+        with b.loop(0, steps, carried=sums) as k:
+            below = b.address(right[0], b.mul(k.variable, right[1]))
+            vectors = self._vectors(below, columns)
+            row, result = b.address(left[0], b.mul(k.variable, ELEMENT)), list(k.carried)
+            for i in range(len(sums) // len(vectors)):
+                a = b.splat(b.load(row, i * left[1], self.element), self.lanes)
+                for j, vector in enumerate(vectors, i * len(vectors)):
+                    result[j] = self._dot(result[j], a, vector)
+            k.next = result
         return k.results
 
-    def _vectors(self, matrix: SSAValue, count: int | None) -> list[SSAValue]:
-        """A row of b, cut into vectors."""
-        result = []
-        for j in range(self.vectors):
-            left = self.lanes if count is None else min(self.lanes, count - j * self.lanes)
-            if left <= 0:
-                break
-            if self.right.padded:
-                left = self.lanes
-            kind = vector_of(f32, self.lanes)
-            result.append(self.b.load_part(matrix, j * self.lanes * 4, kind, left))
-        return result
-
-    def _step(
-        self,
-        rows: list[SSAValue],
-        offset: Index,
-        vectors: list[SSAValue],
-        sums: Sequence[SSAValue],
-    ) -> list[SSAValue]:
-        """One step of k for every row."""
-        result = list(sums)
-        for i, row in enumerate(rows):
-            a = self.b.splat(self.b.load(row, offset, f32), self.lanes)
-            for j, vector in enumerate(vectors):
-                place = i * self.vectors + j
-                result[place] = self._multiply(result[place], a, vector)
-        return result
-
-    def _multiply(self, total: SSAValue, a: SSAValue, vector: SSAValue) -> SSAValue:
-        b = self.b
-        if self.target.fma:
-            return b.fma(a, vector, total)
-        return b.binary(arith.AddfOp, total, b.binary(arith.MulfOp, a, vector))
+    @abstractmethod
+    def _vectors(self, right: SSAValue, columns: Columns) -> list[SSAValue]:
+        """Those of one step."""
 
     # --- epilogue ---------------------------------------------------------------------------------
 
     def _finish(
-        self, sums: Sequence[SSAValue], pixel: Any, column: Index, count: int | None
+        self, sums: Sequence[SSAValue], rows: Rows, columns: Columns, tile: Index, size: int
     ) -> None:
-        """Bias, epilogue and store, 16 columns at a time."""
-        b, lanes = self.b, self.lanes
-        while lanes < LANES:
-            pairs = zip(sums[::2], sums[1::2], strict=True)
-            sums = [b.shuffle(low, high, range(2 * lanes)) for low, high in pairs]
-            lanes *= 2
-        for j, total in enumerate(sums):
-            left = None if count is None else count - j * lanes
-            if left is not None and left <= 0:
-                return
-            partial = left if left is not None and left < lanes else None
-            at = Position(lanes, b.add(column, j * lanes), pixel, count=partial)
-            at.known[self.anchor.result] = self._with_bias(total, at)
-            store_lanes(b, self.output, self.evaluator.value(self.kernel.yielded, at), at)
+        """Bias, epilogue and store of the `size` rows of a tile, 16 columns at a time."""
+        b, vectors, step = self.b, columns.vectors, max(1, LANES // self.lanes)
+        first = b.add(rows.first, tile)
+        for j in range(0, vectors, step):
+            begin, positions, cache = j * self.lanes, [], dict[object, SSAValue]()
+            left = None if columns.count is None else columns.count - begin
+            partial = left if left is not None and left < LANES else None
+            for i in range(size):
+                pixel = pixel_at(b, rows.image, rows.y, b.add(first, i))
+                channel = b.add(columns.first, begin)
+                at = Position(LANES, channel, pixel, count=partial, cache=cache)
+                own = sums[i * vectors + j : i * vectors + min(j + step, vectors)]
+                at.known[self.anchor.result] = self._with_bias(own, at)
+                positions.append(at)
+            self.evaluator.store(self.output, self.kernel.yielded, positions)
 
-    def _with_bias(self, total: SSAValue, at: Position) -> SSAValue:
+    def _with_bias(self, sums: Sequence[SSAValue], at: Position) -> SSAValue:
+        """The sums of 16 columns; those that do not exist repeat others."""
+        b = self.b
+        absent = LANES // self.lanes - len(sums)
+        total = b.joined([*sums, *[sums[-1]] * absent])
         if self.anchor.bias is None:
             return total
-        bias = self.evaluator.value(self.anchor.bias, at)
-        return self.b.binary(self.addition, total, bias)
+        return b.binary(self.addition, total, self.evaluator.value(self.anchor.bias, at))

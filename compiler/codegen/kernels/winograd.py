@@ -34,6 +34,7 @@ from .elementwise import pixel_at
 from .evaluate import Evaluator, Position
 from .winograd_transforms import (
     ROW_PAIRS,
+    WEIGHT_FACTORS,
     Lanes,
     output_transform,
     weight_rows,
@@ -214,6 +215,7 @@ class WinogradGenerator:
         """Weights of two rows of points, of the chunk from pair `first` on, to `panels`."""
         b, v, tile = self.b, Lanes(self.b), self.tile
         halves = 2 * tile.lanes
+        v.keep_factors(WEIGHT_FACTORS, halves)
         with b.loop(0, self.chunk) as pairs:
             pair = b.add(first, pairs.variable)
             here = b.address(taps, b.mul(pair, self.pair_bytes))

@@ -10,7 +10,10 @@ from xdsl.dialects import arith
 from xdsl.ir import SSAValue
 
 from ...dialects.loop import element_of, lanes_of
-from ..builder import KernelBuilder
+from ..builder import KernelBuilder, i16
+
+#: Bytes of a register.
+_WIDEST = 64
 
 
 class Lanes:
@@ -18,6 +21,14 @@ class Lanes:
 
     def __init__(self, b: KernelBuilder):
         self.b = b
+        self._factors: dict[int, SSAValue] = {}
+
+    def keep_factors(self, factors: Sequence[int], lanes: int) -> None:
+        """Multiplies by vectors of `lanes` halves that LLVM does not see through, where it would
+        make two shifts and an addition of a product: with 512 bits, of which shifts have one
+        port."""
+        if 2 * lanes == _WIDEST:
+            self._factors = {f: self.b.pin(self.b.constant(f, i16, lanes)) for f in factors}
 
     def add(self, a: SSAValue, c: SSAValue) -> SSAValue:
         return self.b.binary(arith.AddiOp, a, c)
@@ -30,7 +41,7 @@ class Lanes:
         return self.b.binary(arith.ShLIOp, a, self._constant(bits, a))
 
     def times(self, a: SSAValue, factor: int) -> SSAValue:
-        return self.b.binary(arith.MuliOp, a, self._constant(factor, a))
+        return self.b.binary(arith.MuliOp, a, self._factors.get(factor, self._constant(factor, a)))
 
     def _constant(self, value: int, like: SSAValue) -> SSAValue:
         return self.b.constant(value, element_of(like), lanes_of(like))
@@ -66,6 +77,8 @@ def weight_transform(v: Lanes, w: Sequence[SSAValue]) -> list[SSAValue]:
     ]
 
 
+#: What weight_transform and weight_rows multiply by.
+WEIGHT_FACTORS = (6, 12)
 #: Rows of WEIGHT_TRANSFORMS[3] that have sums in common.
 ROW_PAIRS = ((0, 5), (1, 2), (3, 4))
 
