@@ -227,10 +227,11 @@ def _why_not_integer(activation: SSAValue) -> str:
     assert dequantize is not None
     grid = Grid.of(dequantize)
     low, high = graph.code_range(type_of(dequantize.input).element_type)
+    outside = grid.zero_points[(grid.zero_points < low) | (grid.zero_points > high)]
+    if len(outside):
+        return f"its input's zero point {outside[0]} is no code of its type"
     if not grid.has_one_zero_point:
-        return "its input has a zero point per channel"
-    if not low <= grid.zero_point <= high:
-        return f"its input's zero point {grid.zero_point} is no code of its type"
+        return "its input has a zero point per channel, which a sum over channels cannot take out"
     if not grid.is_per_tensor:
         return "its input has a scale per channel, which a sum over channels cannot take out"
     return "32 bits might not hold its sums, or its bias is no constant"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 import numpy as np
-from xdsl.dialects.builtin import IntegerAttr, StringAttr
+from xdsl.dialects.builtin import DenseArrayBase, StringAttr
 from xdsl.ir import Operation
 
 from ..contractions.geometry import (
@@ -68,9 +68,11 @@ def layer_of(kernel: graph.KernelOp) -> str:
     return f"layer '{layer.data}'" if isinstance(layer, StringAttr) else "a layer without name"
 
 
-def halo_value(kernel: graph.KernelOp) -> int:
-    attribute = kernel.attributes.get("halo_value")
-    return attribute.value.data if isinstance(attribute, IntegerAttr) else 0
+def halo_codes(kernel: graph.KernelOp) -> Array:
+    """u8: one, or one for each channel."""
+    attribute = kernel.attributes.get("halo_codes")
+    codes = graph.ints(attribute) if isinstance(attribute, DenseArrayBase) else (0,)
+    return np.asarray(codes).astype(np.uint8)
 
 
 def generate_kernel(kernel: graph.KernelOp, target: Target) -> LoweredKernel:
@@ -78,7 +80,7 @@ def generate_kernel(kernel: graph.KernelOp, target: Target) -> LoweredKernel:
     anchor = anchor_of(kernel)
     if has_constant_weight(anchor):
         return _contraction(kernel, anchor, target)
-    halo = halo_value(kernel)
+    halo = halo_codes(kernel)
     if isinstance(anchor, graph.WinogradInputOp):
         transform = WinogradInputGenerator(_NAME, kernel, anchor, target)
         return transform.generate(exec_type("winograd_input", target, True))
@@ -134,7 +136,7 @@ def _contraction(kernel: graph.KernelOp, anchor: Anchor, target: Target) -> Lowe
         assert weight is not None
         bias = plain_bias(_bias(anchor), c.outputs)
         generator = FloatDepthwiseGenerator(
-            _NAME, kernel, anchor.result, c, weight, bias, target, halo_value(kernel)
+            _NAME, kernel, anchor.result, c, weight, bias, target, halo_codes(kernel)
         )
         return generator.generate(exec_type("conv", target, False, "dw"))
     packed_op = anchor.operands[1].owner
@@ -150,7 +152,7 @@ def _contraction(kernel: graph.KernelOp, anchor: Anchor, target: Target) -> Lowe
     else:
         bias = plain_bias(_bias(anchor), c.outputs)
     generator_ = _gemm_generator(packed)(
-        _NAME, kernel, anchor.result, c, packed, bias, target, halo_value(kernel)
+        _NAME, kernel, anchor.result, c, packed, bias, target, halo_codes(kernel)
     )
     kind = "tile_gemm" if packed.chunk else "gemm"
     return generator_.generate(exec_type(kind, target, c.quantized, form))
@@ -174,7 +176,7 @@ def _depthwise(
     sums = weight.reshape(c.outputs, -1).sum(1, dtype=np.int64)
     bias = wrap(folded_bias(anchor, sums, _bias(anchor)))
     kind = DepthwiseHalvesGenerator if packed.form.data == "halves" else DepthwiseGenerator
-    generator = kind(_NAME, kernel, anchor.result, c, data, bias, target, halo_value(kernel))
+    generator = kind(_NAME, kernel, anchor.result, c, data, bias, target, halo_codes(kernel))
     return generator.generate(exec_type("conv", target, True, "dw"))
 
 
@@ -190,7 +192,7 @@ def _winograd(
     bias = wrap(folded_bias(anchor, sums, _bias(anchor)))
     tile = Tile(*graph.ints(packed.tile))
     generator = WinogradGenerator(
-        _NAME, kernel, anchor, tile, data, bias, packed.form.data, target, halo_value(kernel)
+        _NAME, kernel, anchor, tile, data, bias, packed.form.data, target, halo_codes(kernel)
     )
     return generator.generate(exec_type("winograd", target, True))
 

@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ..dialects import graph
+from ..dialects import graph, shapes
 from ..dialects.graph import ints
 from ..dialects.layout import NO_HALO, Layout, as_nhwc
 from ..dialects.tensors import Array, array_to_numpy, shape_of
@@ -174,9 +174,16 @@ def matrix_of(
     return result
 
 
-def input_zero_point(op: graph.QConv2dOp | graph.QMatMulOp | graph.WinogradQConv2dOp) -> int:
+def input_zero_points(op: graph.QConv2dOp | graph.QMatMulOp | graph.WinogradQConv2dOp) -> Array:
+    """i64, [1], or one for each output channel."""
+    if isinstance(op, graph.QConv2dOp):
+        zero_points = op.input_zero_points.astype(np.int64)
+        if len(zero_points) == 1:
+            return zero_points
+        outputs = shape_of(op.result)[shapes.channel_axis(op.layout.data)]
+        return np.repeat(zero_points, outputs // len(zero_points))
     zero_point = op.a_zero_point if isinstance(op, graph.QMatMulOp) else op.input_zero_point
-    return zero_point.value.data
+    return np.asarray([zero_point.value.data])
 
 
 def plain_bias(bias: Array | None, outputs: int) -> Array:
@@ -189,7 +196,8 @@ def folded_bias(op: Anchor | graph.WinogradQConv2dOp, sums: Array, bias: Array |
 
     `sums`: Σ w, i64, the zero point of w already subtracted."""
     assert isinstance(op, graph.QConv2dOp | graph.QMatMulOp | graph.WinogradQConv2dOp)
-    return np.asarray((0 if bias is None else bias.astype(np.int64)) - input_zero_point(op) * sums)
+    own = 0 if bias is None else bias.astype(np.int64)
+    return np.asarray(own - input_zero_points(op) * sums)
 
 
 @dataclass(frozen=True)

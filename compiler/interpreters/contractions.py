@@ -118,15 +118,16 @@ def qconv2d(
     x: Array,
     weight: Array,
     bias: Array | None,
-    x_zero_point: int,
+    x_zero_point: Array,
     weight_zero_point: Array,
     window: Window,
     groups: int,
     layout: str,
 ) -> Array:
-    """Contract 3: exact Σ (x − zx)(w − zw) + bias in int32; padding contributes real zero."""
+    """Contract 3: exact Σ (x − zx)(w − zw) + bias in int32; padding contributes real zero. zx
+    is one value or one per input channel, zw one value or one per output channel."""
     centred = weight.astype(np.int32) - weight_zero_point.reshape(-1, 1, 1, 1)
-    bound = _code_bound(x, x_zero_point) * _largest_sum(centred, (1, 2, 3))
+    bound = max(_code_bound(x, int(z)) for z in x_zero_point) * _largest_sum(centred, (1, 2, 3))
     dtype = _integer_dtype(bound) if _by_taps(weight, groups) else exact_dtype(bound)
     images = centre(to_nhwc(x, layout), x_zero_point, dtype)
     result = correlate(images, centred.astype(dtype), window, groups)
@@ -152,11 +153,11 @@ def qmatmul(
     return to_int32(centre(a, a_zero_point, dtype) @ centred.astype(dtype), bias, bound)
 
 
-def centre(codes: Array, zero_point: int, dtype: np.dtype[Any]) -> Array:
-    """codes − zero_point in `dtype`"""
+def centre(codes: Array, zero_point: int | Array, dtype: np.dtype[Any]) -> Array:
+    """codes − zero_point in `dtype`; `zero_point`: one value, or one for each of the last axis."""
     result: Array = codes.astype(dtype)
-    if zero_point:
-        result -= dtype.type(zero_point)
+    if np.any(zero_point):
+        result -= np.asarray(zero_point, dtype)
     return result
 
 

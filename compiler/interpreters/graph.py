@@ -163,7 +163,7 @@ class ContractionFunctions(InterpreterFunctions):
             args[0],
             args[1],
             _bias(args),
-            _int(op.input_zero_point),
+            array_to_numpy(op.input_zero_point),
             array_to_numpy(op.weight_zero_point),
             _window(op),
             op.group_count,

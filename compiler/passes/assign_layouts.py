@@ -6,7 +6,8 @@
 - Tensors with at least 16 channels, and all results of contractions, have room for whole vectors of
   16 channels, so that no kernel needs tails.
 - A tensor that convolutions read has the largest halo that they need, filled by its producer with
-  the zero point (attribute `halo_value` of the producing kernel), so that no window branches.
+  the zero point (attribute `halo_codes` of the producing kernel; of a depthwise one,
+  perhaps one for each channel), so that no window branches.
 - A reshape is a view of the same memory where both sides can have one layout (equal as [N, H, W,
   C], or both dense); where they cannot, it becomes a copy kernel.
 - Parts of a concatenation in place (concat-in-place) have the strides and the halo of the whole,
@@ -23,7 +24,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, cast
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import IntegerAttr, ModuleOp, TensorType, i64
+from xdsl.dialects.builtin import ModuleOp, TensorType
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Operation, OpResult, SSAValue
 from xdsl.passes import ModulePass
@@ -32,7 +33,7 @@ from xdsl.rewriter import Rewriter
 from ..dialects import graph
 from ..dialects.graph import ints
 from ..dialects.layout import LANES, NO_HALO, Halo, Layout, LayoutAttr, as_nhwc
-from ..dialects.tensors import shape_of, type_of
+from ..dialects.tensors import i32_array, shape_of, type_of
 from .kernel_classes import anchor_of, has_constant_weight
 from .places import is_one_image, place_of, tensors_in
 from .rewriting import copy_kernel, defining, view_source
@@ -42,10 +43,11 @@ _WAY_BYTES = 4096
 
 @dataclass(frozen=True)
 class Demand:
-    """What one kernel operand must offer: a halo with this code in it, and slack to over-read."""
+    """What one kernel operand must offer: a halo with this code in it, or one for each channel, and
+    slack to over-read."""
 
     halo: Halo = NO_HALO
-    value: int = 0
+    codes: tuple[int, ...] = (0,)
     multiple: int = 1  # channels are read so many at a time, past the end if need be
 
 
@@ -57,7 +59,7 @@ def demand_of(use_op: Operation, index: int) -> Demand:
     if isinstance(anchor, graph.WinogradInputOp):
         top, left, bottom, right = ints(anchor.pads)
         halo = (top, left, bottom, right)
-        return Demand(halo, anchor.input_zero_point.value.data, LANES)
+        return Demand(halo, (anchor.input_zero_point.value.data,), LANES)
     if anchor.operands[:1] != (argument,) or not has_constant_weight(anchor):
         return Demand()
     multiple = 4 if isinstance(anchor, graph.QConv2dOp | graph.QMatMulOp) else 1
@@ -66,17 +68,17 @@ def demand_of(use_op: Operation, index: int) -> Demand:
     if anchor.is_depthwise:
         multiple = LANES
     top, left, bottom, right = ints(anchor.pads)
-    value = anchor.input_zero_point.value.data if isinstance(anchor, graph.QConv2dOp) else 0
-    return Demand((top, left, bottom, right), value, multiple)
+    codes = ints(anchor.input_zero_point) if isinstance(anchor, graph.QConv2dOp) else (0,)
+    return Demand((top, left, bottom, right), codes, multiple)
 
 
 def join(a: Demand, b: Demand) -> Demand | None:
     """The demand that satisfies both; None if their halos hold different codes."""
-    if a.halo != NO_HALO and b.halo != NO_HALO and a.value != b.value:
+    if a.halo != NO_HALO and b.halo != NO_HALO and a.codes != b.codes:
         return None
     top, left, bottom, right = map(max, a.halo, b.halo)
-    value = a.value if a.halo != NO_HALO else b.value
-    return Demand((top, left, bottom, right), value, max(a.multiple, b.multiple))
+    codes = a.codes if a.halo != NO_HALO else b.codes
+    return Demand((top, left, bottom, right), codes, max(a.multiple, b.multiple))
 
 
 class _Assigner:
@@ -156,6 +158,8 @@ class _Assigner:
         if root is not value and demand.halo != NO_HALO:
             return False  # a view has the halo of its source, which is another shape's
         whole = place_of(root).whole
+        if len(demand.codes) > 1 and len(tensors_in(whole)) > 1:
+            return False  # each producer of a part would need codes of its own
         if self._has_dense_view(whole):
             return demand.halo == NO_HALO
         joined: Demand | None = Demand()
@@ -186,7 +190,7 @@ class _Assigner:
             if isinstance(anchor_of(op), graph.WinogradInputOp):
                 layout = _spread(layout)
             if demand.halo != NO_HALO:
-                op.attributes["halo_value"] = IntegerAttr(demand.value, i64)
+                op.attributes["halo_codes"] = i32_array(demand.codes)
         self._set(value, layout)
 
     @staticmethod

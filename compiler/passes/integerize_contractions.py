@@ -16,7 +16,7 @@ Side conditions, else the op stays float:
   - weights are constant codes, per tensor or per output channel (conv: axis 0, matmul: columns);
     the second operand of matmul may also be an activation with a per-tensor grid;
   - activations have one scale and one zero point, inside their type (it is what padding holds); a
-    grouped convolution may have one scale per group, which moves to the group's output channels;
+    grouped convolution may have one of each per group: scales move to the group's output channels;
   - Σ|w − zw|·max|x − zx| + |b| < 2³¹ for every output channel: no partial sum can overflow;
   - every window of the average holds n elements: no padding, or padding that counts (real zeros).
 Weights with a zero point become plain si8 codes where w − zw fits.
@@ -43,7 +43,7 @@ from .rewriting import replace, rewrite
 
 @dataclass(frozen=True)
 class Activation:
-    """Codes with one zero point inside their type."""
+    """Codes with zero points inside their type."""
 
     codes: SSAValue
     grid: Grid
@@ -56,18 +56,25 @@ class Activation:
     def reach(self) -> int:
         """The largest |q − z| of any code of the type."""
         low, high = graph.code_range(type_of(self.codes).element_type)
-        return max(self.zero_point - low, high - self.zero_point)
+        zero_points = self.grid.zero_points
+        return max(int(zero_points.max()) - low, high - int(zero_points.min()))
 
 
-def activation_of(value: SSAValue) -> Activation | None:
+def quantized(value: SSAValue) -> Activation | None:
     dequantize = dequantized(value)
     if dequantize is None:
         return None
     grid = Grid.of(dequantize)
     low, high = graph.code_range(type_of(dequantize.input).element_type)
-    if not grid.has_one_zero_point or not low <= grid.zero_point <= high:
+    if grid.zero_points.min() < low or grid.zero_points.max() > high:
         return None
     return Activation(dequantize.input, grid)
+
+
+def activation_of(value: SSAValue) -> Activation | None:
+    """Codes with one zero point."""
+    found = quantized(value)
+    return found if found is not None and found.grid.has_one_zero_point else None
 
 
 @dataclass(frozen=True)
@@ -95,26 +102,32 @@ class Contraction:
         return [*new, *self.accumulator.constants()]
 
 
-def _scales_per_output(op: graph.Conv2dOp, grid: Grid) -> Array | None:
-    """The activation's scale for each output channel, [1] or [O]; None when one sees several."""
+def _is_one_per_group(op: graph.Conv2dOp, grid: Grid) -> bool:
+    """Whether all channels that an output sees are on one grid."""
+    if grid.is_per_tensor:
+        return True
+    if grid.axis != shapes.channel_axis(op.layout.data):
+        return False
+    several = [values for values in (grid.scales, grid.zero_points) if len(values) > 1]
+    per_group = [values.reshape(op.group_count, -1) for values in several]
+    return all(bool((values == values[:, :1]).all()) for values in per_group)
+
+
+def _scales_per_output(op: graph.Conv2dOp, grid: Grid) -> Array:
+    """The activation's scale for each output channel, [1] or [O]."""
     if len(grid.scales) == 1:
         return grid.scales
-    if grid.axis != shapes.channel_axis(op.layout.data):
-        return None
     groups = op.group_count
-    per_group = grid.scales.reshape(groups, -1)
-    if np.any(per_group != per_group[:, :1]):
-        return None
-    return np.repeat(per_group[:, 0], shape_of(op.weight)[0] // groups)
+    return np.repeat(grid.scales.reshape(groups, -1)[:, 0], shape_of(op.weight)[0] // groups)
 
 
 def match_convolution(op: graph.Conv2dOp) -> Contraction | None:
-    activation = activation_of(op.input)
+    activation = quantized(op.input)
     weights = constant_weights(op.weight, 0, (1, 2, 3))
-    if activation is None or weights is None:
+    if activation is None or weights is None or not _is_one_per_group(op, activation.grid):
         return None
     scales = _scales_per_output(op, activation.grid)
-    return None if scales is None else Contraction.of(op, activation, weights, scales)
+    return Contraction.of(op, activation, weights, scales)
 
 
 class IntegerConvolution(RewritePattern):
@@ -127,7 +140,7 @@ class IntegerConvolution(RewritePattern):
             match.activation.codes,
             match.weights.constant.result,
             match.accumulator.bias_operand,
-            input_zero_point=match.activation.zero_point,
+            input_zero_point=match.activation.grid.zero_points,
             weight_zero_point=match.weights.zero_points,
             strides=graph.ints(op.strides),
             pads=graph.ints(op.pads),

@@ -27,7 +27,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from ..contractions.depthwise import bytes_fit
 from ..contractions.forms import verify_order
-from ..contractions.geometry import input_zero_point, run_inputs
+from ..contractions.geometry import input_zero_points, run_inputs
 from ..contractions.packing import (
     PackedGemm,
     alike_panels,
@@ -117,8 +117,8 @@ def thirty_two_bits_suffice(anchor: Integer, weight: Array) -> bool:
     if isinstance(anchor, graph.WinogradQConv2dOp) and not fits(weight):
         return False
     rows = weight.T if weight.ndim == 2 else weight.reshape(len(weight), -1)
-    z = input_zero_point(anchor)
-    largest = max(abs(z), abs(255 - z))
+    zero_points = input_zero_points(anchor)
+    largest = np.maximum(abs(zero_points), abs(255 - zero_points))
     total = np.abs(rows.astype(np.int64)).sum(1) * largest
     if anchor.bias is not None:
         bias = constant_of(anchor.bias)

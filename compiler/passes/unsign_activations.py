@@ -29,7 +29,16 @@ from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
 from ..dialects import graph
-from ..dialects.tensors import dense, dense_to_numpy, i32_array, shape_of, si8, type_of, ui8
+from ..dialects.tensors import (
+    array_to_numpy,
+    dense,
+    dense_to_numpy,
+    i32_array,
+    shape_of,
+    si8,
+    type_of,
+    ui8,
+)
 from .rewriting import constant_of, inherit_layer
 
 _OFFSET = 128
@@ -72,7 +81,12 @@ def _dequantize(op: graph.DequantizeOp, change: Change) -> Properties:
     return {"zero_point": i32_array(op.zero_points + _OFFSET)}
 
 
-def _windowed(op: graph.QConv2dOp | graph.QSumPoolOp, change: Change) -> Properties:
+def _convolution(op: graph.QConv2dOp, change: Change) -> Properties:
+    zero_points = array_to_numpy(op.input_zero_point)
+    return {"input_zero_point": i32_array(zero_points + _OFFSET)} if change.operands[0] else {}
+
+
+def _sum_pool(op: graph.QSumPoolOp, change: Change) -> Properties:
     return {"input_zero_point": _shifted(op.input_zero_point)} if change.operands[0] else {}
 
 
@@ -107,8 +121,8 @@ _RULES: dict[type[Operation], Callable[[Any, Change], Properties]] = {
     graph.QuantizeOp: _quantize,
     graph.RequantizeOp: _requantize,
     graph.DequantizeOp: _dequantize,
-    graph.QConv2dOp: _windowed,
-    graph.QSumPoolOp: _windowed,
+    graph.QConv2dOp: _convolution,
+    graph.QSumPoolOp: _sum_pool,
     graph.QMatMulOp: _matmul,
     graph.LutOp: _lut,
     graph.PadOp: _pad,

@@ -85,13 +85,18 @@ def input_kernel(kernel: graph.KernelOp, op: graph.QConv2dOp, x: SSAValue) -> gr
     high, wide = (stride * (n + tiling.taps - 1) for n in (tiling.rows, tiling.columns))
     _, rows, columns, _ = shape_of(x)
     pads = (top, left, high - rows - top, wide - columns - left)
-    transform = graph.WinogradInputOp(
-        body.args[0], pads, op.input_zero_point.value.data, tiling.taps, stride
-    )
+    zero_point = _input_zero_point(op)
+    transform = graph.WinogradInputOp(body.args[0], pads, zero_point, tiling.taps, stride)
     body.add_ops([transform, graph.YieldOp(transform.result)])
     result = graph.KernelOp([x], [transform.result.type], Region(body))
     inherit_layer(result, kernel)
     return result
+
+
+def _input_zero_point(op: graph.QConv2dOp) -> int:
+    """The one of a convolution of one group."""
+    (zero_point,) = op.input_zero_points
+    return int(zero_point)
 
 
 def product_kernel(kernel: graph.KernelOp, op: graph.QConv2dOp, points: SSAValue) -> graph.KernelOp:
@@ -116,7 +121,7 @@ def product_kernel(kernel: graph.KernelOp, op: graph.QConv2dOp, points: SSAValue
             _weight_of(op, mapping[op.weight], body),
             None if op.bias is None else mapping[op.bias],
             shape_of(op.result),
-            op.input_zero_point.value.data,
+            _input_zero_point(op),
         )
         inherit_layer(product, op)
         body.add_op(product)

@@ -3,7 +3,7 @@
 // One transpose where the image comes in, one where it goes out.
 func.func @border(%x: tensor<1x3x4x5xui8>) -> tensor<1x2x4x5xui8> {
   %w = graph.constant {value = dense<1> : tensor<2x3x1x1xsi8>} : tensor<2x3x1x1xsi8>
-  %a = graph.qconv2d %x, %w {layout = "nchw", strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, groups = 1 : i64, input_zero_point = 0 : i64, weight_zero_point = array<i32: 0>} : (tensor<1x3x4x5xui8>, tensor<2x3x1x1xsi8>) -> tensor<1x2x4x5xi32>
+  %a = graph.qconv2d %x, %w {layout = "nchw", strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, groups = 1 : i64, input_zero_point = array<i32: 0>, weight_zero_point = array<i32: 0>} : (tensor<1x3x4x5xui8>, tensor<2x3x1x1xsi8>) -> tensor<1x2x4x5xi32>
   %q = graph.requantize %a {multiplier = array<f32: 0.5, 0.25>, zero_point = 3 : i64, qmin = 0 : i64, qmax = 255 : i64, axis = 1 : i64} : (tensor<1x2x4x5xi32>) -> tensor<1x2x4x5xui8>
   func.return %q : tensor<1x2x4x5xui8>
 }

@@ -14,7 +14,7 @@
 // CHECK-NEXT:    func.return
 func.func @residual(%x: tensor<1x4x4x2xui8>, %r: tensor<1x4x4x2xui8>) -> tensor<1x4x4x2xui8> {
   %w = graph.constant {value = dense<1> : tensor<2x2x1x1xsi8>} : tensor<2x2x1x1xsi8>
-  %a = graph.qconv2d %x, %w {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = 0 : i64, weight_zero_point = array<i32: 0>, layer = "conv"} : (tensor<1x4x4x2xui8>, tensor<2x2x1x1xsi8>) -> tensor<1x4x4x2xi32>
+  %a = graph.qconv2d %x, %w {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = array<i32: 0>, weight_zero_point = array<i32: 0>, layer = "conv"} : (tensor<1x4x4x2xui8>, tensor<2x2x1x1xsi8>) -> tensor<1x4x4x2xi32>
   %q = graph.requantize %a {multiplier = array<f32: 0.5>, axis = 3 : i64, zero_point = 3 : i64, qmin = 0 : i64, qmax = 255 : i64, layer = "conv"} : (tensor<1x4x4x2xi32>) -> tensor<1x4x4x2xui8>
   %s = graph.dequantize %q {scale = array<f32: 0.1>, zero_point = array<i32: 3>, axis = 3 : i64, layer = "add"} : (tensor<1x4x4x2xui8>) -> tensor<1x4x4x2xf32>
   %t = graph.dequantize %r {scale = array<f32: 0.1>, zero_point = array<i32: 3>, axis = 3 : i64, layer = "add"} : (tensor<1x4x4x2xui8>) -> tensor<1x4x4x2xf32>

@@ -13,7 +13,7 @@ func.func @convolution(%q: tensor<1x1x3x3xui8>) -> tensor<1x2x2x2xf32> {
 // CHECK-LABEL: func.func @convolution
 // CHECK-NEXT:    [[W:%.*]] = graph.constant {value = dense<{{.*}}> : tensor<2x1x2x2xsi8>}
 // CHECK-NEXT:    [[B:%.*]] = graph.constant {value = dense<[100, -200]> : tensor<2xi32>}
-// CHECK-NEXT:    [[A:%.*]] = graph.qconv2d %q, [[W]], [[B]] {layer = "conv", {{.*}} input_zero_point = 3 : i64, weight_zero_point = array<i32: 0>} : (tensor<1x1x3x3xui8>, tensor<2x1x2x2xsi8>, tensor<2xi32>) -> tensor<1x2x2x2xi32>
+// CHECK-NEXT:    [[A:%.*]] = graph.qconv2d %q, [[W]], [[B]] {layer = "conv", {{.*}} input_zero_point = array<i32: 3>, weight_zero_point = array<i32: 0>} : (tensor<1x1x3x3xui8>, tensor<2x1x2x2xsi8>, tensor<2xi32>) -> tensor<1x2x2x2xi32>
 // CHECK-NEXT:    graph.dequantize [[A]] {layer = "conv", scale = array<f32: 1.250000e-01, 2.500000e-01>, zero_point = array<i32: 0>, axis = 1 : i64}
 
 // -----
@@ -136,6 +136,20 @@ func.func @depthwise(%q: tensor<1x2x2x2xui8>) -> tensor<1x4x2x2xf32> {
 }
 // CHECK-LABEL: func.func @depthwise
 // CHECK:         graph.qconv2d
+// CHECK-NEXT:    graph.dequantize {{.*}}scale = array<f32: 5.000000e-01, 1.000000e+00, 1.000000e+00, 2.000000e+00>
+
+// -----
+
+// One scale and one zero point per input channel of a depthwise convolution with two outputs per channel.
+func.func @depthwise_zero_points(%q: tensor<1x2x2x2xui8>) -> tensor<1x4x2x2xf32> {
+  %x = graph.dequantize %q {scale = array<f32: 0.5, 0.25>, zero_point = array<i32: 3, 250>, axis = 1 : i64} : (tensor<1x2x2x2xui8>) -> tensor<1x2x2x2xf32>
+  %wq = graph.constant {value = dense<1> : tensor<4x1x1x1xsi8>} : tensor<4x1x1x1xsi8>
+  %w = graph.dequantize %wq {scale = array<f32: 1.0, 2.0, 4.0, 8.0>, zero_point = array<i32: 0>, axis = 0 : i64} : (tensor<4x1x1x1xsi8>) -> tensor<4x1x1x1xf32>
+  %y = graph.conv2d %x, %w {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, layout = "nchw", groups = 2 : i64} : (tensor<1x2x2x2xf32>, tensor<4x1x1x1xf32>) -> tensor<1x4x2x2xf32>
+  func.return %y : tensor<1x4x2x2xf32>
+}
+// CHECK-LABEL: func.func @depthwise_zero_points
+// CHECK:         graph.qconv2d {{.*}} input_zero_point = array<i32: 3, 250>
 // CHECK-NEXT:    graph.dequantize {{.*}}scale = array<f32: 5.000000e-01, 1.000000e+00, 1.000000e+00, 2.000000e+00>
 
 // -----

@@ -42,12 +42,12 @@ func.func @weight_scale_per_input_channel(%q: tensor<1x2x2x2xui8>) -> tensor<1x2
 
 // -----
 
-// Padding can hold one zero point only.
+// Each product of the sum has another zero point.
 func.func @zero_point_per_channel(%q: tensor<1x2x2x2xui8>) -> tensor<1x2x2x2xf32> {
   %x = graph.dequantize %q {scale = array<f32: 0.5>, zero_point = array<i32: 3, 4>, axis = 1 : i64} : (tensor<1x2x2x2xui8>) -> tensor<1x2x2x2xf32>
-  %wq = graph.constant {value = dense<1> : tensor<2x1x1x1xsi8>} : tensor<2x1x1x1xsi8>
-  %w = graph.dequantize %wq {scale = array<f32: 1.0>, zero_point = array<i32: 0>, axis = 0 : i64} : (tensor<2x1x1x1xsi8>) -> tensor<2x1x1x1xf32>
-  %y = graph.conv2d %x, %w {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, layout = "nchw", groups = 2 : i64} : (tensor<1x2x2x2xf32>, tensor<2x1x1x1xf32>) -> tensor<1x2x2x2xf32>
+  %wq = graph.constant {value = dense<1> : tensor<2x2x1x1xsi8>} : tensor<2x2x1x1xsi8>
+  %w = graph.dequantize %wq {scale = array<f32: 1.0>, zero_point = array<i32: 0>, axis = 0 : i64} : (tensor<2x2x1x1xsi8>) -> tensor<2x2x1x1xf32>
+  %y = graph.conv2d %x, %w {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, layout = "nchw", groups = 1 : i64} : (tensor<1x2x2x2xf32>, tensor<2x2x1x1xf32>) -> tensor<1x2x2x2xf32>
   func.return %y : tensor<1x2x2x2xf32>
 }
 

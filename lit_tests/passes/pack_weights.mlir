@@ -51,7 +51,7 @@ func.func @depthwise(%x: tensor<1x3x3x2xui8>) -> tensor<1x1x1x2xi32> {
   %k = "graph.kernel"(%x) ({
   ^bb0(%a: tensor<1x3x3x2xui8>):
     %w = graph.constant {value = dense<1> : tensor<2x1x3x3xsi8>} : tensor<2x1x3x3xsi8>
-    %y = graph.qconv2d %a, %w {layout = "nhwc", strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, groups = 2 : i64, input_zero_point = 0 : i64, weight_zero_point = array<i32: 0>} : (tensor<1x3x3x2xui8>, tensor<2x1x3x3xsi8>) -> tensor<1x1x1x2xi32>
+    %y = graph.qconv2d %a, %w {layout = "nhwc", strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, groups = 2 : i64, input_zero_point = array<i32: 0>, weight_zero_point = array<i32: 0>} : (tensor<1x3x3x2xui8>, tensor<2x1x3x3xsi8>) -> tensor<1x1x1x2xi32>
     graph.yield %y : tensor<1x1x1x2xi32>
   }) : (tensor<1x3x3x2xui8>) -> tensor<1x1x1x2xi32>
   func.return %k : tensor<1x1x1x2xi32>

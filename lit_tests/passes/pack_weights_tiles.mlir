@@ -52,7 +52,7 @@ func.func @grouped(%x: tensor<1x64x64x64xui8>) -> tensor<1x64x64x64xi32> {
   %k = "graph.kernel"(%x) ({
   ^bb0(%a: tensor<1x64x64x64xui8>):
     %w = graph.constant {value = dense<1> : tensor<64x32x1x1xsi8>} : tensor<64x32x1x1xsi8>
-    %y = graph.qconv2d %a, %w {input_zero_point = 0 : i64, weight_zero_point = array<i32: 0>, strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, groups = 2 : i64, layout = "nhwc"} : (tensor<1x64x64x64xui8>, tensor<64x32x1x1xsi8>) -> tensor<1x64x64x64xi32>
+    %y = graph.qconv2d %a, %w {input_zero_point = array<i32: 0>, weight_zero_point = array<i32: 0>, strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, groups = 2 : i64, layout = "nhwc"} : (tensor<1x64x64x64xui8>, tensor<64x32x1x1xsi8>) -> tensor<1x64x64x64xi32>
     graph.yield %y : tensor<1x64x64x64xi32>
   }) : (tensor<1x64x64x64xui8>) -> tensor<1x64x64x64xi32>
   func.return %k : tensor<1x64x64x64xi32>

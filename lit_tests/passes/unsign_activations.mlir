@@ -2,14 +2,14 @@
 
 func.func @main(%q: tensor<1x1x2x2xsi8>) -> tensor<1x1x2x2xsi8> {
   %w = graph.constant {value = dense<[[[[7]]]]> : tensor<1x1x1x1xsi8>} : tensor<1x1x1x1xsi8>
-  %a = graph.qconv2d %q, %w {layer = "conv", strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, layout = "nchw", groups = 1 : i64, input_zero_point = -3 : i64, weight_zero_point = array<i32: 0>} : (tensor<1x1x2x2xsi8>, tensor<1x1x1x1xsi8>) -> tensor<1x1x2x2xi32>
+  %a = graph.qconv2d %q, %w {layer = "conv", strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, layout = "nchw", groups = 1 : i64, input_zero_point = array<i32: -3>, weight_zero_point = array<i32: 0>} : (tensor<1x1x2x2xsi8>, tensor<1x1x1x1xsi8>) -> tensor<1x1x2x2xi32>
   %r = graph.requantize %a {layer = "q", multiplier = array<f32: 0.5>, axis = 1 : i64, zero_point = -128 : i64, qmin = -128 : i64, qmax = 100 : i64} : (tensor<1x1x2x2xi32>) -> tensor<1x1x2x2xsi8>
   func.return %r : tensor<1x1x2x2xsi8>
 }
 // CHECK-LABEL: func.func @main(%q: tensor<1x1x2x2xsi8>) -> tensor<1x1x2x2xsi8>
 // CHECK-NEXT:    [[W:%.*]] = graph.constant
 // CHECK-NEXT:    [[U:%.*]] = graph.recode %q {layer = "conv"} : (tensor<1x1x2x2xsi8>) -> tensor<1x1x2x2xui8>
-// CHECK-NEXT:    [[A:%.*]] = graph.qconv2d [[U]], [[W]] {layer = "conv", {{.*}} input_zero_point = 125 : i64, weight_zero_point = array<i32: 0>} : (tensor<1x1x2x2xui8>, tensor<1x1x1x1xsi8>) -> tensor<1x1x2x2xi32>
+// CHECK-NEXT:    [[A:%.*]] = graph.qconv2d [[U]], [[W]] {layer = "conv", {{.*}} input_zero_point = array<i32: 125>, weight_zero_point = array<i32: 0>} : (tensor<1x1x2x2xui8>, tensor<1x1x1x1xsi8>) -> tensor<1x1x2x2xi32>
 // CHECK-NEXT:    [[R:%.*]] = graph.requantize [[A]] {layer = "q", {{.*}} zero_point = 0 : i64, qmin = 0 : i64, qmax = 228 : i64} : (tensor<1x1x2x2xi32>) -> tensor<1x1x2x2xui8>
 // CHECK-NEXT:    [[S:%.*]] = graph.recode [[R]] {layer = "q"} : (tensor<1x1x2x2xui8>) -> tensor<1x1x2x2xsi8>
 // CHECK-NEXT:    func.return [[S]]

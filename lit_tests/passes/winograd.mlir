@@ -14,7 +14,7 @@ func.func @plain(%x: tensor<1x14x14x64xui8>) -> tensor<1x14x14x64xi32> {
   %0 = "graph.kernel"(%x) ({
   ^bb0(%a: tensor<1x14x14x64xui8>):
     %w = graph.constant {value = dense<1> : tensor<64x64x3x3xsi8>} : tensor<64x64x3x3xsi8>
-    %c = graph.qconv2d %a, %w {strides = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = 9 : i64, weight_zero_point = array<i32: 0>} : (tensor<1x14x14x64xui8>, tensor<64x64x3x3xsi8>) -> tensor<1x14x14x64xi32>
+    %c = graph.qconv2d %a, %w {strides = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = array<i32: 9>, weight_zero_point = array<i32: 0>} : (tensor<1x14x14x64xui8>, tensor<64x64x3x3xsi8>) -> tensor<1x14x14x64xi32>
     graph.yield %c : tensor<1x14x14x64xi32>
   }) {layer = "conv"} : (tensor<1x14x14x64xui8>) -> tensor<1x14x14x64xi32>
   func.return %0 : tensor<1x14x14x64xi32>
@@ -30,7 +30,7 @@ func.func @ragged(%x: tensor<1x15x16x64xui8>) -> tensor<1x13x14x64xi32> {
   %0 = "graph.kernel"(%x) ({
   ^bb0(%a: tensor<1x15x16x64xui8>):
     %w = graph.constant {value = dense<1> : tensor<64x64x3x3xsi8>} : tensor<64x64x3x3xsi8>
-    %c = graph.qconv2d %a, %w {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = 9 : i64, weight_zero_point = array<i32: 0>} : (tensor<1x15x16x64xui8>, tensor<64x64x3x3xsi8>) -> tensor<1x13x14x64xi32>
+    %c = graph.qconv2d %a, %w {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = array<i32: 9>, weight_zero_point = array<i32: 0>} : (tensor<1x15x16x64xui8>, tensor<64x64x3x3xsi8>) -> tensor<1x13x14x64xi32>
     graph.yield %c : tensor<1x13x14x64xi32>
   }) {layer = "conv"} : (tensor<1x15x16x64xui8>) -> tensor<1x13x14x64xi32>
   func.return %0 : tensor<1x13x14x64xi32>
@@ -52,7 +52,7 @@ func.func @residual(%x: tensor<1x14x14x64xui8>) -> tensor<1x14x14x64xui8> {
   ^bb0(%a: tensor<1x14x14x64xui8>):
     %w = graph.constant {value = dense<1> : tensor<64x64x3x3xsi8>} : tensor<64x64x3x3xsi8>
     %b = graph.constant {value = dense<5> : tensor<64xi32>} : tensor<64xi32>
-    %c = graph.qconv2d %a, %w, %b {strides = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = 9 : i64, weight_zero_point = array<i32: 0>} : (tensor<1x14x14x64xui8>, tensor<64x64x3x3xsi8>, tensor<64xi32>) -> tensor<1x14x14x64xi32>
+    %c = graph.qconv2d %a, %w, %b {strides = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = array<i32: 9>, weight_zero_point = array<i32: 0>} : (tensor<1x14x14x64xui8>, tensor<64x64x3x3xsi8>, tensor<64xi32>) -> tensor<1x14x14x64xi32>
     %q = graph.requantize %c {multiplier = array<f32: 0.01>, axis = 3 : i64, zero_point = 3 : i64, qmin = 0 : i64, qmax = 255 : i64} : (tensor<1x14x14x64xi32>) -> tensor<1x14x14x64xui8>
     %d = graph.dequantize %q {scale = array<f32: 0.1>, zero_point = array<i32: 3>, axis = 3 : i64} : (tensor<1x14x14x64xui8>) -> tensor<1x14x14x64xf32>
     %e = graph.dequantize %a {scale = array<f32: 0.1>, zero_point = array<i32: 9>, axis = 3 : i64} : (tensor<1x14x14x64xui8>) -> tensor<1x14x14x64xf32>
@@ -73,7 +73,7 @@ func.func @image(%x: tensor<1x64x64x3xui8>) -> tensor<1x32x32x64xi32> {
   %0 = "graph.kernel"(%x) ({
   ^bb0(%a: tensor<1x64x64x3xui8>):
     %w = graph.constant {value = dense<1> : tensor<64x3x7x7xsi8>} : tensor<64x3x7x7xsi8>
-    %c = graph.qconv2d %a, %w {strides = array<i64: 2, 2>, pads = array<i64: 3, 3, 3, 3>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = 9 : i64, weight_zero_point = array<i32: 0>} : (tensor<1x64x64x3xui8>, tensor<64x3x7x7xsi8>) -> tensor<1x32x32x64xi32>
+    %c = graph.qconv2d %a, %w {strides = array<i64: 2, 2>, pads = array<i64: 3, 3, 3, 3>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = array<i32: 9>, weight_zero_point = array<i32: 0>} : (tensor<1x64x64x3xui8>, tensor<64x3x7x7xsi8>) -> tensor<1x32x32x64xi32>
     graph.yield %c : tensor<1x32x32x64xi32>
   }) {layer = "conv"} : (tensor<1x64x64x3xui8>) -> tensor<1x32x32x64xi32>
   func.return %0 : tensor<1x32x32x64xi32>
@@ -88,7 +88,7 @@ func.func @odd(%x: tensor<1x63x63x3xui8>) -> tensor<1x29x29x64xi32> {
   %0 = "graph.kernel"(%x) ({
   ^bb0(%a: tensor<1x63x63x3xui8>):
     %w = graph.constant {value = dense<1> : tensor<64x3x7x7xsi8>} : tensor<64x3x7x7xsi8>
-    %c = graph.qconv2d %a, %w {strides = array<i64: 2, 2>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = 9 : i64, weight_zero_point = array<i32: 0>} : (tensor<1x63x63x3xui8>, tensor<64x3x7x7xsi8>) -> tensor<1x29x29x64xi32>
+    %c = graph.qconv2d %a, %w {strides = array<i64: 2, 2>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = array<i32: 9>, weight_zero_point = array<i32: 0>} : (tensor<1x63x63x3xui8>, tensor<64x3x7x7xsi8>) -> tensor<1x29x29x64xi32>
     graph.yield %c : tensor<1x29x29x64xi32>
   }) {layer = "conv"} : (tensor<1x63x63x3xui8>) -> tensor<1x29x29x64xi32>
   func.return %0 : tensor<1x29x29x64xi32>

@@ -7,7 +7,7 @@ func.func @stride(%x: tensor<1x14x14x64xui8>) -> tensor<1x7x7x64xi32> {
   %0 = "graph.kernel"(%x) ({
   ^bb0(%a: tensor<1x14x14x64xui8>):
     %w = graph.constant {value = dense<1> : tensor<64x64x3x3xsi8>} : tensor<64x64x3x3xsi8>
-    %c = graph.qconv2d %a, %w {strides = array<i64: 2, 2>, pads = array<i64: 1, 1, 1, 1>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = 9 : i64, weight_zero_point = array<i32: 0>} : (tensor<1x14x14x64xui8>, tensor<64x64x3x3xsi8>) -> tensor<1x7x7x64xi32>
+    %c = graph.qconv2d %a, %w {strides = array<i64: 2, 2>, pads = array<i64: 1, 1, 1, 1>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = array<i32: 9>, weight_zero_point = array<i32: 0>} : (tensor<1x14x14x64xui8>, tensor<64x64x3x3xsi8>) -> tensor<1x7x7x64xi32>
     graph.yield %c : tensor<1x7x7x64xi32>
   }) {layer = "conv"} : (tensor<1x14x14x64xui8>) -> tensor<1x7x7x64xi32>
   func.return %0 : tensor<1x7x7x64xi32>
@@ -22,7 +22,7 @@ func.func @dilation(%x: tensor<1x14x14x64xui8>) -> tensor<1x12x12x64xi32> {
   %0 = "graph.kernel"(%x) ({
   ^bb0(%a: tensor<1x14x14x64xui8>):
     %w = graph.constant {value = dense<1> : tensor<64x64x3x3xsi8>} : tensor<64x64x3x3xsi8>
-    %c = graph.qconv2d %a, %w {strides = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, dilations = array<i64: 2, 2>, layout = "nhwc", groups = 1 : i64, input_zero_point = 9 : i64, weight_zero_point = array<i32: 0>} : (tensor<1x14x14x64xui8>, tensor<64x64x3x3xsi8>) -> tensor<1x12x12x64xi32>
+    %c = graph.qconv2d %a, %w {strides = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, dilations = array<i64: 2, 2>, layout = "nhwc", groups = 1 : i64, input_zero_point = array<i32: 9>, weight_zero_point = array<i32: 0>} : (tensor<1x14x14x64xui8>, tensor<64x64x3x3xsi8>) -> tensor<1x12x12x64xi32>
     graph.yield %c : tensor<1x12x12x64xi32>
   }) {layer = "conv"} : (tensor<1x14x14x64xui8>) -> tensor<1x12x12x64xi32>
   func.return %0 : tensor<1x12x12x64xi32>
@@ -37,7 +37,7 @@ func.func @groups(%x: tensor<1x14x14x64xui8>) -> tensor<1x14x14x64xi32> {
   %0 = "graph.kernel"(%x) ({
   ^bb0(%a: tensor<1x14x14x64xui8>):
     %w = graph.constant {value = dense<1> : tensor<64x32x3x3xsi8>} : tensor<64x32x3x3xsi8>
-    %c = graph.qconv2d %a, %w {strides = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 2 : i64, input_zero_point = 9 : i64, weight_zero_point = array<i32: 0>} : (tensor<1x14x14x64xui8>, tensor<64x32x3x3xsi8>) -> tensor<1x14x14x64xi32>
+    %c = graph.qconv2d %a, %w {strides = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 2 : i64, input_zero_point = array<i32: 9>, weight_zero_point = array<i32: 0>} : (tensor<1x14x14x64xui8>, tensor<64x32x3x3xsi8>) -> tensor<1x14x14x64xi32>
     graph.yield %c : tensor<1x14x14x64xi32>
   }) {layer = "conv"} : (tensor<1x14x14x64xui8>) -> tensor<1x14x14x64xi32>
   func.return %0 : tensor<1x14x14x64xi32>
@@ -52,7 +52,7 @@ func.func @window(%x: tensor<1x14x14x64xui8>) -> tensor<1x14x14x64xi32> {
   %0 = "graph.kernel"(%x) ({
   ^bb0(%a: tensor<1x14x14x64xui8>):
     %w = graph.constant {value = dense<1> : tensor<64x64x1x1xsi8>} : tensor<64x64x1x1xsi8>
-    %c = graph.qconv2d %a, %w {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = 9 : i64, weight_zero_point = array<i32: 0>} : (tensor<1x14x14x64xui8>, tensor<64x64x1x1xsi8>) -> tensor<1x14x14x64xi32>
+    %c = graph.qconv2d %a, %w {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = array<i32: 9>, weight_zero_point = array<i32: 0>} : (tensor<1x14x14x64xui8>, tensor<64x64x1x1xsi8>) -> tensor<1x14x14x64xi32>
     graph.yield %c : tensor<1x14x14x64xi32>
   }) {layer = "conv"} : (tensor<1x14x14x64xui8>) -> tensor<1x14x14x64xi32>
   func.return %0 : tensor<1x14x14x64xi32>
@@ -67,7 +67,7 @@ func.func @signed(%x: tensor<1x14x14x64xsi8>) -> tensor<1x14x14x64xi32> {
   %0 = "graph.kernel"(%x) ({
   ^bb0(%a: tensor<1x14x14x64xsi8>):
     %w = graph.constant {value = dense<1> : tensor<64x64x3x3xsi8>} : tensor<64x64x3x3xsi8>
-    %c = graph.qconv2d %a, %w {strides = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = 9 : i64, weight_zero_point = array<i32: 0>} : (tensor<1x14x14x64xsi8>, tensor<64x64x3x3xsi8>) -> tensor<1x14x14x64xi32>
+    %c = graph.qconv2d %a, %w {strides = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = array<i32: 9>, weight_zero_point = array<i32: 0>} : (tensor<1x14x14x64xsi8>, tensor<64x64x3x3xsi8>) -> tensor<1x14x14x64xi32>
     graph.yield %c : tensor<1x14x14x64xi32>
   }) {layer = "conv"} : (tensor<1x14x14x64xsi8>) -> tensor<1x14x14x64xi32>
   func.return %0 : tensor<1x14x14x64xi32>
@@ -82,7 +82,7 @@ func.func @weight_zero_point(%x: tensor<1x14x14x64xui8>) -> tensor<1x14x14x64xi3
   %0 = "graph.kernel"(%x) ({
   ^bb0(%a: tensor<1x14x14x64xui8>):
     %w = graph.constant {value = dense<1> : tensor<64x64x3x3xsi8>} : tensor<64x64x3x3xsi8>
-    %c = graph.qconv2d %a, %w {strides = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = 9 : i64, weight_zero_point = array<i32: 1>} : (tensor<1x14x14x64xui8>, tensor<64x64x3x3xsi8>) -> tensor<1x14x14x64xi32>
+    %c = graph.qconv2d %a, %w {strides = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = array<i32: 9>, weight_zero_point = array<i32: 1>} : (tensor<1x14x14x64xui8>, tensor<64x64x3x3xsi8>) -> tensor<1x14x14x64xi32>
     graph.yield %c : tensor<1x14x14x64xi32>
   }) {layer = "conv"} : (tensor<1x14x14x64xui8>) -> tensor<1x14x14x64xi32>
   func.return %0 : tensor<1x14x14x64xi32>
@@ -97,7 +97,7 @@ func.func @outputs(%x: tensor<1x14x14x64xui8>) -> tensor<1x14x14x72xi32> {
   %0 = "graph.kernel"(%x) ({
   ^bb0(%a: tensor<1x14x14x64xui8>):
     %w = graph.constant {value = dense<1> : tensor<72x64x3x3xsi8>} : tensor<72x64x3x3xsi8>
-    %c = graph.qconv2d %a, %w {strides = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = 9 : i64, weight_zero_point = array<i32: 0>} : (tensor<1x14x14x64xui8>, tensor<72x64x3x3xsi8>) -> tensor<1x14x14x72xi32>
+    %c = graph.qconv2d %a, %w {strides = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = array<i32: 9>, weight_zero_point = array<i32: 0>} : (tensor<1x14x14x64xui8>, tensor<72x64x3x3xsi8>) -> tensor<1x14x14x72xi32>
     graph.yield %c : tensor<1x14x14x72xi32>
   }) {layer = "conv"} : (tensor<1x14x14x64xui8>) -> tensor<1x14x14x72xi32>
   func.return %0 : tensor<1x14x14x72xi32>
@@ -112,7 +112,7 @@ func.func @inputs(%x: tensor<1x14x14x8xui8>) -> tensor<1x14x14x64xi32> {
   %0 = "graph.kernel"(%x) ({
   ^bb0(%a: tensor<1x14x14x8xui8>):
     %w = graph.constant {value = dense<1> : tensor<64x8x3x3xsi8>} : tensor<64x8x3x3xsi8>
-    %c = graph.qconv2d %a, %w {strides = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = 9 : i64, weight_zero_point = array<i32: 0>} : (tensor<1x14x14x8xui8>, tensor<64x8x3x3xsi8>) -> tensor<1x14x14x64xi32>
+    %c = graph.qconv2d %a, %w {strides = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = array<i32: 9>, weight_zero_point = array<i32: 0>} : (tensor<1x14x14x8xui8>, tensor<64x8x3x3xsi8>) -> tensor<1x14x14x64xi32>
     graph.yield %c : tensor<1x14x14x64xi32>
   }) {layer = "conv"} : (tensor<1x14x14x8xui8>) -> tensor<1x14x14x64xi32>
   func.return %0 : tensor<1x14x14x64xi32>
@@ -127,7 +127,7 @@ func.func @large(%x: tensor<1x14x14x128xui8>) -> tensor<1x14x14x64xi32> {
   %0 = "graph.kernel"(%x) ({
   ^bb0(%a: tensor<1x14x14x128xui8>):
     %w = graph.constant {value = dense<-128> : tensor<64x128x3x3xsi8>} : tensor<64x128x3x3xsi8>
-    %c = graph.qconv2d %a, %w {strides = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = 9 : i64, weight_zero_point = array<i32: 0>} : (tensor<1x14x14x128xui8>, tensor<64x128x3x3xsi8>) -> tensor<1x14x14x64xi32>
+    %c = graph.qconv2d %a, %w {strides = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = array<i32: 9>, weight_zero_point = array<i32: 0>} : (tensor<1x14x14x128xui8>, tensor<64x128x3x3xsi8>) -> tensor<1x14x14x64xi32>
     graph.yield %c : tensor<1x14x14x64xi32>
   }) {layer = "conv"} : (tensor<1x14x14x128xui8>) -> tensor<1x14x14x64xi32>
   func.return %0 : tensor<1x14x14x64xi32>
@@ -142,7 +142,7 @@ func.func @small(%x: tensor<1x4x4x64xui8>) -> tensor<1x4x4x64xi32> {
   %0 = "graph.kernel"(%x) ({
   ^bb0(%a: tensor<1x4x4x64xui8>):
     %w = graph.constant {value = dense<1> : tensor<64x64x3x3xsi8>} : tensor<64x64x3x3xsi8>
-    %c = graph.qconv2d %a, %w {strides = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = 9 : i64, weight_zero_point = array<i32: 0>} : (tensor<1x4x4x64xui8>, tensor<64x64x3x3xsi8>) -> tensor<1x4x4x64xi32>
+    %c = graph.qconv2d %a, %w {strides = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, dilations = array<i64: 1, 1>, layout = "nhwc", groups = 1 : i64, input_zero_point = array<i32: 9>, weight_zero_point = array<i32: 0>} : (tensor<1x4x4x64xui8>, tensor<64x64x3x3xsi8>) -> tensor<1x4x4x64xi32>
     graph.yield %c : tensor<1x4x4x64xi32>
   }) {layer = "conv"} : (tensor<1x4x4x64xui8>) -> tensor<1x4x4x64xi32>
   func.return %0 : tensor<1x4x4x64xi32>

@@ -105,10 +105,17 @@ def draw_weights(g: np.random.Generator, s: Shape) -> tuple[Array, Any]:
     return extreme_codes(g, s.weight_shape, np.uint8), g.integers(0, 256, count)
 
 
+def draw_input_zero_points(g: np.random.Generator, s: Shape) -> Array:
+    """One, or one for each group, repeated for its channels."""
+    if s.groups == 1 or g.random() < 0.5:
+        return np.asarray([pick(g, (0, 128, 255, 3))])
+    return np.repeat(g.integers(0, 256, s.groups), s.inputs // s.groups)
+
+
 def qconv(bench: Bench, g: np.random.Generator, s: Shape, x: SSAValue) -> tuple[SSAValue, str]:
     weight, zero_point = draw_weights(g, s)
     bias = g.integers(-(2**20), 2**20, s.outputs).astype(np.int32)
-    input_zero_point = int(pick(g, (0, 128, 255, 3)))
+    input_zero_point = draw_input_zero_points(g, s)
     op = graph.QConv2dOp(
         x,
         bench.constant(weight),

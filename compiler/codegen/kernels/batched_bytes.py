@@ -93,9 +93,9 @@ class BytesMatMulGenerator(PanelMatMulGenerator):
     group: ClassVar[int] = 4
 
     def __init__(
-        self, name: str, kernel: graph.KernelOp, anchor: Any, target: Target, halo_value: int
+        self, name: str, kernel: graph.KernelOp, anchor: Any, target: Target, halo_codes: Array
     ):
-        super().__init__(name, kernel, anchor, target, halo_value)
+        super().__init__(name, kernel, anchor, target, halo_codes)
         za = np.asarray([self.anchor.a_zero_point.value.data], np.int32)
         zb = np.zeros(-(-self.columns // self.width) * self.width, np.int32)
         zb[: self.columns] = array_to_numpy(self.anchor.b_zero_point)

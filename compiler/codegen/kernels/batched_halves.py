@@ -15,7 +15,7 @@ from xdsl.ir import SSAValue
 from ...dialects import graph
 from ...dialects.layout import LANES
 from ...dialects.loop import Dot2Op, vector_of
-from ...dialects.tensors import array_to_numpy
+from ...dialects.tensors import Array, array_to_numpy
 from ..builder import Index, i8, i16
 from ..targets import Target
 from .batched_matmul import Columns
@@ -26,9 +26,9 @@ class HalvesMatMulGenerator(PanelMatMulGenerator):
     group: ClassVar[int] = 2
 
     def __init__(
-        self, name: str, kernel: graph.KernelOp, anchor: Any, target: Target, halo_value: int
+        self, name: str, kernel: graph.KernelOp, anchor: Any, target: Target, halo_codes: Array
     ):
-        super().__init__(name, kernel, anchor, target, halo_value)
+        super().__init__(name, kernel, anchor, target, halo_codes)
         # zb twice per 32-bit lane, and za in every half of a vector.
         zero_points = np.zeros(-(-self.columns // self.width) * self.width, np.int16)
         zero_points[: self.columns] = array_to_numpy(self.anchor.b_zero_point)

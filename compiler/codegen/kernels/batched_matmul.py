@@ -17,7 +17,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
 from xdsl.dialects import arith
 from xdsl.dialects.builtin import i32
 from xdsl.ir import Attribute, Operation, SSAValue
@@ -25,7 +24,7 @@ from xdsl.ir import Attribute, Operation, SSAValue
 from ...contractions.tile import even_pieces
 from ...dialects import graph
 from ...dialects.layout import LANES, as_nhwc
-from ...dialects.tensors import shape_of
+from ...dialects.tensors import Array, shape_of
 from ..builder import Index, KernelBuilder
 from ..targets import Target
 from .common import LoweredKernel, Parameters, buffers_of, fill_halo
@@ -64,13 +63,13 @@ class BatchedMatMulGenerator(ABC):
     addition: ClassVar[type[Operation]] = arith.AddiOp
 
     def __init__(
-        self, name: str, kernel: graph.KernelOp, anchor: Any, target: Target, halo_value: int
+        self, name: str, kernel: graph.KernelOp, anchor: Any, target: Target, halo_codes: Array
     ):
         self.kernel, self.anchor, self.target = kernel, anchor, target
         self.b = KernelBuilder(name, len(kernel.inputs) + 2)
         self.inputs, self.output = buffers_of(kernel, self.b)
         self.parameters, self.base = Parameters(), self.b.buffers[-1]
-        self.halo = self.parameters.add(np.full(16, halo_value & 255, np.uint8))
+        self.halo_codes = halo_codes
         tensors = dict(zip(kernel.block.args, self.inputs, strict=True))
         self.left, self.right = tensors[anchor.a], tensors[anchor.b]
         self.images, self.matrices, self.rows, self.columns = as_nhwc(shape_of(anchor.result))
@@ -95,7 +94,7 @@ class BatchedMatMulGenerator(ABC):
 
     def generate(self, exec_type: str) -> LoweredKernel:
         b = self.b
-        fill_halo(b, self.output, self.base, self.halo)
+        fill_halo(b, self.output, self.parameters, self.base, self.halo_codes)
         count = sum(number for number, _ in self.chunks)
         with b.unit_loop() as unit:
             matrix, chunk = b.div(unit, count), b.rem(unit, count)

@@ -26,6 +26,7 @@ from xdsl.ir import SSAValue
 
 from ...dialects import graph
 from ...dialects.loop import vector_of
+from ...dialects.tensors import Array
 from ..builder import Index
 from ..targets import Target
 from .batched_matmul import ELEMENT, BatchedMatMulGenerator, Columns, Rows
@@ -42,9 +43,9 @@ class PanelMatMulGenerator(BatchedMatMulGenerator):
     group: ClassVar[int]
 
     def __init__(
-        self, name: str, kernel: graph.KernelOp, anchor: Any, target: Target, halo_value: int
+        self, name: str, kernel: graph.KernelOp, anchor: Any, target: Target, halo_codes: Array
     ):
-        super().__init__(name, kernel, anchor, target, halo_value)
+        super().__init__(name, kernel, anchor, target, halo_codes)
         self.ready_rows = self.b.scratch(self.chunk * self.stride)
         self.panel = self.b.scratch(self._steps(self.part) * self.panel_stride)
         if self.in_parts:

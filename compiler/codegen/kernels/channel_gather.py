@@ -12,13 +12,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from xdsl.ir import BlockArgument, SSAValue
 
 from ...dialects import graph
 from ...dialects.layout import LANES
 from ...dialects.loop import vector_of
-from ...dialects.tensors import shape_of
+from ...dialects.tensors import Array, shape_of
 from ...passes.rewriting import constant_of, defining
 from ..builder import Index, KernelBuilder, i8
 from .common import LoweredKernel, Parameters, TensorBuffer, buffers_of, fill_halo
@@ -63,12 +62,12 @@ def windows_of(block: Sequence[tuple[int, int]], channels: Sequence[int]) -> lis
 
 
 def lower_channel_gather(
-    name: str, kernel: graph.KernelOp, anchor: graph.GatherOp, exec_type: str, halo_value: int
+    name: str, kernel: graph.KernelOp, anchor: graph.GatherOp, exec_type: str, halo_codes: Array
 ) -> LoweredKernel:
     b = KernelBuilder(name, len(kernel.inputs) + 2)
     inputs, output = buffers_of(kernel, b)
     parameters, base = Parameters(), b.buffers[-1]
-    fill_halo(b, output, base, parameters.add(np.full(16, halo_value & 255, np.uint8)))
+    fill_halo(b, output, parameters, base, halo_codes)
     sources, layout = channel_sources(anchor), output.layout
     with b.unit_loop() as unit:
         image, y = b.div(unit, layout.h), b.rem(unit, layout.h)

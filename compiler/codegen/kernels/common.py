@@ -136,10 +136,14 @@ def fill(b: KernelBuilder, base: SSAValue, offset: Index, size: int, value: SSAV
 
 
 def fill_halo(
-    b: KernelBuilder, tensor: TensorBuffer, parameters: SSAValue, value_offset: int
+    b: KernelBuilder,
+    tensor: TensorBuffer,
+    parameters: Parameters,
+    base: SSAValue,
+    codes: Array,
 ) -> None:
-    """Writes the code at `parameters + value_offset` (16 equal bytes) into the tensor's halo: whole
-    pixels, but of a part of a concatenation its own channels.
+    """Writes `codes`, u8, one or one for each channel, into the tensor's halo: whole pixels, but of
+    a part of a concatenation its own channels.
 
     Done by the caller of unit 0, before its units: the halo overlaps no unit's output."""
     layout, item = tensor.layout, tensor.item
@@ -148,17 +152,23 @@ def fill_halo(
     top, left, bottom, right = layout.halo
     pixel, width = layout.channel_stride * item, left + layout.w + right
     head, tail = top * width + left, bottom * width + right
+    one = len(codes) == 1
+    table = parameters.add(np.resize(codes, 16) if one else codes)
 
     def margin(first: Index, pixels: int) -> None:
         """So many pixels from offset `first` on."""
-        if not layout.is_part:
+        if one and not layout.is_part:
             fill(b, tensor.base, first, pixels * pixel, value)
         elif pixels:
             with b.loop(0, pixels * pixel, pixel) as run:
-                fill(b, tensor.base, b.add(first, run.variable), layout.c * item, value)
+                place = b.add(first, run.variable)
+                if one:
+                    fill(b, tensor.base, place, layout.c * item, value)
+                else:
+                    _copy_codes(b, tensor.base, place, base, table, len(codes))
 
     with b.branch(b.compare("eq", b.begin, 0)):
-        value = b.load(parameters, value_offset, vector_of(i8, 16))
+        value = b.load(base, table, vector_of(i8, 16))
         with b.loop(0, layout.n) as images:
             image = b.mul(images.variable, layout.image_stride * item)
             # Head: the rows above and the first left margin. Tail: the last right margin and below.
@@ -169,3 +179,16 @@ def fill_halo(
                 with b.loop(0, layout.h - 1) as rows:
                     offset = b.add(first, b.mul(rows.variable, layout.row_stride * item))
                     margin(b.add(image, offset), left + right)
+
+
+def _copy_codes(
+    b: KernelBuilder, to: SSAValue, place: Index, base: SSAValue, table: int, count: int
+) -> None:
+    """`count` bytes of a table, 16 at a time."""
+    whole = count // 16 * 16
+    with b.loop(0, whole, 16) as bytes_:
+        codes = b.load(base, b.add(bytes_.variable, table), vector_of(i8, 16))
+        b.store(codes, to, b.add(place, bytes_.variable))
+    if count > whole:
+        codes = b.load(base, table + whole, vector_of(i8, 16))
+        b.store(codes, to, b.add(place, whole), count - whole)

@@ -50,7 +50,7 @@ class DepthwiseGenerator:
         weights: Array,
         bias: Array,
         target: Target,
-        halo_value: int,
+        halo_codes: Array,
     ):
         self.kernel, self.anchor, self.c = kernel, anchor, contraction
         self.weights, self.target = weights, target
@@ -70,7 +70,7 @@ class DepthwiseGenerator:
         padded = np.zeros(len(order), np.int32)
         padded[: len(bias)] = bias
         self.bias = self.parameters.add(padded[order])
-        self.halo = self.parameters.add(np.full(16, halo_value & 255, np.uint8))
+        self.halo_codes = halo_codes
         self.evaluator = Evaluator(
             self.b,
             target,
@@ -88,7 +88,7 @@ class DepthwiseGenerator:
 
     def generate(self, exec_type: str) -> LoweredKernel:
         b, c = self.b, self.c
-        fill_halo(b, self.output, self.parameter_base, self.halo)
+        fill_halo(b, self.output, self.parameters, self.parameter_base, self.halo_codes)
         with b.unit_loop() as unit:
             image, y = b.div(unit, c.rows), b.rem(unit, c.rows)
             offset = 0

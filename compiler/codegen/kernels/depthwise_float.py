@@ -29,7 +29,7 @@ class FloatDepthwiseGenerator:
         weight: Array,
         bias: Array,
         target: Target,
-        halo_value: int,
+        halo_codes: Array,
     ):
         self.kernel, self.anchor, self.c, self.target = kernel, anchor, contraction, target
         #: Output pixels whose sums are in registers together.
@@ -43,14 +43,14 @@ class FloatDepthwiseGenerator:
         taps = np.zeros((len(contraction.taps), self.channels), np.float32)
         taps[:, : contraction.outputs] = weight.reshape(contraction.outputs, -1).T
         self.weights = self.parameters.add(taps)
-        self.halo = self.parameters.add(np.full(16, halo_value & 255, np.uint8))
+        self.halo_codes = halo_codes
         self.evaluator = Evaluator(
             self.b, target, kernel, self.inputs, self.parameters, self.base, self.channels
         )
 
     def generate(self, exec_type: str) -> LoweredKernel:
         b, c = self.b, self.c
-        fill_halo(b, self.output, self.base, self.halo)
+        fill_halo(b, self.output, self.parameters, self.base, self.halo_codes)
         beside = read_beside(self.anchor, self.kernel, self.inputs)
         whole = self.channels if roomy(beside, self.output) else c.outputs // LANES * LANES
         with b.unit_loop() as unit:

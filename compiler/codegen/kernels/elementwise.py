@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 from xdsl.ir import Operation
 
 from ...dialects import graph
@@ -62,12 +61,12 @@ def _channel_values(op: Operation) -> tuple[Array, ...]:
 
 
 def lower_elementwise(
-    name: str, kernel: graph.KernelOp, target: Target, exec_type: str, halo_value: int
+    name: str, kernel: graph.KernelOp, target: Target, exec_type: str, halo_codes: Array
 ) -> LoweredKernel:
     b = KernelBuilder(name, len(kernel.inputs) + 2)
     inputs, output = buffers_of(kernel, b)
     parameters, base = Parameters(), b.buffers[-1]
-    fill_halo(b, output, base, parameters.add(np.full(16, halo_value & 255, np.uint8)))
+    fill_halo(b, output, parameters, base, halo_codes)
     layout = output.layout
     flat = flat_row(kernel, [*inputs, output])
     pixels, channels = (1, layout.w * layout.c) if flat else (layout.w, layout.c)

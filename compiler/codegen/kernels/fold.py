@@ -14,13 +14,12 @@ from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
-import numpy as np
 from xdsl.dialects.builtin import f32
 from xdsl.ir import SSAValue
 
 from ...dialects import graph
 from ...dialects.layout import LANES
-from ...dialects.tensors import shape_of
+from ...dialects.tensors import Array, shape_of
 from ...functions import exp
 from ..builder import Index, KernelBuilder
 from ..targets import Target
@@ -38,13 +37,13 @@ class FoldGenerator:
     """One unit is one place on the kept axes but the last."""
 
     def __init__(
-        self, name: str, kernel: graph.KernelOp, anchor: Any, target: Target, halo_value: int
+        self, name: str, kernel: graph.KernelOp, anchor: Any, target: Target, halo_codes: Array
     ):
         self.kernel, self.anchor = kernel, anchor
         self.b = KernelBuilder(name, len(kernel.inputs) + 2)
         self.inputs, self.output = buffers_of(kernel, self.b)
         self.parameters, self.base = Parameters(), self.b.buffers[-1]
-        self.halo = self.parameters.add(np.full(16, halo_value & 255, np.uint8))
+        self.halo_codes = halo_codes
         self.shape = shape_of(anchor.operands[0])
         self.last = len(self.shape) - 1
         if isinstance(anchor, graph.SoftmaxOp):
@@ -59,7 +58,7 @@ class FoldGenerator:
 
     def generate(self, exec_type: str) -> LoweredKernel:
         b, c = self.b, self.shape[-1]
-        fill_halo(b, self.output, self.base, self.halo)
+        fill_halo(b, self.output, self.parameters, self.base, self.halo_codes)
         sizes = [self.shape[i] for i in self.kept]
         with b.unit_loop() as unit:
             place: list[Index] = [0] * len(self.shape)

@@ -63,7 +63,7 @@ class GemmGenerator:
         packed: PackedGemm,
         bias: Array,
         target: Target,
-        halo_value: int,
+        halo_codes: Array,
     ):
         self.kernel, self.anchor, self.c = kernel, anchor, contraction
         self.packed, self.tile = packed, packed.block
@@ -80,7 +80,7 @@ class GemmGenerator:
         self.channels = -(-self.c.outputs // LANES) * LANES
         self.channels = max(self.channels, self.blocks * self.tile.channels)
         self.bias_offset = self.parameters.add(bias, self.channels)
-        self.halo_value = self.parameters.add(np.full(16, halo_value & 255, np.uint8))
+        self.halo_codes = halo_codes
         self.input_base = input_bases(contraction, runs, self.tile)
         #: In a blob of their own if they differ in size between layers of one shape.
         self.tables = Parameters() if ordered else self.parameters
@@ -130,7 +130,7 @@ class GemmGenerator:
 
     def generate(self, exec_type: str) -> LoweredKernel:
         b = self.b
-        fill_halo(b, self.output, self.parameter_base, self.halo_value)
+        fill_halo(b, self.output, self.parameters, self.parameter_base, self.halo_codes)
         units = self.emit_units()
         constants = [self.parameters.blob(), self.packed.data]
         if self.tables is not self.parameters:

@@ -158,12 +158,12 @@ def _refined_strides(shape: Shape, strides: tuple[int, ...], sizes: tuple[int, .
 
 
 def lower_movement(
-    name: str, kernel: graph.KernelOp, anchor: Operation, exec_type: str, halo_value: int
+    name: str, kernel: graph.KernelOp, anchor: Operation, exec_type: str, halo_codes: Array
 ) -> LoweredKernel:
     b = KernelBuilder(name, len(kernel.inputs) + 2)
     inputs, output = buffers_of(kernel, b)
     parameters, base = Parameters(), b.buffers[-1]
-    fill_halo(b, output, base, parameters.add(np.full(16, halo_value & 255, np.uint8)))
+    fill_halo(b, output, parameters, base, halo_codes)
     mover = Mover(b, output)
     if isinstance(anchor, graph.GatherOp) and _matrix_of(anchor) is None:
         units = _gather(mover, anchor, inputs, parameters, base)

@@ -18,7 +18,7 @@ from ...dialects import graph
 from ...dialects.graph import ints
 from ...dialects.layout import LANES, Layout
 from ...dialects.loop import lanes_of, vector_of
-from ...dialects.tensors import is_code, shape_of
+from ...dialects.tensors import Array, is_code, shape_of
 from ..builder import Index, KernelBuilder, i8
 from ..targets import Target
 from .common import LoweredKernel, Parameters, buffers_of, fill_halo
@@ -62,13 +62,13 @@ class PoolGenerator:
         kernel: graph.KernelOp,
         anchor: graph.PoolOp,
         target: Target,
-        halo_value: int,
+        halo_codes: Array,
     ):
         self.kernel, self.anchor = kernel, anchor
         self.b = KernelBuilder(name, len(kernel.inputs) + 2)
         self.inputs, self.output = buffers_of(kernel, self.b)
         self.parameters, self.base = Parameters(), self.b.buffers[-1]
-        self.halo = self.parameters.add(np.full(16, halo_value & 255, np.uint8))
+        self.halo_codes = halo_codes
         layout = self.output.layout
         self.channels = -(-layout.c // LANES) * LANES
         self.evaluator = Evaluator(
@@ -82,7 +82,7 @@ class PoolGenerator:
 
     def generate(self, exec_type: str) -> LoweredKernel:
         b, layout = self.b, self.output.layout
-        fill_halo(b, self.output, self.base, self.halo)
+        fill_halo(b, self.output, self.parameters, self.base, self.halo_codes)
         roomy = all(t.padded for t in (*self.inputs, self.output))
         whole = self.channels if roomy else layout.c // LANES * LANES
         with b.unit_loop() as unit:

@@ -17,7 +17,7 @@ from xdsl.ir import SSAValue
 from ...dialects import graph
 from ...dialects.layout import LANES, as_nhwc
 from ...dialects.loop import SelectOp, vector_of
-from ...dialects.tensors import is_code, shape_of
+from ...dialects.tensors import Array, is_code, shape_of
 from ...functions import NEAR, exp, near_exp
 from ..builder import Index, KernelBuilder
 from ..targets import Target
@@ -47,13 +47,13 @@ class RowGenerator:
     """One unit is one row: a pixel of the input seen as [N, H, W, C]."""
 
     def __init__(
-        self, name: str, kernel: graph.KernelOp, anchor: Any, target: Target, halo_value: int
+        self, name: str, kernel: graph.KernelOp, anchor: Any, target: Target, halo_codes: Array
     ):
         self.kernel, self.anchor = kernel, anchor
         self.b = KernelBuilder(name, len(kernel.inputs) + 2)
         self.inputs, self.output = buffers_of(kernel, self.b)
         self.parameters, self.base = Parameters(), self.b.buffers[-1]
-        self.halo = self.parameters.add(np.full(16, halo_value & 255, np.uint8))
+        self.halo_codes = halo_codes
         self.lane_numbers = self.parameters.add(np.arange(LANES, dtype=np.int32))
         self.n, self.h, self.w, self.c = as_nhwc(shape_of(anchor.operands[0]))
         self.channels = -(-self.c // LANES) * LANES
@@ -67,7 +67,7 @@ class RowGenerator:
 
     def generate(self, exec_type: str) -> LoweredKernel:
         b = self.b
-        fill_halo(b, self.output, self.base, self.halo)
+        fill_halo(b, self.output, self.parameters, self.base, self.halo_codes)
         with b.unit_loop() as unit:
             image, rest = b.div(unit, self.h * self.w), b.rem(unit, self.h * self.w)
             y, x = b.div(rest, self.w), b.rem(rest, self.w)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from xdsl.dialects import arith
 from xdsl.dialects.builtin import i32
 from xdsl.ir import SSAValue
@@ -58,7 +57,7 @@ class WinogradGenerator:
         bias: Array,
         form: str,
         target: Target,
-        halo_value: int,
+        halo_codes: Array,
     ):
         self.kernel, self.anchor, self.tile, self.weights = kernel, anchor.result, tile, weights
         self.b = KernelBuilder(name, len(kernel.inputs) + 3)
@@ -78,7 +77,7 @@ class WinogradGenerator:
         self.kept = 1 if target.vector_bytes == 32 and target.dot2 is None else tile.n
         self.parameters = Parameters()
         self.bias = self.parameters.add(bias)
-        self.halo = self.parameters.add(np.full(16, halo_value & 255, np.uint8))
+        self.halo_codes = halo_codes
         self.evaluator = Evaluator(
             self.b, target, kernel, self.inputs, self.parameters, self.parameter_base, layout.c
         )
@@ -127,7 +126,7 @@ class WinogradGenerator:
 
     def generate(self, exec_type: str) -> LoweredKernel:
         b = self.b
-        fill_halo(b, self.output, self.parameter_base, self.halo)
+        fill_halo(b, self.output, self.parameters, self.parameter_base, self.halo_codes)
         units = self.blocks
         if not self.as_taps:
             units *= self.group_count

@@ -6,12 +6,14 @@ from abc import ABC
 from collections.abc import Sequence
 from typing import Any, cast
 
+import numpy as np
 from xdsl.dialects.builtin import DenseArrayBase, IntegerAttr, StringAttr, TensorType, f32, i32, i64
 from xdsl.ir import Attribute, SSAValue
 from xdsl.irdl import irdl_op_definition, operand_def, opt_operand_def, prop_def, result_def
+from xdsl.utils.exceptions import VerifyException
 
 from .. import shapes
-from ..tensors import i32_array, shape_of
+from ..tensors import Array, array_to_numpy, i32_array, shape_of
 from .base import GraphOp, Tensor, ints
 from .windows import WindowedOp, window_properties
 
@@ -90,11 +92,12 @@ class Conv2dOp(ConvolutionOp):
 class QConv2dOp(ConvolutionOp):
     """Exact integer convolution Σ (x − zx)(w − zw) + bias in i32 (contract 3).
 
-    Padding contributes real zero. `weight_zero_point` has one value or one per output channel;
-    bias is i32 [O]."""
+    Padding contributes real zero. `input_zero_point` has one value, or one per input channel, the
+    same for all of a group; `weight_zero_point` one value or one per output channel; bias is i32
+    [O]."""
 
     name = "graph.qconv2d"
-    input_zero_point = prop_def(IntegerAttr)
+    input_zero_point = prop_def(DenseArrayBase)
     weight_zero_point = prop_def(DenseArrayBase)
 
     def __init__(
@@ -103,7 +106,7 @@ class QConv2dOp(ConvolutionOp):
         weight: SSAValue,
         bias: SSAValue | None = None,
         *,
-        input_zero_point: int = 0,
+        input_zero_point: Any = 0,
         weight_zero_point: Any = 0,
         strides: Sequence[int] = (1, 1),
         pads: Sequence[int] = (0, 0, 0, 0),
@@ -117,11 +120,29 @@ class QConv2dOp(ConvolutionOp):
             properties={
                 **window,
                 "groups": IntegerAttr(groups, i64),
-                "input_zero_point": IntegerAttr(input_zero_point, i64),
+                "input_zero_point": i32_array(input_zero_point),
                 "weight_zero_point": i32_array(weight_zero_point),
             },
             result_types=[_convolution_type(x, weight, window, i32)],
         )
+
+    @property
+    def input_zero_points(self) -> Array:
+        """i32, [1] or [groups]"""
+        zero_points = array_to_numpy(self.input_zero_point)
+        return zero_points if len(zero_points) == 1 else self._by_group(zero_points)[:, 0]
+
+    def _by_group(self, zero_points: Array) -> Array:
+        return zero_points.reshape(self.group_count, -1)
+
+    def verify_(self) -> None:
+        super().verify_()
+        zero_points = array_to_numpy(self.input_zero_point)
+        c = shape_of(self.input)[shapes.channel_axis(self.layout.data)]
+        if len(zero_points) not in (1, c):
+            raise VerifyException(f"{len(zero_points)} input zero points for {c} channels")
+        if len(zero_points) > 1 and np.ptp(self._by_group(zero_points), axis=1).any():
+            raise VerifyException("input zero points differ within a group")
 
 
 class MatMulBase(GraphOp, ABC):

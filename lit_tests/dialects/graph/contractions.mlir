@@ -22,9 +22,9 @@ func.func @conv2d_depthwise(%0: tensor<1x4x8x8xf32>, %1: tensor<4x1x3x3xf32>) ->
 }
 
 // CHECK-LABEL: func.func @qconv2d(
-// CHECK: graph.qconv2d %{{.*}}, %{{.*}}, %{{.*}} {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, layout = "nchw", groups = 1 : i64, input_zero_point = 128 : i64, weight_zero_point = array<i32: 0, 1, 2, 3>} : (tensor<1x4x8x8xui8>, tensor<4x4x1x1xsi8>, tensor<4xi32>) -> tensor<1x4x8x8xi32>
+// CHECK: graph.qconv2d %{{.*}}, %{{.*}}, %{{.*}} {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, layout = "nchw", groups = 1 : i64, input_zero_point = array<i32: 128>, weight_zero_point = array<i32: 0, 1, 2, 3>} : (tensor<1x4x8x8xui8>, tensor<4x4x1x1xsi8>, tensor<4xi32>) -> tensor<1x4x8x8xi32>
 func.func @qconv2d(%0: tensor<1x4x8x8xui8>, %1: tensor<4x4x1x1xsi8>, %2: tensor<4xi32>) -> tensor<1x4x8x8xi32> {
-  %3 = graph.qconv2d %0, %1, %2 {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, layout = "nchw", groups = 1 : i64, input_zero_point = 128 : i64, weight_zero_point = array<i32: 0, 1, 2, 3>} : (tensor<1x4x8x8xui8>, tensor<4x4x1x1xsi8>, tensor<4xi32>) -> tensor<1x4x8x8xi32>
+  %3 = graph.qconv2d %0, %1, %2 {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, layout = "nchw", groups = 1 : i64, input_zero_point = array<i32: 128>, weight_zero_point = array<i32: 0, 1, 2, 3>} : (tensor<1x4x8x8xui8>, tensor<4x4x1x1xsi8>, tensor<4xi32>) -> tensor<1x4x8x8xi32>
   func.return %3 : tensor<1x4x8x8xi32>
 }
 

@@ -34,7 +34,23 @@ func.func @conv2d_window(%0: tensor<1x3x2x8xf32>, %1: tensor<4x3x3x3xf32>) {
 
 // CHECK: result shape (1, 4, 8, 8) should be (1, 4, 6, 6)
 func.func @qconv2d_shape(%0: tensor<1x3x8x8xui8>, %1: tensor<4x3x3x3xsi8>) {
-  %2 = graph.qconv2d %0, %1 {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, layout = "nchw", groups = 1 : i64, input_zero_point = 0 : i64, weight_zero_point = array<i32: 0>} : (tensor<1x3x8x8xui8>, tensor<4x3x3x3xsi8>) -> tensor<1x4x8x8xi32>
+  %2 = graph.qconv2d %0, %1 {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, layout = "nchw", groups = 1 : i64, input_zero_point = array<i32: 0>, weight_zero_point = array<i32: 0>} : (tensor<1x3x8x8xui8>, tensor<4x3x3x3xsi8>) -> tensor<1x4x8x8xi32>
+  func.return
+}
+
+// -----
+
+// CHECK: 2 input zero points for 3 channels
+func.func @qconv2d_zero_points(%0: tensor<1x3x8x8xui8>, %1: tensor<3x1x3x3xsi8>) {
+  %2 = graph.qconv2d %0, %1 {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, layout = "nchw", groups = 3 : i64, input_zero_point = array<i32: 0, 1>, weight_zero_point = array<i32: 0>} : (tensor<1x3x8x8xui8>, tensor<3x1x3x3xsi8>) -> tensor<1x3x6x6xi32>
+  func.return
+}
+
+// -----
+
+// CHECK: input zero points differ within a group
+func.func @qconv2d_group(%0: tensor<1x4x8x8xui8>, %1: tensor<2x2x3x3xsi8>) {
+  %2 = graph.qconv2d %0, %1 {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, layout = "nchw", groups = 2 : i64, input_zero_point = array<i32: 5, 5, 7, 8>, weight_zero_point = array<i32: 0>} : (tensor<1x4x8x8xui8>, tensor<2x2x3x3xsi8>) -> tensor<1x2x6x6xi32>
   func.return
 }
 

@@ -17,12 +17,12 @@ func.func @depthwise(%data: tensor<192xui8>) -> tensor<2x1x3x3xsi8> {
 // A tensor with 3 channels in 16, and a halo of one pixel above and left of each image.
 // CHECK-LABEL: func.func @layout(
 // CHECK: "graph.kernel"(%{{.*}}) ({
-// CHECK: }) {placement = "workspace", offset = 64 : i64, halo_value = 7 : i64} : (tensor<1x4x4x3xui8>) -> tensor<1x4x4x3xui8, #graph.layout<array<i64: 16, 1, 1, 0, 0>>>
+// CHECK: }) {placement = "workspace", offset = 64 : i64, halo_codes = array<i32: 7>} : (tensor<1x4x4x3xui8>) -> tensor<1x4x4x3xui8, #graph.layout<array<i64: 16, 1, 1, 0, 0>>>
 func.func @layout(%x: tensor<1x4x4x3xui8>) {
   %y = "graph.kernel"(%x) ({
   ^bb0(%a: tensor<1x4x4x3xui8>):
     %c = graph.reshape %a : (tensor<1x4x4x3xui8>) -> tensor<1x4x4x3xui8>
     graph.yield %c : tensor<1x4x4x3xui8>
-  }) {placement = "workspace", offset = 64 : i64, halo_value = 7 : i64} : (tensor<1x4x4x3xui8>) -> tensor<1x4x4x3xui8, #graph.layout<array<i64: 16, 1, 1, 0, 0>>>
+  }) {placement = "workspace", offset = 64 : i64, halo_codes = array<i32: 7>} : (tensor<1x4x4x3xui8>) -> tensor<1x4x4x3xui8, #graph.layout<array<i64: 16, 1, 1, 0, 0>>>
   func.return
 }
