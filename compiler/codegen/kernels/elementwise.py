@@ -23,6 +23,11 @@ from .evaluate import Evaluator, Position
 _BLOCK = 4 * LANES
 #: … and where the reals of an operand stay in registers while the pixels of a row go by.
 _HELD_BLOCK = 2 * LANES
+#: Functions that are made of an exponential or a logarithm.
+_LONG = (
+    "exp", "log", "sigmoid", "tanh", "erf", "softplus", "elu", "selu", "mish", "silu", "gelu",
+    "gelu_tanh",
+)  # fmt: skip
 
 
 def pixel_at(b: KernelBuilder, image: Index, y: Index, x: Index) -> Callable[[Layout], Index]:
@@ -72,15 +77,18 @@ def lower_elementwise(
     pixels, channels = (1, layout.w * layout.c) if flat else (layout.w, layout.c)
     padded = -(-channels // LANES) * LANES
     evaluator = Evaluator(b, target, kernel, inputs, parameters, base, padded)
+    lanes = _lanes_of_a_step(kernel, target)
 
     def block(pixel: Callable[[Layout], Index], channel: Index, size: int) -> None:
         """`size` elements from `channel` on."""
-        counts = [min(LANES, size - start) for start in range(0, size, LANES)]
-        positions = [
-            Position(LANES, b.add(channel, LANES * i), pixel, count=n if n < LANES else None)
-            for i, n in enumerate(counts)
-        ]
-        evaluator.store(output, kernel.yielded, positions)
+        whole = size // lanes * lanes
+        for begin, end, n in ((0, whole, lanes), (whole, size, LANES)):
+            positions = [
+                Position(n, b.add(channel, i), pixel, count=end - i if end - i < n else None)
+                for i in range(begin, end, n)
+            ]
+            if positions:
+                evaluator.store(output, kernel.yielded, positions)
 
     def row(image: Index, y: Index, channel: Index, size: int) -> None:
         """`size` channels of all pixels of a row."""
@@ -99,6 +107,15 @@ def lower_elementwise(
     return LoweredKernel(
         b.finish(), b.fingerprint, (parameters.blob(),), layout.n * layout.h, exec_type
     )
+
+
+def _lanes_of_a_step(kernel: graph.KernelOp, target: Target) -> int:
+    """Elements that are computed side by side. Where each takes dozens of operations that wait for
+    one another, a core looks ahead to the next element or two: four vectors keep it busy."""
+    is_long = any(
+        isinstance(op, graph.UnaryOp) and op.kind.data in _LONG for op in kernel.block.ops
+    )
+    return max(LANES, 4 * target.lanes) if is_long else LANES
 
 
 def _blocks(b: KernelBuilder, size: int, step: int, body: Callable[[Index, int], None]) -> None:

@@ -29,6 +29,7 @@ from ...errors import LpcError
 from ...functions import POWERS, apply_unary, power
 from ..builder import Index, KernelBuilder, i8, i16
 from ..byte_tables import chained_rows
+from ..quotients import factors_of
 from ..targets import Target
 from .common import Parameters, TensorBuffer
 from .computed_tables import Form, form_of, real_of
@@ -323,9 +324,17 @@ def _zero_points(op: graph.RequantizeOp | graph.QuantizeOp) -> Array:
 
 
 def _scaled(e: Evaluator, op: Any, at: Position) -> SSAValue:
+    """What a quantize rounds, or what rounds to the same code."""
+    real = e.value(op.input, at)
     if np.all(op.scales == 1):
-        return e.value(op.input, at)
-    return e.emit(arith.DivfOp, e.value(op.input, at), e.parameter(op.scales, op, at))
+        return real
+    z = _zero_points(op)
+    low, high = op.qmin.value.data - int(z.max()), op.qmax.value.data - int(z.min())
+    factors = factors_of(op.scales, low, high) if e.target.fma else None
+    if factors is None:
+        return e.emit(arith.DivfOp, real, e.parameter(op.scales, op, at))
+    m, r = (e.parameter(factor, op, at) for factor in factors)
+    return e.b.fma(real, m, e.emit(arith.MulfOp, real, r))
 
 
 def _requantize(e: Evaluator, op: Any, at: Position) -> SSAValue:
