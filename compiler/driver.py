@@ -97,6 +97,8 @@ TO_FUSED = (
     "channels-last",
     # Float layers whose weights are stored as codes compute with the floats.
     "materialize-weights",
+    # Constants per channel belong to lanes. Weights are floats by now, and images channels-last.
+    "innermost-channels",
     # Linear layers between reshapes: after channels-last, whose transposes are reshapes too.
     "unflatten-matmul",
     "canonicalize",

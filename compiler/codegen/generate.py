@@ -22,6 +22,7 @@ from ..contractions.unpack import constants_of, packed_gemm, unpack
 from ..dialects import graph
 from ..dialects.tensors import Array, is_code, shape_of
 from ..errors import LpcError
+from ..passes.innermost_channels import channel_axis_of
 from ..passes.kernel_classes import (
     CONVOLUTIONS,
     MATMULS,
@@ -77,6 +78,8 @@ def halo_codes(kernel: graph.KernelOp) -> Array:
 
 def generate_kernel(kernel: graph.KernelOp, target: Target) -> LoweredKernel:
     """LpcError, naming the layer, for an op that has no kernel."""
+    # `innermost-channels`: lanes are neighbouring channels, and find their constants by them.
+    assert all(_has_innermost_channels(op) for op in kernel.block.ops)
     anchor = anchor_of(kernel)
     if has_constant_weight(anchor):
         return _contraction(kernel, anchor, target)
@@ -111,6 +114,11 @@ def generate_kernel(kernel: graph.KernelOp, target: Target) -> LoweredKernel:
             "has no kernel; make them constants"
         )
     return lower_elementwise(_NAME, kernel, target, exec_type("eltwise", target, codes), halo)
+
+
+def _has_innermost_channels(op: Operation) -> bool:
+    axis = channel_axis_of(op)
+    return axis is None or axis == len(shape_of(op.operands[0])) - 1
 
 
 def _matmul_generator(quantized: bool, target: Target) -> type[BatchedMatMulGenerator]:

@@ -18,9 +18,9 @@ PASS_NAMES = (
     "sink-dequantize", "hoist-quantize", "integerize-contractions", "fuse-requantize",
     "tabulate-unary", "unsign-activations", "merge-affine", "absorb-output-scale",
     # int8 → packed
-    "fold-channel-shuffle", "channels-last", "materialize-weights", "broadcast-leading-axes",
-    "unflatten-matmul", "fuse-epilogue", "winograd", "concat-in-place", "assign-layouts",
-    "plan-memory", "pack-weights", "prove-accumulation",
+    "fold-channel-shuffle", "channels-last", "materialize-weights", "innermost-channels",
+    "broadcast-leading-axes", "unflatten-matmul", "fuse-epilogue", "winograd", "concat-in-place",
+    "assign-layouts", "plan-memory", "pack-weights", "prove-accumulation",
     # loop → isa
     "select-instructions",
 )  # fmt: skip

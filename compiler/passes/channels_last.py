@@ -5,11 +5,12 @@
                                                      %r = graph.unary %y {kind = "relu"}
 
 One walk in program order carries along, for every [N, C, H, W] value computed so far, its
-channels-last twin. Windowed ops start twins; ops that treat all elements alike, or name axes that
-can be renamed, continue them; transposes between the layouts end or start them for nothing.
-Whatever else reads a value gets it transposed back. So the pass is linear, and no transpose stands
-between two ops that can both work channels-last. The first one of a model stays below the quantize
-of its input, where it moves bytes: above, it would move floats, and take 2.5 times as long.
+channels-last twin. Windowed ops start twins, and so does what has a scale per channel; ops that
+treat all elements alike, or name axes that can be renamed, continue them; transposes between the
+layouts end or start them for nothing. Whatever else reads a value gets it transposed back. So the
+pass is linear, and no transpose stands between two ops that can both work channels-last. The first
+one of a model stays below the quantize of its input, where it moves bytes: above, it would move
+floats, and take 2.5 times as long.
 
 A flatten of an image in front of a matmul with constant weights permutes the weight's rows instead.
 Reductions and softmax over the channel axis keep their layout: their summation order is part of the
@@ -33,6 +34,7 @@ from xdsl.rewriter import Rewriter
 from ..dialects import graph
 from ..dialects.graph import ints
 from ..dialects.tensors import Array, i64_array, shape_of, type_of
+from .innermost_channels import channel_axis_of
 from .kernel_classes import CONVOLUTIONS, ELEMENTWISE, MATMULS, POOLS
 from .rewriting import constant_of, inherit_layer
 
@@ -131,7 +133,7 @@ class _ChannelsLast:
             return self._transpose(op)
         if isinstance(op, graph.ReshapeOp):
             return self._reshape(op)
-        if not any(operand in self.twins for operand in op.operands):
+        if not any(operand in self.twins for operand in op.operands) and not _is_per_channel(op):
             return None
         if isinstance(op, ELEMENTWISE) and len(shape_of(op.results[0])) == 4:
             return self._continue(op)
@@ -251,6 +253,12 @@ def _per_tensor(op: Operation) -> bool:
     if isinstance(op, graph.QuantizeOp | graph.DequantizeOp):
         return op.scales.size == 1 and op.zero_points.size == 1
     return not isinstance(op, graph.RequantizeOp) or op.multipliers.size == 1
+
+
+def _is_per_channel(op: Operation) -> bool:
+    """Whether an op has a scale or zero point for each channel of images [N, C, H, W]."""
+    per_channel = channel_axis_of(op) == 1 and len(shape_of(op.results[0])) == 4
+    return per_channel and constant_of(op.operands[0]) is None
 
 
 def _renamed_axis(op: Operation) -> dict[str, Attribute]:

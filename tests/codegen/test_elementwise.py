@@ -114,31 +114,38 @@ def test_every_unary_function() -> None:
     bench.check()
 
 
+def draw_channels(g: np.random.Generator, rank: int) -> tuple[tuple[int, ...], int, int]:
+    """A shape, an axis of it, mostly the last one, and how many scales there are along that."""
+    shape = [*(int(n) for n in g.integers(1, 4, rank - 1)), int(pick(g, LENGTHS))]
+    axis = rank - 1 if g.random() < 0.6 else int(g.integers(rank))
+    shape[axis], shape[-1] = shape[-1], shape[axis]
+    return tuple(shape), axis, int(pick(g, (1, shape[axis])))
+
+
 def add_quantize(bench: Bench, g: np.random.Generator) -> None:
     """Real values on and around ties, to codes; per tensor and per channel."""
-    shape = (*(int(n) for n in g.integers(1, 4, 2)), int(pick(g, LENGTHS)))
+    shape, axis, count = draw_channels(g, 3)
     dtype = pick(g, (np.uint8, np.int8))
     info = np.iinfo(dtype)
-    count = int(pick(g, (1, shape[-1])))
     scale = np.exp2(g.integers(-6, 3, count)).astype(np.float32)
     if g.random() < 0.5:
         scale *= np.float32(0.7)
     zero_point = g.integers(info.min, info.max + 1, count)
     steps = g.integers(-600, 600, shape) / 2
-    x = (steps * scale).astype(np.float32)
+    x = (steps * scale.reshape(-1, *(1,) * (2 - axis))).astype(np.float32)
     x = np.where(g.random(shape) < 0.2, np.nextafter(x, np.float32(np.inf)), x)
     x = np.where(g.random(shape) < 0.1, floats(g, shape), x)
     low, high = pick(g, ((info.min, info.max), (info.min + 9, info.max - 30)))
-    op = graph.QuantizeOp(bench.input(x), scale, zero_point, element_type_of(dtype), 2, low, high)
-    bench.output(bench(op), f"quantize {shape} {dtype.__name__} {count} scales")
+    code = element_type_of(dtype)
+    op = graph.QuantizeOp(bench.input(x), scale, zero_point, code, axis, low, high)
+    bench.output(bench(op), f"quantize {shape} {dtype.__name__} {count} scales along {axis}")
 
 
 def add_requantize(bench: Bench, g: np.random.Generator) -> None:
     """Accumulators whose product with the multiplier ties, and the largest ones."""
-    shape = (int(g.integers(1, 4)), int(pick(g, LENGTHS)))
+    shape, axis, count = draw_channels(g, 2)
     dtype = pick(g, (np.uint8, np.int8))
     info = np.iinfo(dtype)
-    count = int(pick(g, (1, shape[-1])))
     multiplier = np.exp2(g.integers(-8, 0, count)).astype(np.float32)
     if g.random() < 0.5:
         multiplier = (multiplier * g.uniform(0.5, 1, count)).astype(np.float32)
@@ -146,22 +153,22 @@ def add_requantize(bench: Bench, g: np.random.Generator) -> None:
     ends = g.choice([-(2**31), 2**31 - 1, 2**24 + 1, -(2**24) - 1, 2**30 + 63], shape)
     sums = np.where(g.random(shape) < 0.2, ends, sums).astype(np.int32)
     zero_point = int(g.integers(info.min, info.max + 1))
-    op = graph.RequantizeOp(bench.input(sums), multiplier, zero_point, element_type_of(dtype), 1)
-    bench.output(bench(op), f"requantize {shape} {dtype.__name__}")
+    code = element_type_of(dtype)
+    op = graph.RequantizeOp(bench.input(sums), multiplier, zero_point, code, axis)
+    bench.output(bench(op), f"requantize {shape} {dtype.__name__} {count} along {axis}")
 
 
 def add_dequantize(bench: Bench, g: np.random.Generator) -> None:
-    shape = (int(g.integers(1, 4)), int(pick(g, LENGTHS)))
+    shape, axis, count = draw_channels(g, 2)
     dtype = pick(g, (np.uint8, np.int8, np.int32))
     info = np.iinfo(dtype)
-    count = int(pick(g, (1, shape[-1])))
     codes = extreme_codes(g, shape, dtype)
     zero_point = g.integers(-128, 256, count) if dtype is not np.int32 else 0
     scale = g.uniform(1e-3, 1, count).astype(np.float32)
     if dtype is np.int32:
         codes = g.integers(info.min // 2, info.max // 2, shape).astype(np.int32)
-    op = graph.DequantizeOp(bench.input(codes), scale, zero_point, 1)
-    bench.output(bench(op), f"dequantize {shape} {dtype.__name__}")
+    op = graph.DequantizeOp(bench.input(codes), scale, zero_point, axis)
+    bench.output(bench(op), f"dequantize {shape} {dtype.__name__} {count} along {axis}")
 
 
 def add_codes(bench: Bench, g: np.random.Generator) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from lpc import compiler, runtime
 from lpc.compiler.dialects import graph
+from lpc.compiler.explain import explain
 from lpc.compiler.frontends.onnx import load_onnx
 from onnx import helper
 from onnx_models import (
@@ -171,5 +173,39 @@ def test_residual_block(dtype: str, is_per_channel: bool, tmp_path: Path) -> Non
     (actual,) = run_imported(model, feeds, tmp_path)
     (expected,) = run_onnxruntime(model, feeds)
     # The float convolutions sum in different orders, so a value on a rounding edge may move.
+    assert np.mean(actual == expected) > 0.99
+    assert np.abs(actual.astype(int) - expected).max() <= 1
+
+
+def test_zero_points_of_channels_before_a_depthwise_convolution(tmp_path: Path) -> None:
+    """As NNCF writes them with its preset MIXED: the convolution is an integer one, and its padding
+    holds each channel's own zero point."""
+    channels = 21
+    constants = {
+        "s": real(channels, low=0.01, high=0.05),
+        "z": codes(channels, seed=5),
+        "w": codes(channels, 1, 3, 3, dtype=np.int8),
+        "ws": real(channels, low=0.01, high=0.02),
+        "ys": np.asarray(0.04, np.float32),
+        "yz": np.asarray(111, np.uint8),
+    }
+    nodes = [
+        helper.make_node("HardSwish", ["x"], ["h"], name="swish"),
+        helper.make_node("QuantizeLinear", ["h", "s", "z"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"]),
+        helper.make_node("DequantizeLinear", ["w", "ws"], ["wf"], axis=0),
+        helper.make_node(
+            "Conv", ["d", "wf"], ["c"], pads=[1, 1, 1, 1], group=channels, name="depthwise"
+        ),
+        helper.make_node("QuantizeLinear", ["c", "ys", "yz"], ["y"]),
+    ]
+    feeds = {"x": real(1, channels, 7, 9)}
+    model = model_of(nodes, feeds, constants, {"y": "uint8"}, opset=17)
+    path, library = saved(model, tmp_path), tmp_path / "model.so"
+    assert {row.layer: row.got for row in explain(path)}["depthwise"] == "I8"
+    compiler.compile(path, output=library)
+    (actual,) = runtime.load(library).run(feeds).values()
+    (expected,) = run_imported(model, feeds, tmp_path)
+    # Float sums round (contract 7): a value on an edge may move.
     assert np.mean(actual == expected) > 0.99
     assert np.abs(actual.astype(int) - expected).max() <= 1
