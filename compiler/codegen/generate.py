@@ -78,6 +78,12 @@ def halo_codes(kernel: graph.KernelOp) -> Array:
 
 def generate_kernel(kernel: graph.KernelOp, target: Target) -> LoweredKernel:
     """LpcError, naming the layer, for an op that has no kernel."""
+    for op in kernel.block.ops:
+        if isinstance(op, graph.FakeQuantizeOp) and len(op.limit_axes) > 1:
+            raise LpcError(
+                f"{layer_of(kernel)} (FakeQuantize): limits that vary along several axes have no "
+                "kernel; use one range for the tensor, or one for each channel"
+            )
     # `innermost-channels`: lanes are neighbouring channels, and find their constants by them.
     assert all(_has_innermost_channels(op) for op in kernel.block.ops)
     anchor = anchor_of(kernel)

@@ -250,6 +250,8 @@ def _flat_readers(value: SSAValue) -> list[Operation] | None:
 
 
 def _per_tensor(op: Operation) -> bool:
+    if isinstance(op, graph.FakeQuantizeOp):
+        return not op.limit_axes
     if isinstance(op, graph.QuantizeOp | graph.DequantizeOp):
         return op.scales.size == 1 and op.zero_points.size == 1
     return not isinstance(op, graph.RequantizeOp) or op.multipliers.size == 1
@@ -262,7 +264,9 @@ def _is_per_channel(op: Operation) -> bool:
 
 
 def _renamed_axis(op: Operation) -> dict[str, Attribute]:
-    """The `axis` property in channels-last numbering, if the op has one."""
+    """The `axis` property in channels-last numbering, or what else names axes, if the op has it."""
+    if isinstance(op, graph.FakeQuantizeOp):
+        return op.transposed_limits(TO_LAST)
     axis = op.properties.get("axis")
     if not isinstance(axis, IntegerAttr) or axis.value.data not in _AXIS:
         return {}

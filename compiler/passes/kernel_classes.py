@@ -13,7 +13,8 @@ from .rewriting import constant_of
 
 #: One result element from the operand elements at the same place: rides in any kernel.
 ELEMENTWISE: tuple[type[Operation], ...] = (
-    graph.RequantizeOp, graph.QuantizeOp, graph.DequantizeOp, graph.LutOp, graph.RecodeOp,
+    graph.RequantizeOp, graph.QuantizeOp, graph.DequantizeOp, graph.FakeQuantizeOp, graph.LutOp,
+    graph.RecodeOp,
     graph.CastOp, graph.UnaryOp, graph.PReluOp, graph.PowOp, graph.AddOp, graph.SubOp,
     graph.MulOp, graph.DivOp, graph.MaximumOp, graph.MinimumOp,
 )  # fmt: skip

@@ -32,3 +32,15 @@ func.func @requantize(%a: tensor<2x3xi32>) -> tensor<2x3xui8> {
   %q = graph.requantize %a {multiplier = array<f32: 0.5, 0.25>, axis = 0 : i64, zero_point = 3 : i64, qmin = 0 : i64, qmax = 255 : i64} : (tensor<2x3xi32>) -> tensor<2x3xui8>
   func.return %q : tensor<2x3xui8>
 }
+
+// -----
+
+// Limits have the rank of the input, or less.
+// CHECK-LABEL: func.func @fake_quantize
+// CHECK-NEXT:    graph.transpose %x {permutation = array<i64: 0, 2, 1>}
+// CHECK-NEXT:    graph.fake_quantize {{.*}} input_low = dense<{{.*}}-2.000000e+00, -3.000000e+00]]]> : tensor<1x1x3xf32>, input_high = dense<1.000000e+00> : tensor<1x1x1xf32>
+// CHECK-NEXT:    graph.transpose
+func.func @fake_quantize(%x: tensor<2x3x4xf32>) -> tensor<2x3x4xf32> {
+  %y = graph.fake_quantize %x {levels = 256 : i64, input_low = dense<[[-1.0], [-2.0], [-3.0]]> : tensor<3x1xf32>, input_high = dense<1.0> : tensor<f32>, output_low = dense<-1.0> : tensor<f32>, output_high = dense<1.0> : tensor<f32>} : (tensor<2x3x4xf32>) -> tensor<2x3x4xf32>
+  func.return %y : tensor<2x3x4xf32>
+}

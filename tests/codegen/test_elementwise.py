@@ -171,6 +171,22 @@ def add_dequantize(bench: Bench, g: np.random.Generator) -> None:
     bench.output(bench(op), f"dequantize {shape} {dtype.__name__} {count} along {axis}")
 
 
+def add_fake_quantize(bench: Bench, g: np.random.Generator) -> None:
+    """What `split-fake-quantize` declines: any limits, also reversed ones."""
+    shape, axis, count = draw_channels(g, 3)
+    limits = []
+    for size in (1.0, 3.0):
+        ends = g.uniform(-size, size, (2, count, *(1,) * (2 - axis))).astype(np.float32)
+        limits += list(ends if g.random() < 0.3 else np.sort(ends, axis=0))
+    il, ih, ol, oh = limits
+    x = g.uniform(-1.5, 1.5, shape).astype(np.float32)
+    x = np.where(g.random(shape) < 0.2, pick(g, (il, ih)), x)
+    x = np.where(g.random(shape) < 0.1, floats(g, shape), x)
+    levels = int(pick(g, (2, 16, 255, 256, 1000)))
+    op = graph.FakeQuantizeOp(bench.input(x), levels, il, ih, ol, oh)
+    bench.output(bench(op), f"fake_quantize {shape} {levels} levels, {count} along {axis}")
+
+
 def add_codes(bench: Bench, g: np.random.Generator) -> None:
     """Tables and changes of signedness, alone and after each other."""
     shape = draw_shape(g)
@@ -231,7 +247,10 @@ def add_gate(bench: Bench, g: np.random.Generator) -> None:
     bench.output(value, f"gate {(n, h, w, c)} {count} scales")
 
 
-CASES = (add_quantize, add_requantize, add_dequantize, add_codes, add_cast, add_residual, add_gate)
+CASES = (
+    add_quantize, add_requantize, add_dequantize, add_fake_quantize, add_codes, add_cast,
+    add_residual, add_gate,
+)  # fmt: skip
 
 
 @given(SEEDS)

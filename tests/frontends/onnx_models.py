@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
+from lpc import compiler, runtime
 from lpc.compiler.frontends.onnx import load_onnx
 from lpc.compiler.interpreters.graph import run_graph
 from onnx import ModelProto, NodeProto, helper, numpy_helper
@@ -91,13 +92,34 @@ def saved(model: ModelProto, folder: Path) -> Path:
     return path
 
 
-def run_imported(model: ModelProto, feeds: Mapping[str, Array], folder: Path) -> list[Array]:
+def run_imported(
+    model: ModelProto, feeds: Mapping[str, Array], folder: Path, *, has_kernel: bool = True
+) -> list[Array]:
+    """What the import computes by the interpreter; its library computes the same."""
+
     def refuse(message: str) -> None:
         raise AssertionError(message)
 
-    module = load_onnx(saved(model, folder), warn=refuse)
+    path = saved(model, folder)
+    module = load_onnx(path, warn=refuse)
     module.verify()
-    return list(run_graph(module, dict(feeds)).values())
+    results = list(run_graph(module, dict(feeds)).values())
+    if has_kernel:
+        library = folder / "model.so"
+        compiler.compile(path, output=library)
+        for found, expected in zip(runtime.load(library).run(feeds).values(), results, strict=True):
+            assert_near(found, expected)
+    return results
+
+
+def assert_near(found: Array, expected: Array) -> None:
+    """Codes are the same, and reals but for the rounding of sums (contract 7)."""
+    assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
+    if found.dtype.kind != "f":
+        assert np.array_equal(found, expected)
+        return
+    finite = np.abs(expected[np.isfinite(expected)])
+    np.testing.assert_allclose(found, expected, 2e-5, 2e-6 * max(1, finite.max(initial=0)))
 
 
 def run_reference(model: ModelProto, feeds: Mapping[str, Array]) -> list[Array]:
@@ -124,11 +146,12 @@ def check(
     *,
     by_reference: bool = True,
     by_runtime: bool = True,
+    has_kernel: bool = True,
 ) -> None:
     """The import computes what ONNX's reference evaluator and (if installed) ONNX Runtime compute.
 
     Either can be left out where it does not follow the standard for a case."""
-    actual = run_imported(model, feeds, folder)
+    actual = run_imported(model, feeds, folder, has_kernel=has_kernel)
     if by_reference:
         assert_same(actual, run_reference(model, feeds))
     if by_runtime and HAS_RUNTIME:

@@ -60,6 +60,8 @@ def _channel_values(op: Operation) -> tuple[Array, ...]:
         return (op.array,)
     if isinstance(op, graph.RequantizeOp):
         return (op.multipliers,)
+    if isinstance(op, graph.FakeQuantizeOp):
+        return tuple(op.limits.values())
     if isinstance(op, graph.QuantizeOp | graph.DequantizeOp):
         return (op.scales, op.zero_points)
     return ()

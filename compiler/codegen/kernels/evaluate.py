@@ -345,6 +345,21 @@ def _quantize(e: Evaluator, op: Any, at: Position) -> SSAValue:
     return e.round_to_code(_scaled(e, op, at), op, at)
 
 
+def _fake_quantize(e: Evaluator, op: Any, at: Position) -> SSAValue:
+    """As `numerics.fake_quantize`; a NaN is not above the lower end."""
+    math, x = LoopMath(e.b, at.lanes), e.value(op.input, at)
+    il, ih, ol, oh = (limit.reshape(-1) for limit in op.limits.values())
+
+    def limit(values: Array) -> SSAValue:
+        return e.parameter(values, op, at)
+
+    steps = limit(np.asarray([op.levels.value.data - 1], np.float32))
+    level = math.rint(math.mul(math.div(math.sub(x, limit(il)), limit(ih - il)), steps))
+    inside = math.add(math.mul(math.div(level, steps), limit(oh - ol)), limit(ol))
+    upper = math.select(math.less(limit(np.maximum(il, ih)), x), limit(oh), inside)
+    return math.select(math.less(limit(np.minimum(il, ih)), x), upper, limit(ol))
+
+
 def _dequantize(e: Evaluator, op: Any, at: Position) -> SSAValue:
     source = op.input.owner
     if isinstance(source, graph.RequantizeOp) and op.input not in at.known:
@@ -466,6 +481,7 @@ _EVALUATE: dict[type[Operation], Callable[[Evaluator, Any, Position], SSAValue]]
     graph.RequantizeOp: _requantize,
     graph.QuantizeOp: _quantize,
     graph.DequantizeOp: _dequantize,
+    graph.FakeQuantizeOp: _fake_quantize,
     graph.LutOp: _lut,
     graph.RecodeOp: _recode,
     graph.CastOp: _cast,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from ..tensors import (
     Array,
     array_to_numpy,
     dense,
+    dense_to_numpy,
     f32_array,
     i32_array,
     is_code,
@@ -54,6 +56,24 @@ class FakeQuantizeOp(GraphOp):
             },
             result_types=[like(x, f32)],
         )
+
+    @property
+    def limits(self) -> dict[str, Array]:
+        """Lower and upper ones of the input and of the output, f32, of the input's rank."""
+        rank = len(shape_of(self.input))
+        names = ("input_low", "input_high", "output_low", "output_high")
+        arrays = {name: dense_to_numpy(getattr(self, name)) for name in names}
+        return {n: a.reshape((1,) * (rank - a.ndim) + a.shape) for n, a in arrays.items()}
+
+    @property
+    def limit_axes(self) -> list[int]:
+        """The axes along which limits vary."""
+        joined = np.broadcast_shapes(*(array.shape for array in self.limits.values()))
+        return [axis for axis, extent in enumerate(joined) if extent != 1]
+
+    def transposed_limits(self, order: Sequence[int]) -> dict[str, Attribute]:
+        """The properties of the same op on a transposed input."""
+        return {name: dense(array.transpose(order)) for name, array in self.limits.items()}
 
     def infer_shape(self) -> shapes.Shape:
         limits = (self.input_low, self.input_high, self.output_low, self.output_high)
