@@ -78,14 +78,7 @@ def halo_codes(kernel: graph.KernelOp) -> Array:
 
 def generate_kernel(kernel: graph.KernelOp, target: Target) -> LoweredKernel:
     """LpcError, naming the layer, for an op that has no kernel."""
-    for op in kernel.block.ops:
-        if isinstance(op, graph.FakeQuantizeOp) and len(op.limit_axes) > 1:
-            raise LpcError(
-                f"{layer_of(kernel)} (FakeQuantize): limits that vary along several axes have no "
-                "kernel; use one range for the tensor, or one for each channel"
-            )
-    # `innermost-channels`: lanes are neighbouring channels, and find their constants by them.
-    assert all(_has_innermost_channels(op) for op in kernel.block.ops)
+    _check_channels(kernel)
     anchor = anchor_of(kernel)
     if has_constant_weight(anchor):
         return _contraction(kernel, anchor, target)
@@ -122,9 +115,17 @@ def generate_kernel(kernel: graph.KernelOp, target: Target) -> LoweredKernel:
     return lower_elementwise(_NAME, kernel, target, exec_type("eltwise", target, codes), halo)
 
 
-def _has_innermost_channels(op: Operation) -> bool:
-    axis = channel_axis_of(op)
-    return axis is None or axis == len(shape_of(op.operands[0])) - 1
+def _check_channels(kernel: graph.KernelOp) -> None:
+    """Lanes are neighbouring channels, and find constants by them: `innermost-channels` sees to it,
+    where there is one axis to move."""
+    for op in kernel.block.ops:
+        if isinstance(op, graph.FakeQuantizeOp) and len(op.limit_axes) > 1:
+            raise LpcError(
+                f"{layer_of(kernel)} (FakeQuantize): limits that vary along several axes have no "
+                "kernel; use one range for the tensor, or one for each channel"
+            )
+        axis = channel_axis_of(op)
+        assert axis is None or axis == len(shape_of(op.operands[0])) - 1
 
 
 def _matmul_generator(quantized: bool, target: Target) -> type[BatchedMatMulGenerator]:
