@@ -6,8 +6,8 @@
 - Tensors with at least 16 channels, and all results of contractions, have room for whole vectors of
   16 channels, so that no kernel needs tails.
 - A tensor that convolutions read has the largest halo that they need, filled by its producer with
-  the zero point (attribute `halo_codes` of the producing kernel; of a depthwise one,
-  perhaps one for each channel), so that no window branches.
+  the zero point, or with one for each channel (attribute `halo_codes` of the producing kernel), so
+  that no window branches.
 - A reshape is a view of the same memory where both sides can have one layout (equal as [N, H, W,
   C], or both dense); where they cannot, it becomes a copy kernel.
 - Parts of a concatenation in place (concat-in-place) have the strides and the halo of the whole,
@@ -158,7 +158,7 @@ class _Assigner:
         if root is not value and demand.halo != NO_HALO:
             return False  # a view has the halo of its source, which is another shape's
         whole = place_of(root).whole
-        if len(demand.codes) > 1 and len(tensors_in(whole)) > 1:
+        if demand.halo != NO_HALO and len(demand.codes) > 1 and len(tensors_in(whole)) > 1:
             return False  # each producer of a part would need codes of its own
         if self._has_dense_view(whole):
             return demand.halo == NO_HALO

@@ -81,9 +81,9 @@ def choose_signs(
     def cost(pair: tuple[Seen, Seen]) -> float:
         a, b = pair
         flips = of_a * a.flipped + of_b * b.flipped
-        left = (of_b + rows * vectors) * (not a.centred)
-        right = (of_a + rows * (_ROW_SUM + 2 * vectors)) * (not b.centred)
-        return flips + left + right
+        zero_of_a = (of_b + rows * vectors) * (not a.centred)
+        zero_of_b = (of_a + rows * (_ROW_SUM + 2 * vectors)) * (not b.centred)
+        return flips + zero_of_a + zero_of_b
 
     signs = dict.fromkeys((*_MIXED, *target.dot4_signs))
     return min(((Seen.of(*left, s[0]), Seen.of(*right, s[1])) for s in signs), key=cost)
