@@ -252,9 +252,7 @@ def _flat_readers(value: SSAValue) -> list[Operation] | None:
 def _per_tensor(op: Operation) -> bool:
     if isinstance(op, graph.FakeQuantizeOp):
         return not op.limit_axes
-    if isinstance(op, graph.QuantizeOp | graph.DequantizeOp):
-        return op.scales.size == 1 and op.zero_points.size == 1
-    return not isinstance(op, graph.RequantizeOp) or op.multipliers.size == 1
+    return channel_axis_of(op) is None
 
 
 def _is_per_channel(op: Operation) -> bool:

@@ -39,7 +39,7 @@ from xdsl.pattern_rewriter import PatternRewriter, RewritePattern, op_type_rewri
 
 from .. import numerics
 from ..dialects import graph
-from ..dialects.tensors import Array, dense_to_numpy, dtype_of, shape_of, si8, ui8
+from ..dialects.tensors import Array, dense_to_numpy, dtype_of, si8, ui8
 from .rewriting import constant_of, replace, rewrite
 
 _NEARLY_ZERO = 1e-6
@@ -68,18 +68,11 @@ class Limits:
 
     @staticmethod
     def of(op: graph.FakeQuantizeOp) -> Limits | None:
-        rank = len(shape_of(op.input))
-        arrays = [
-            dense_to_numpy(limit).astype(np.float64)
-            for limit in (op.input_low, op.input_high, op.output_low, op.output_high)
-        ]
-        arrays = [array.reshape((1,) * (rank - array.ndim) + array.shape) for array in arrays]
-        axes = {i for array in arrays for i, extent in enumerate(array.shape) if extent != 1}
-        levels = op.levels.value.data
+        axes, levels = op.limit_axes, op.levels.value.data
         if len(axes) > 1 or not 3 <= levels <= 256:
             return None
-        limits = np.broadcast_arrays(*(array.reshape(-1) for array in arrays))
-        return Limits(levels, min(axes, default=0), *limits)
+        arrays = (array.astype(np.float64).reshape(-1) for array in op.limits.values())
+        return Limits(levels, min(axes, default=0), *np.broadcast_arrays(*arrays))
 
     @property
     def are_ordered(self) -> bool:

@@ -142,9 +142,7 @@ class BytesMatMulGenerator(PanelMatMulGenerator):
         b = self.b
         vector = b.load_part(source, offset, vector_of(i8, self.codes), count)
         if self.a.flipped:
-            flip = self.parameters.add(
-                np.where(np.arange(self.codes) < count, 128, 0).astype(np.uint8)
-            )
+            flip = self.parameters.add((np.arange(self.codes) < count) * np.uint8(128))
             flips = b.load(self.base, flip, vector_of(i8, self.codes))
             vector = b.binary(arith.XOrIOp, vector, flips)
         b.store(vector, target, offset)

@@ -43,13 +43,11 @@ class FloatMatMulGenerator(BatchedMatMulGenerator):
         return self._products((left, strides[0]), (right, strides[1]), self.depth, columns, zeros)
 
     def _vectors(self, right: SSAValue, columns: Columns) -> list[SSAValue]:
-        result = []
-        for j in range(columns.vectors):
-            left = self.lanes if columns.count is None else columns.count - j * self.lanes
-            there = self.lanes if self.right.padded else min(self.lanes, left)
-            kind = vector_of(f32, self.lanes)
-            result.append(self.b.load_part(right, j * self.lanes * 4, kind, there))
-        return result
+        kind = vector_of(f32, self.lanes)
+        return [
+            self.b.load_part(right, first * 4, kind, self._there(columns, first, self.lanes))
+            for first in range(0, columns.vectors * self.lanes, self.lanes)
+        ]
 
     def _dot(self, total: SSAValue, a: SSAValue, b: SSAValue) -> SSAValue:
         if self.target.fma:

@@ -179,6 +179,12 @@ class BatchedMatMulGenerator(ABC):
     def _vectors(self, right: SSAValue, columns: Columns) -> list[SSAValue]:
         """Those of one step."""
 
+    def _there(self, columns: Columns, begin: int, lanes: int) -> int:
+        """How many of the `lanes` elements of a row of b from column `begin` on may be read."""
+        if columns.count is None or self.right.padded:
+            return lanes
+        return min(lanes, columns.count - begin)
+
     # --- epilogue ---------------------------------------------------------------------------------
 
     def _finish(

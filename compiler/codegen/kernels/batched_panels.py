@@ -116,12 +116,6 @@ class PanelMatMulGenerator(BatchedMatMulGenerator):
     def _interleave(self, matrix: SSAValue, columns: Columns, depth: int) -> None:
         """`depth` rows of b from `matrix` on to the panel."""
 
-    def _there(self, columns: Columns, begin: int, lanes: int) -> int:
-        """How many of the `lanes` codes of b from column `begin` on may be read."""
-        if columns.count is None or self.right.padded:
-            return lanes
-        return min(lanes, columns.count - begin)
-
     # --- Σ_k --------------------------------------------------------------------------------------
 
     def _sums(self, rows: Rows, columns: Columns, tile: Index, size: int) -> Sequence[SSAValue]:
@@ -162,11 +156,10 @@ class PanelMatMulGenerator(BatchedMatMulGenerator):
             self._prepare_rows(rows, k, depth)
             self._prepare_panel(rows, columns, k, depth)
             for tile, size in self._tiles(rows.size, columns.vectors):
-                totals = self._totals(columns, tile, size)
-                sums = self._of_part(columns, tile, size, depth, totals)
-                for (base, offset), total in zip(
-                    self._places(columns, tile, size), sums, strict=True
-                ):
+                sums = self._totals(columns, tile, size)
+                sums = self._of_part(columns, tile, size, depth, sums)
+                places = self._places(columns, tile, size)
+                for (base, offset), total in zip(places, sums, strict=True):
                     b.store(total, base, offset)
 
         whole = self.depth // self.part * self.part
