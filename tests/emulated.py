@@ -32,18 +32,18 @@ from watched import share_of_dots, share_of_vectors
 
 TESTS = Path(__file__).parent
 #: They look at code, or want silicon, or compile for all targets at once.
-FILES_THAT_RUN_NOTHING = ("assembly", "loop_interpreter", "addresses", "kernel_code")
+FILES_LEFT_OUT = ("assembly", "loop_interpreter", "addresses", "kernel_code")
 KERNELS = [
     str(TESTS / "codegen"),
-    *(f"--ignore={TESTS}/codegen/test_{name}.py" for name in FILES_THAT_RUN_NOTHING),
+    *(f"--ignore={TESTS}/codegen/test_{name}.py" for name in FILES_LEFT_OUT),
 ]
 NETWORKS = [
     str(TESTS / "test_real_models.py"),
     str(TESTS / "benchmarks" / "test_emulated_networks.py"),
 ]
-#: Of tests/test_real_models.py: what takes a target; of tests/codegen/test_sharing.py: what runs.
-#: The rest is part of `make test`.
-SELECTED = "not accura and not agree and not float_models and not followers"
+#: Of tests/test_real_models.py: what takes a target. The rest is part of `make test`, as is what is
+#: marked: no target changes it.
+SELECTED = ["-k", "not accura and not agree and not float_models", "-m", "not once"]
 #: Cases that the property tests of tests/codegen generate for LPC_TEST_CASES=1.
 CASES_OF_A_ROUND = 228
 #: The support code of a library needs libc's memcpy, which libc chooses for the CPU of the process.
@@ -127,7 +127,7 @@ def main() -> int:
         return 1 if os.environ.get("REQUIRE_EMULATOR") else 0
     targets = options.target or [t.name for t in TARGETS if t.name in CPU_MODELS]
     rounds = ceil(options.cases / len(targets) / CASES_OF_A_ROUND) or 0.5
-    tests = options.pytest or [*KERNELS, *(NETWORKS if options.networks else []), "-k", SELECTED]
+    tests = options.pytest or [*KERNELS, *(NETWORKS if options.networks else []), *SELECTED]
     print(HEAD, flush=True)
     results = []
     with TemporaryDirectory() as folder, ThreadPoolExecutor(options.jobs) as pool:

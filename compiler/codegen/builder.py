@@ -399,6 +399,10 @@ class KernelBuilder:
     def select(self, condition: SSAValue, a: SSAValue, b: SSAValue) -> SSAValue:
         return self.emit(loop.SelectOp(condition, a, b))
 
+    def any(self, truths: SSAValue) -> SSAValue:
+        """Whether a lane's truth value is true."""
+        return self.emit(loop.AnyOp(truths))
+
     def fma(self, a: SSAValue, b: SSAValue, c: SSAValue) -> SSAValue:
         return self.op(math.FmaOp, [a, b, c], a.type)
 

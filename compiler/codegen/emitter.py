@@ -431,6 +431,12 @@ def _select(e: _KernelEmitter, op: Any) -> None:
     e.set(op, e.builder.select(e[op.condition], e[op.lhs], e[op.rhs]))
 
 
+def _any(e: _KernelEmitter, op: Any) -> None:
+    truths = e[op.input]
+    bits = ir.IntType(truths.type.count)
+    e.set(op, e.builder.icmp_unsigned("!=", e.builder.bitcast(truths, bits), ir.Constant(bits, 0)))
+
+
 def _negate(e: _KernelEmitter, op: Any) -> None:
     e.set(op, e.builder.fneg(e[op.operands[0]]))
 
@@ -561,6 +567,7 @@ _EMIT: dict[type[Operation], Callable[[_KernelEmitter, Any], None]] = {
     # vectors
     loop.ConvertOp: _convert,
     loop.SelectOp: _select,
+    loop.AnyOp: _any,
     loop.InstructionOp: _instruction,
     vector.BroadcastOp: _broadcast,
     vector.ShuffleOp: _shuffle,

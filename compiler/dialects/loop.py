@@ -31,6 +31,7 @@ from xdsl.dialects.builtin import (
     StringAttr,
     UnitAttr,
     VectorType,
+    i1,
     i8,
     i16,
     i32,
@@ -462,6 +463,20 @@ class SelectOp(LoopOp):
 
 
 @irdl_op_definition
+class AnyOp(LoopOp):
+    """Whether one of the lanes' truth values is true, or several are."""
+
+    name = "loop.any"
+    input = operand_def(i1)
+    result = result_def(i1)
+    traits = traits_def(Pure())
+    assembly_format: ClassVar[str] = "$input attr-dict"
+
+    def __init__(self, truths: SSAValue):
+        super().__init__(operands=[truths], result_types=[i1])
+
+
+@irdl_op_definition
 class NarrowOp(_PlainOp):
     """The i32 lanes of all inputs, one input after the other, saturated to u8 (or s8) bytes.
 
@@ -576,7 +591,7 @@ Loop = Dialect(
         AddressOp, ScratchOp, LoadOp, StoreOp, LoadPartOp, StorePartOp, PrefetchOp,
         RenewOp, PinOp,
         # arithmetic
-        Dot4Op, DotChainOp, Dot2Op, ConvertOp, SelectOp, NarrowOp, LookupOp,
+        Dot4Op, DotChainOp, Dot2Op, ConvertOp, SelectOp, AnyOp, NarrowOp, LookupOp,
         # isa level
         InstructionOp,
         # program

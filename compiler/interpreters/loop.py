@@ -194,6 +194,10 @@ def _select(op: Any, args: PythonValues) -> Any:
     return int(chosen) if isinstance(op.result.type, IndexType) else chosen
 
 
+def _any(op: loop.AnyOp, args: PythonValues) -> Any:
+    return np.any(args[0])
+
+
 _SIGNED = (np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal)
 
 
@@ -378,6 +382,7 @@ _EVALUATE: dict[type[Operation], Evaluate] = {
     loop.ConvertOp: _convert,
     loop.NarrowOp: _narrow,
     loop.SelectOp: _select,
+    loop.AnyOp: _any,
     loop.InstructionOp: _instruction,
     # vectors
     vector.BroadcastOp: _broadcast,

@@ -71,6 +71,7 @@ def computed(form: Ramp | Gate, t: Array, fused: bool) -> Array:
     return np.clip(np.rint(reals), form.low, form.high).astype(np.uint8)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("fused", [False, True])
 @given(
     scales=st.tuples(st.floats(0.002, 0.2), st.floats(0.002, 0.2)),
@@ -85,6 +86,7 @@ def test_other_grids_are_ramps(
         np.testing.assert_array_equal(computed(form, CODES, fused), table)
 
 
+@pytest.mark.once
 def test_most_grids_have_a_ramp_and_most_hard_swishes_a_gate() -> None:
     g = np.random.default_rng(1)
     grids = [
@@ -96,6 +98,7 @@ def test_most_grids_have_a_ramp_and_most_hard_swishes_a_gate() -> None:
     assert sum(gate_of(CODES, z, table) is not None for z, table in swishes) >= 36
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("fused", [False, True])
 @settings(max_examples=50, deadline=None)
 @given(least=st.floats(-9, -3.1), most=st.floats(1, 12))

@@ -94,6 +94,7 @@ def test_threads_begin_anywhere(vectors: int, monkeypatch: pytest.MonkeyPatch) -
     check_layers(6, vectors=vectors)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("deviation", [8.0, 45.0])
 def test_a_layer_as_large_as_it_takes_to_be_chosen(deviation: float) -> None:
     g, bench = np.random.default_rng(4), Bench()
@@ -110,6 +111,7 @@ def packed_weights(module: ModuleOp, target: str) -> list[graph.PackedWeightsOp]
     return [op for op in content.walk() if isinstance(op, graph.PackedWeightsOp)]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("inputs", "gathers"), [(15, False), (48, True), (3072, True), (4000, False)]
 )
@@ -124,6 +126,7 @@ def test_which_layers_have_inputs_enough_and_not_too_many(inputs: int, gathers: 
     assert (packed.form.data == "gathered") == gathers
 
 
+@pytest.mark.once
 def test_teams_that_are_unlike_the_one_that_was_tried() -> None:
     """No chain suits the second one: what it would gather is more than the stack is asked for."""
     g, bench = np.random.default_rng(4), Bench()

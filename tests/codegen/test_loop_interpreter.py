@@ -149,6 +149,14 @@ def elementwise(bench: Bench, g: np.random.Generator) -> SSAValue:
     return bench(graph.LutOp(codes, weights(g, 256)))
 
 
+def speculation(bench: Bench, g: np.random.Generator) -> SSAValue:
+    """Approximated first; a NaN, and some of so many steps, are computed again."""
+    x = (g.standard_normal((2, 83)) * 4).astype(np.float32)
+    x[1, 40] = np.nan
+    value = bench(graph.UnaryOp("silu", bench.input(x)))
+    return bench(graph.QuantizeOp(value, 0.002, 140, ui8, 1))
+
+
 def softmax(bench: Bench, g: np.random.Generator) -> SSAValue:
     codes = bench.input(extreme_codes(g, (2, 21), np.uint8))
     return bench(graph.SoftmaxOp(bench(graph.DequantizeOp(codes, 0.05, 3, 0)), 1))
@@ -180,7 +188,7 @@ def gather(bench: Bench, g: np.random.Generator) -> SSAValue:
 FAMILIES: tuple[Family, ...] = (
     convolution, convolution_in_halves, gathered, winograd_points, winograd_taps, grouped,
     depthwise, matmul, float_matmul, product, max_pool, average_pool, sum_pool, elementwise,
-    softmax, layer_norm, reduction, movement, gather,
+    speculation, softmax, layer_norm, reduction, movement, gather,
 )  # fmt: skip
 
 
@@ -216,7 +224,8 @@ def test_three_levels_agree(
     program.module.verify()
     has_scratch = any(isinstance(op, ScratchOp) for op in program.module.walk())
     widens = family in (convolution_in_halves, gathered) and target.dot4 is None
-    assert has_scratch == (widens or family in (product, winograd_points, winograd_taps, softmax))
+    needs_it = (product, winograd_points, winograd_taps, speculation, softmax)
+    assert has_scratch == (widens or family in needs_it)
     (at_loop,) = run_program(program, info, bench.arrays)
     bench.checks[0].compare(at_loop, expected, f"{target.name}, loop")
     SelectInstructions(target.name).apply(driver.new_context(), program.module)

@@ -26,6 +26,7 @@ def fused(x: Array, m: Array, r: Array) -> Array:
     return np.asarray(wide.astype(np.float32))
 
 
+@pytest.mark.once
 @settings(deadline=None)
 @given(scale=SCALES, zero_point=st.integers(0, 255), seed=st.integers(0, 2**32 - 1))
 def test_every_float_gets_the_same_code(scale: float, zero_point: int, seed: int) -> None:
@@ -48,6 +49,7 @@ def test_every_float_gets_the_same_code(scale: float, zero_point: int, seed: int
     assert np.array_equal(clamped(expected, low, high), clamped(found, low, high))
 
 
+@pytest.mark.once
 def test_divisions_seldom_stay() -> None:
     g = np.random.default_rng(3)
     scales = np.exp(g.uniform(-9, 2, 2000)).astype(np.float32)

@@ -38,6 +38,8 @@ LAYERS = (
     (16, 1000, 1, 1, 30.0),
 )
 
+pytestmark = pytest.mark.once
+
 
 def network() -> tuple[Bench, ModuleOp]:
     """Convolutions, int8 and float, that share nothing but the library."""
@@ -95,8 +97,11 @@ def test_who_leads(library: str, follower: str, quantized: bool, leader: str | N
     assert (found and found.name) == leader
 
 
-def test_every_program_of_a_library_is_exact(tmp_path: Path) -> None:
+def test_every_program_of_a_library_is_exact(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """All targets at once: as many followers as there can be."""
+    monkeypatch.delenv("LPC_TEST_NATIVE", raising=False)
     bench, module = network()
     expected = run_graph(module, bench.arrays)
     info = library_info(module)

@@ -152,6 +152,7 @@ def test_compiled(seed: int) -> None:
     assert not is_emulated(TILES) or tile_unit.counts()["tdpbusd"] > before
 
 
+@pytest.mark.once
 @given(st.integers(1, 200))
 def test_chunks(steps: int) -> None:
     chunk, starts = matrix_tile.chunk_of(steps), matrix_tile.chunk_starts(steps)
@@ -167,6 +168,7 @@ def test_chunks(steps: int) -> None:
     assert covered.sum() - steps < len(starts)
 
 
+@pytest.mark.once
 @given(st.integers(1, 48))
 def test_rows(m: int) -> None:
     rows = matrix_tile.row_pieces(m)

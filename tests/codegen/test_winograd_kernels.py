@@ -299,6 +299,7 @@ def test_rows_that_compete_for_cache_lie_apart() -> None:
     assert len(taken) == len(targets_tested(TARGETS))
 
 
+@pytest.mark.once
 def test_targets_of_one_library_may_differ(tmp_path: Path) -> None:
     """What pays on one does not on another: each has its own kernels and workspace."""
     bench, g = Bench(), np.random.default_rng(6)

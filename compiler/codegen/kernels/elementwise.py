@@ -18,6 +18,7 @@ from ..builder import Index, KernelBuilder
 from ..targets import Target
 from .common import LoweredKernel, Parameters, TensorBuffer, buffers_of, fill_halo, roomy
 from .evaluate import Evaluator, Position
+from .speculation import LONGEST_RUN, Run, speculation_of
 
 #: Elements that a loop step treats together …
 _BLOCK = 4 * LANES
@@ -80,9 +81,14 @@ def lower_elementwise(
     padded = -(-channels // LANES) * LANES
     evaluator = Evaluator(b, target, kernel, inputs, parameters, base, padded)
     lanes = _lanes_of_a_step(kernel, target)
+    speculation = speculation_of(kernel.yielded)
+    scratch = b.scratch(4 * LONGEST_RUN) if speculation is not None else None
 
     def block(pixel: Callable[[Layout], Index], channel: Index, size: int) -> None:
         """`size` elements from `channel` on."""
+        if speculation is not None and scratch is not None:
+            speculation.store(evaluator, output, scratch, Run(pixel, channel, size, lanes))
+            return
         whole = size // lanes * lanes
         for begin, end, n in ((0, whole, lanes), (whole, size, LANES)):
             positions = [
@@ -105,7 +111,8 @@ def lower_elementwise(
         else:
             with b.loop(0, pixels) as xs:
                 pixel = pixel_at(b, image, y, xs.variable)
-                _blocks(b, size, _BLOCK, lambda channel, size: block(pixel, channel, size))
+                step = _BLOCK if speculation is None else LONGEST_RUN
+                _blocks(b, size, step, lambda channel, size: block(pixel, channel, size))
     return LoweredKernel(
         b.finish(), b.fingerprint, (parameters.blob(),), layout.n * layout.h, exec_type
     )

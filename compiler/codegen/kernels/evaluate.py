@@ -126,9 +126,12 @@ class Evaluator:
 
     def _saturated(self, op: Any, positions: Group) -> SSAValue:
         """Rounded, and clamped as bytes: by saturation, and to a range narrower than the type's."""
-        codes = [self._rounded(op, at) for at in positions]
+        return self.saturated(op, [self._rounded(op, at) for at in positions], positions[0])
+
+    def saturated(self, op: Any, codes: list[SSAValue], at: Position) -> SSAValue:
+        """rint(real), with z where channels have their own, as bytes of one vector."""
         zero_points = _zero_points(op)
-        z = None if zero_points.size > 1 else self._shared_zero_point(zero_points, op, positions[0])
+        z = None if zero_points.size > 1 else self._shared_zero_point(zero_points, op, at)
         return self._narrowed(op, codes, op.qmin.value.data, op.qmax.value.data, z)
 
     def _shared_zero_point(self, zero_point: Array, op: Any, at: Position) -> SSAValue | None:
@@ -160,7 +163,11 @@ class Evaluator:
         """rint(real) of a quantize or requantize, plus z where channels have their own."""
         requantizes = isinstance(op, graph.RequantizeOp)
         scaled = self.rescaled(op, at) if requantizes else _scaled(self, op, at)
-        code, z = self.b.convert("round_to_int", scaled, i32), _zero_points(op)
+        return self.with_own_zero_points(self.b.convert("round_to_int", scaled, i32), op, at)
+
+    def with_own_zero_points(self, code: SSAValue, op: Any, at: Position) -> SSAValue:
+        """What `saturated` wants of rint(real)."""
+        z = _zero_points(op)
         return code if z.size == 1 else self.emit(arith.AddiOp, code, self.parameter(z, op, at))
 
     def _share_lookups(self, value: SSAValue, groups: Sequence[Group]) -> None:
@@ -195,8 +202,12 @@ class Evaluator:
         groups = [positions[i : i + size] for i in range(0, len(positions), size)]
         for some in self.together(groups):
             for codes, group in zip(self.codes(value, some), some, strict=True):
-                for at, own in zip(group, self._split(codes, group), strict=True):
-                    store_codes(self.b, output, own, at)
+                self.store_bytes(output, codes, group)
+
+    def store_bytes(self, output: TensorBuffer, codes: SSAValue, positions: Group) -> None:
+        """One vector of bytes, those of each position to its place."""
+        for at, own in zip(positions, self._split(codes, positions), strict=True):
+            store_codes(self.b, output, own, at)
 
     def _evaluate(self, value: SSAValue, at: Position) -> SSAValue:
         if isinstance(value, BlockArgument):

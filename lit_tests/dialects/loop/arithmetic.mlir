@@ -43,6 +43,15 @@ func.func @select(%a: vector<4xf32>, %b: vector<4xf32>) -> vector<4xf32> {
   func.return %1 : vector<4xf32>
 }
 
+// CHECK-LABEL: func.func @any(
+// CHECK-NEXT:  %0 = arith.cmpi sgt, %a, %b : vector<4xi32>
+// CHECK-NEXT:  %1 = loop.any %0
+func.func @any(%a: vector<4xi32>, %b: vector<4xi32>) -> i1 {
+  %0 = arith.cmpi sgt, %a, %b : vector<4xi32>
+  %1 = loop.any %0
+  func.return %1 : i1
+}
+
 // CHECK-LABEL: func.func @narrow(
 // CHECK-NEXT:  %0 = loop.narrow %a, %b : (vector<8xi32>, vector<8xi32>) -> vector<16xi8>
 // CHECK-NEXT:  %1 = loop.narrow %a {signed} : (vector<8xi32>) -> vector<8xi8>
