@@ -83,7 +83,7 @@ class KernelBuilder:
         self.func = FuncOp(name, (types, []))
         self._entry = self._block = self.func.body.block
         *self.buffers, self.begin, self.end = self._entry.args
-        self._constants: dict[tuple[float | str, int], SSAValue] = {}
+        self._constants: dict[tuple[float | str, object], SSAValue] = {}
         self._last_constant: Operation | None = None
         self._numbers = {id(value): i for i, value in enumerate(self._entry.args)}
         self._contents: dict[int, tuple[Attribute, object]] = {}
@@ -139,8 +139,8 @@ class KernelBuilder:
     # --- constants --------------------------------------------------------------------------------
 
     def _constant(self, value: float, kind: Attribute) -> SSAValue:
-        # 0.0 and -0.0 are equal, and are two constants.
-        key = (str(float(value)) if kind is f32 else value, id(kind))
+        # 0.0 and -0.0 are equal, and are two constants; types may be equal, and two objects.
+        key = (str(float(value)) if kind == f32 else value, self._content(kind))
         if key not in self._constants:
             if isinstance(kind, IntegerType | IndexType):
                 attribute: Attribute = _integer(int(value), kind)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from llvmlite import ir
 from xdsl.dialects import arith, math, scf, vector
 from xdsl.dialects.builtin import (
     DenseIntOrFPElementsAttr,
@@ -29,13 +28,11 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 from ..dialects import loop, tile
+from . import llvm_text as llvm
 from . import tile_registers
 from .instructions import BY_NAME
+from .llvm_text import BYTE, FLOAT, INDEX, POINTER, VOID, WORD, Function, Value
 from .targets import Target
-
-_POINTER = ir.PointerType()
-_BYTE = ir.IntType(8)
-_INDEX = ir.IntType(64)
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,9 @@ class KernelText:
 
 def emit_kernels(module: ModuleOp, target: Target) -> Iterator[KernelText]:
     """LLVM IR of all kernels in `module`, one by one."""
-    return (_emit_kernel(op, target) for op in module.body.block.ops if isinstance(op, FuncOp))
+    return (
+        _KernelEmitter(op, target).emit() for op in module.body.block.ops if isinstance(op, FuncOp)
+    )
 
 
 def module_text(kernels: Iterable[KernelText]) -> str:
@@ -58,82 +57,90 @@ def module_text(kernels: Iterable[KernelText]) -> str:
     return "\n".join([*declarations, *(kernel.definitions for kernel in kernels)])
 
 
-def _emit_kernel(func: FuncOp, target: Target) -> KernelText:
-    module = ir.Module()
-    _KernelEmitter(module, func, target).emit()
-    declared = [f for f in module.functions if f.is_declaration]
-    defined = [f for f in module.functions if not f.is_declaration]
-    return KernelText("\n".join(map(str, defined)), tuple(map(str, declared)))
-
-
-def llvm_type(attribute: Attribute) -> ir.Type:
+def llvm_type(attribute: Attribute) -> str:
     if isinstance(attribute, VectorType):
-        return ir.VectorType(llvm_type(attribute.get_element_type()), attribute.get_shape()[0])
+        return llvm.vector(attribute.get_shape()[0], llvm_type(attribute.get_element_type()))
     if isinstance(attribute, loop.BufferType):
-        return _POINTER
+        return POINTER
     if isinstance(attribute, IndexType):
-        return _INDEX
+        return INDEX
     if isinstance(attribute, IntegerType):
-        return ir.IntType(attribute.width.data)
+        return f"i{attribute.width.data}"
     assert attribute == f32, attribute
-    return ir.FloatType()
+    return FLOAT
 
 
 class _KernelEmitter:
-    def __init__(self, module: ir.Module, func: FuncOp, target: Target):
-        self.module, self.func, self.target = module, func, target
-        self.values: dict[SSAValue, ir.Value] = {}
-        self.builder = ir.IRBuilder()
+    def __init__(self, func: FuncOp, target: Target):
+        self.func, self.target = func, target
+        self.name = func.sym_name.data
+        self.values: dict[SSAValue, Value] = {}
+        self._types: dict[int, str] = {}
+        self._declarations: dict[str, str] = {}
+        for number, argument in enumerate(func.body.block.args):
+            self.values[argument] = Value(llvm_type(argument.type), f"%a{number}")
+        self.body = Function(self._head())
 
-    def emit(self) -> None:
-        name = self.func.sym_name.data
-        arguments = self.func.body.block.args
-        types = [llvm_type(a.type) for a in arguments]
-        body = ir.Function(self.module, ir.FunctionType(ir.VoidType(), types), f"{name}.body")
-        body.linkage = "internal"
-        body.attributes.add("noinline")
-        body.attributes.add("nounwind")
-        for argument, value in zip(arguments, body.args, strict=True):
-            self.values[argument] = value
-            if isinstance(argument.type, loop.BufferType):
-                value.add_attribute("noalias")
-        self.builder = ir.IRBuilder(body.append_basic_block("entry"))
-        self.block(self.func.body.block)
-        self.builder.ret_void()
-        self._entry_point(name, body, len(types) - 2)
-
-    def _entry_point(self, name: str, body: ir.Function, buffers: int) -> None:
-        signature = ir.FunctionType(ir.VoidType(), [_POINTER, _INDEX, _INDEX])
-        entry = ir.Function(self.module, signature, name)
-        builder = ir.IRBuilder(entry.append_basic_block("entry"))
-        table, begin, end = entry.args
-        addresses = [
-            builder.load(
-                builder.gep(table, [ir.Constant(_INDEX, i)], source_etype=_POINTER), typ=_POINTER
-            )
-            for i in range(buffers)
+    def _head(self) -> str:
+        parameters = [
+            f"ptr noalias {value.name}" if value.kind == POINTER else str(value)
+            for value in self.values.values()
         ]
-        builder.call(body, [*addresses, begin, end])
-        builder.ret_void()
+        return f'internal void @"{self.name}.body"({", ".join(parameters)}) noinline nounwind'
+
+    def emit(self) -> KernelText:
+        self.block(self.func.body.block)
+        self.body.line("ret void")
+        definitions = f"{self.body}\n{self._entry_point()}"
+        return KernelText(definitions, tuple(self._declarations.values()))
+
+    def _entry_point(self) -> Function:
+        table, begin, end = (Value(POINTER, "%t"), Value(INDEX, "%b"), Value(INDEX, "%e"))
+        entry = Function(f'void @"{self.name}"({table}, {begin}, {end})')
+        arguments = []
+        for i in range(len(self.func.body.block.args) - 2):
+            address = entry.offset(table, llvm.number(WORD, i), POINTER)
+            arguments.append(entry.load(address, POINTER, 8))
+        passed = ", ".join(map(str, (*arguments, begin, end)))
+        entry.line(f'call void @"{self.name}.body"({passed})')
+        entry.line("ret void")
+        return entry
 
     def block(self, block: Block) -> None:
         for op in block.ops:
             if not isinstance(op, ReturnOp | scf.YieldOp):
                 _EMIT[type(op)](self, op)
 
-    def __getitem__(self, value: SSAValue) -> ir.Value:
+    def __getitem__(self, value: SSAValue) -> Value:
         return self.values[value]
 
-    def set(self, op: Operation, value: ir.Value) -> None:
+    def set(self, op: Operation, value: Value) -> None:
         self.values[op.results[0]] = value
 
-    def pointer(self, base: SSAValue, offset: SSAValue) -> ir.Value:
-        return self.builder.gep(self[base], [self[offset]], source_etype=_BYTE)
+    def kind(self, value: SSAValue) -> str:
+        """The type of an SSA value."""
+        # By identity: attributes live as long as the IR, and take long to hash.
+        key = id(value.type)
+        if key not in self._types:
+            self._types[key] = llvm_type(value.type)
+        return self._types[key]
 
-    def intrinsic(self, name: str, result: ir.Type, arguments: list[ir.Value]) -> ir.Value:
-        signature = ir.FunctionType(result, [a.type for a in arguments])
-        function = self.module.globals.get(name) or ir.Function(self.module, signature, name)
-        return self.builder.call(function, arguments)
+    def pointer(self, base: SSAValue, offset: SSAValue) -> Value:
+        return self.body.offset(self[base], self[offset])
+
+    def call(self, name: str, result: str, arguments: Iterable[Value]) -> Value:
+        """The result of an intrinsic."""
+        return self.body.value(result, self._call(name, result, list(arguments)))
+
+    def run(self, name: str, arguments: Iterable[Value]) -> None:
+        """An intrinsic without a result."""
+        self.body.line(self._call(name, VOID, list(arguments)))
+
+    def _call(self, name: str, result: str, arguments: list[Value]) -> str:
+        if name not in self._declarations:
+            kinds = ", ".join(a.kind for a in arguments)
+            self._declarations[name] = f"declare {result} @{name}({kinds})"
+        return f"call {result} @{name}({', '.join(map(str, arguments))})"
 
 
 # --- memory ---------------------------------------------------------------------------------------
@@ -144,39 +151,16 @@ def _address(e: _KernelEmitter, op: Any) -> None:
 
 
 def _scratch(e: _KernelEmitter, op: Any) -> None:
-    e.set(op, _on_stack(e, ir.ArrayType(_BYTE, op.size.value.data)))
-
-
-def _on_stack(e: _KernelEmitter, kind: ir.Type) -> ir.Value:
-    """A place that the whole call keeps: LLVM takes only those of the entry block as fixed."""
-    with e.builder.goto_entry_block():
-        place = e.builder.alloca(kind)
-    place.align = 64
-    # Untyped, as all pointers are here: an intrinsic is declared once for all kernels.
-    place.type = _POINTER
-    return place
+    e.set(op, e.body.place(f"[{op.size.value.data} x {BYTE}]"))
 
 
 def _load(e: _KernelEmitter, op: Any) -> None:
     align = op.align.value.data if op.align is not None else 1
-    kind = llvm_type(op.result.type)
-    e.set(op, e.builder.load(e.pointer(op.base, op.offset), align=align, typ=kind))
+    e.set(op, e.body.load(e.pointer(op.base, op.offset), e.kind(op.result), align))
 
 
 def _store(e: _KernelEmitter, op: Any) -> None:
-    e.builder.store(e[op.value], e.pointer(op.base, op.offset), align=1)
-
-
-# Vector constants are cached, because llvmlite keeps the text of a constant object.
-@cache
-def _mask(lanes: int, count: int) -> ir.Constant:
-    bits = [ir.Constant(ir.IntType(1), int(i < count)) for i in range(lanes)]
-    return ir.Constant(ir.VectorType(ir.IntType(1), lanes), bits)
-
-
-def _suffix(kind: ir.VectorType) -> str:
-    element = "f32" if isinstance(kind.element, ir.FloatType) else f"i{kind.element.width}"
-    return f"v{kind.count}{element}"
+    e.body.store(e[op.value], e.pointer(op.base, op.offset))
 
 
 def _pieces(count: int) -> Iterator[tuple[int, int]]:
@@ -188,91 +172,72 @@ def _pieces(count: int) -> Iterator[tuple[int, int]]:
         first += size
 
 
-def _element_bytes(kind: ir.VectorType) -> int:
-    return 4 if isinstance(kind.element, ir.FloatType) else int(kind.element.width) // 8
-
-
 def _load_part(e: _KernelEmitter, op: Any) -> None:
-    kind = llvm_type(op.result.type)
+    kind, base = e.kind(op.result), e.pointer(op.base, op.offset)
+    lanes, count = llvm.lanes_and_element(kind)[0], op.count.value.data
     # AVX2 has masked loads (and stores, but slow ones) of four bytes and more.
-    if not e.target.masks and (e.target.vector_bytes < 32 or _element_bytes(kind) < 4):
-        e.set(op, _load_pieces(e, op, kind))
+    if not e.target.masks and (e.target.vector_bytes < 32 or llvm.element_bytes(kind) < 4):
+        e.set(op, _load_pieces(e, base, kind, count))
         return
-    arguments = [
-        e.pointer(op.base, op.offset),
-        _mask(kind.count, op.count.value.data),
-        ir.Constant(kind, None),
-    ]
-    e.set(op, e.intrinsic(f"llvm.masked.load.{_suffix(kind)}.p0", kind, arguments))
+    arguments = [base, llvm.mask(lanes, count), llvm.zeros(kind)]
+    e.set(op, e.call(f"llvm.masked.load.{llvm.suffix(kind)}.p0", kind, arguments))
 
 
-def _load_pieces(e: _KernelEmitter, op: Any, kind: ir.VectorType) -> ir.Value:
-    result: ir.Value = ir.Constant(kind, None)
-    base = e.pointer(op.base, op.offset)
-    for first, size in _pieces(op.count.value.data):
-        part = ir.VectorType(kind.element, size)
-        piece = e.builder.load(_beyond(e, base, first, kind), align=1, typ=part)
-        lanes = range(kind.count)
+def _load_pieces(e: _KernelEmitter, base: Value, kind: str, count: int) -> Value:
+    lanes, element = llvm.lanes_and_element(kind)
+    result = llvm.zeros(kind)
+    for first, size in _pieces(count):
+        piece = e.body.load(_beyond(e, base, first, kind), llvm.vector(size, element), 1)
         # Behind the piece come its own lanes again, which nobody picks.
-        wide = e.builder.shuffle_vector(piece, piece, _shuffle_mask(i % size for i in lanes))
-        places = (i + kind.count - first if 0 <= i - first < size else i for i in lanes)
-        result = e.builder.shuffle_vector(result, wide, _shuffle_mask(places))
+        wide = e.body.shuffle(piece, piece, (i % size for i in range(lanes)))
+        places = (i + lanes - first if 0 <= i - first < size else i for i in range(lanes))
+        result = e.body.shuffle(result, wide, places)
     return result
 
 
-def _beyond(e: _KernelEmitter, base: ir.Value, lane: int, kind: ir.VectorType) -> ir.Value:
+def _beyond(e: _KernelEmitter, base: Value, lane: int, kind: str) -> Value:
     """The address of a lane."""
-    offset = ir.Constant(_INDEX, lane * _element_bytes(kind))
-    return e.builder.gep(base, [offset], source_etype=_BYTE) if lane else base
-
-
-def _store_pieces(e: _KernelEmitter, op: Any, kind: ir.VectorType) -> None:
-    value, base = e[op.value], e.pointer(op.base, op.offset)
-    for first, size in _pieces(op.count.value.data):
-        address = _beyond(e, base, first, kind)
-        if size == 1:
-            piece = e.builder.extract_element(value, ir.Constant(ir.IntType(32), first))
-        else:
-            mask = _shuffle_mask(range(first, first + size))
-            piece = e.builder.shuffle_vector(value, value, mask)
-        e.builder.store(piece, address, align=1)
+    offset = llvm.number(INDEX, lane * llvm.element_bytes(kind))
+    return e.body.offset(base, offset) if lane else base
 
 
 def _store_part(e: _KernelEmitter, op: Any) -> None:
-    kind = llvm_type(op.value.type)
+    value, base = e[op.value], e.pointer(op.base, op.offset)
+    lanes, count = llvm.lanes_and_element(value.kind)[0], op.count.value.data
     if not e.target.masks:
-        _store_pieces(e, op, kind)
-        return
-    if op.count.value.data == 1:
+        _store_pieces(e, value, base, count)
+    elif count == 1:
         # LLVM 22 fuses a one-lane masked store with a truncation into a store of the wide lane.
-        first = e.builder.extract_element(e[op.value], ir.Constant(ir.IntType(32), 0))
-        e.builder.store(first, e.pointer(op.base, op.offset), align=1)
-        return
-    arguments = [
-        e[op.value],
-        e.pointer(op.base, op.offset),
-        _mask(kind.count, op.count.value.data),
-    ]
-    e.intrinsic(f"llvm.masked.store.{_suffix(kind)}.p0", ir.VoidType(), arguments)
+        e.body.store(e.body.extract(value, 0), base)
+    else:
+        name = f"llvm.masked.store.{llvm.suffix(value.kind)}.p0"
+        e.run(name, [value, base, llvm.mask(lanes, count)])
+
+
+def _store_pieces(e: _KernelEmitter, value: Value, base: Value, count: int) -> None:
+    for first, size in _pieces(count):
+        address = _beyond(e, base, first, value.kind)
+        if size == 1:
+            piece = e.body.extract(value, first)
+        else:
+            piece = e.body.shuffle(value, value, range(first, first + size))
+        e.body.store(piece, address)
 
 
 def _prefetch(e: _KernelEmitter, op: Any) -> None:
-    read, second_level, data = (ir.Constant(ir.IntType(32), v) for v in (0, 2, 1))
-    arguments = [e.pointer(op.base, op.offset), read, second_level, data]
-    e.intrinsic("llvm.prefetch.p0", ir.VoidType(), arguments)
+    read, second_level, data = (llvm.number(WORD, v) for v in (0, 2, 1))
+    e.run("llvm.prefetch.p0", [e.pointer(op.base, op.offset), read, second_level, data])
 
 
-def _renew(e: _KernelEmitter, op: Any) -> None:
+def _opaque(constraints: str) -> Callable[[_KernelEmitter, Any], None]:
     """Assembly that does nothing, but might."""
-    signature = ir.FunctionType(_POINTER, [_POINTER])
-    e.set(op, e.builder.asm(signature, "", "=r,0", [e[op.base]], side_effect=True))
 
+    def emit(e: _KernelEmitter, op: Any) -> None:
+        value = e[op.operands[0]]
+        text = f'call {value.kind} asm sideeffect "", "{constraints}"({value})'
+        e.set(op, e.body.value(value.kind, text))
 
-def _pin(e: _KernelEmitter, op: Any) -> None:
-    """The same for a vector: v is any vector register that the target has."""
-    kind = llvm_type(op.value.type)
-    signature = ir.FunctionType(kind, [kind])
-    e.set(op, e.builder.asm(signature, "", "=v,0", [e[op.value]], side_effect=True))
+    return emit
 
 
 # --- control flow ---------------------------------------------------------------------------------
@@ -280,65 +245,66 @@ def _pin(e: _KernelEmitter, op: Any) -> None:
 
 def _for(e: _KernelEmitter, op: Any) -> None:
     """A counted loop in rotated form: the guard outside, the test at the end."""
-    b, body = e.builder, op.body.block
+    f, body = e.body, op.body.block
     low, high, step = e[op.lb], e[op.ub], e[op.step]
     initial = [e[v] for v in op.iter_args]
-    before = b.block
-    inside, after = (b.function.append_basic_block(n) for n in ("loop", "after"))
-    b.cbranch(b.icmp_signed("<", low, high), inside, after)
-    b.position_at_end(inside)
-    variable = b.phi(_INDEX)
-    variable.add_incoming(low, before)
-    e.values[body.args[0]] = variable
-    carried = [b.phi(v.type) for v in initial]
-    for phi, argument, value in zip(carried, body.args[1:], initial, strict=True):
-        phi.add_incoming(value, before)
-        e.values[argument] = phi
+    before = f.label
+    inside, after = f.block("loop"), f.block("after")
+    f.branch(f.compare("icmp slt", low, high), inside, after)
+    f.enter(inside)
+    variable, *carried = (f.phi(v.kind) for v in (low, *initial))
+    for phi, argument, value in zip((variable, *carried), body.args, (low, *initial), strict=True):
+        phi.add(value, before)
+        e.values[argument] = phi.value
     e.block(body)
     following = [e[v] for v in body.last_op.operands]
-    latch = b.block
-    successor = b.add(variable, step, flags=("nsw",))
-    b.cbranch(b.icmp_signed("<", successor, high), inside, after)
-    variable.add_incoming(successor, latch)
-    for phi, value in zip(carried, following, strict=True):
-        phi.add_incoming(value, latch)
-    b.position_at_end(after)
+    successor = f.binary("add nsw", variable.value, step)
+    f.branch(f.compare("icmp slt", successor, high), inside, after)
+    latch = f.label
+    for phi, value in zip((variable, *carried), (successor, *following), strict=True):
+        phi.add(value, latch)
+    f.enter(after)
     for result, first, last in zip(op.results, initial, following, strict=True):
-        phi = b.phi(first.type)
-        phi.add_incoming(first, before)
-        phi.add_incoming(last, latch)
-        e.values[result] = phi
+        phi = f.phi(first.kind)
+        phi.add(first, before)
+        phi.add(last, latch)
+        e.values[result] = phi.value
 
 
 def _if(e: _KernelEmitter, op: Any) -> None:
-    with e.builder.if_else(e[op.cond]) as (then, otherwise):
-        with then:
-            e.block(op.true_region.block)
-        with otherwise:
-            e.block(op.false_region.block)
+    f = e.body
+    then, otherwise, after = (f.block(name) for name in ("then", "else", "endif"))
+    f.branch(e[op.cond], then, otherwise)
+    for label, region in ((then, op.true_region), (otherwise, op.false_region)):
+        f.enter(label)
+        e.block(region.block)
+        f.jump(after)
+    f.enter(after)
 
 
 # --- arithmetic -----------------------------------------------------------------------------------
 
 
 def _constant(e: _KernelEmitter, op: Any) -> None:
-    attribute, kind = op.value, llvm_type(op.result.type)
+    attribute = op.value
     if isinstance(attribute, DenseIntOrFPElementsAttr):
         e.set(op, _dense(attribute))
         return
     assert isinstance(attribute, FloatAttr | IntegerAttr)
-    e.set(op, ir.Constant(kind, attribute.value.data))
+    e.set(op, llvm.number(e.kind(op.result), attribute.value.data))
 
 
 @cache
-def _dense(attribute: DenseIntOrFPElementsAttr) -> ir.Constant:
-    kind = llvm_type(attribute.get_type())
-    return ir.Constant(kind, [ir.Constant(kind.element, v) for v in attribute.iter_values()])
+def _dense(attribute: DenseIntOrFPElementsAttr) -> Value:
+    _, element = llvm.lanes_and_element(llvm_type(attribute.get_type()))
+    lanes: list[Any] = list(attribute.iter_values())
+    return llvm.numbers(element, lanes)
 
 
-def _binary(method: str) -> Callable[[_KernelEmitter, Any], None]:
+def _binary(instruction: str) -> Callable[[_KernelEmitter, Any], None]:
     def emit(e: _KernelEmitter, op: Any) -> None:
-        e.set(op, getattr(e.builder, method)(e[op.operands[0]], e[op.operands[1]]))
+        a, b = op.operands
+        e.set(op, e.body.binary(instruction, e[a], e[b]))
 
     return emit
 
@@ -347,12 +313,8 @@ def _intrinsic(name: str) -> Callable[[_KernelEmitter, Any], None]:
     """A generic LLVM intrinsic that is overloaded on its result type."""
 
     def emit(e: _KernelEmitter, op: Any) -> None:
-        kind = llvm_type(op.results[0].type)
-        if isinstance(kind, ir.VectorType):
-            suffix = _suffix(kind)
-        else:
-            suffix = "f32" if isinstance(kind, ir.FloatType) else f"i{kind.width}"
-        e.set(op, e.intrinsic(f"llvm.{name}.{suffix}", kind, [e[v] for v in op.operands]))
+        kind = e.kind(op.results[0])
+        e.set(op, e.call(f"llvm.{name}.{llvm.suffix(kind)}", kind, [e[v] for v in op.operands]))
 
     return emit
 
@@ -362,23 +324,16 @@ _CMPF = (
     "false", "oeq", "ogt", "oge", "olt", "ole", "one", "ord",
     "ueq", "ugt", "uge", "ult", "ule", "une", "uno", "true",
 )  # fmt: skip
-_SYMBOLS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 
 
 def _cmpi(e: _KernelEmitter, op: Any) -> None:
-    name = _CMPI[op.predicate.value.data]
-    compare = e.builder.icmp_unsigned if name[0] == "u" else e.builder.icmp_signed
-    symbol = _SYMBOLS[name if name in ("eq", "ne") else name[1:]]
-    e.set(op, compare(symbol, e[op.lhs], e[op.rhs]))
+    predicate = _CMPI[op.predicate.value.data]
+    e.set(op, e.body.compare(f"icmp {predicate}", e[op.lhs], e[op.rhs]))
 
 
 def _cmpf(e: _KernelEmitter, op: Any) -> None:
-    name = _CMPF[op.predicate.value.data]
-    if name in ("ord", "uno"):
-        e.set(op, e.builder.fcmp_ordered(name, e[op.lhs], e[op.rhs]))
-        return
-    compare = e.builder.fcmp_ordered if name[0] == "o" else e.builder.fcmp_unordered
-    e.set(op, compare(_SYMBOLS[name[1:]], e[op.lhs], e[op.rhs]))
+    predicate = _CMPF[op.predicate.value.data]
+    e.set(op, e.body.compare(f"fcmp {predicate}", e[op.lhs], e[op.rhs]))
 
 
 _CONVERSIONS = {
@@ -392,8 +347,7 @@ def _convert(e: _KernelEmitter, op: Any) -> None:
         # cvtps2dq by name: LLVM's lrint leaves values out of range undefined.
         e.set(op, _round_to_int(e, e[op.input]))
         return
-    method = getattr(e.builder, _CONVERSIONS[op.kind.data])
-    e.set(op, method(e[op.input], llvm_type(op.result.type)))
+    e.set(op, e.body.convert(_CONVERSIONS[op.kind.data], e[op.input], e.kind(op.result)))
 
 
 _ROUND_TO_INT = {
@@ -403,118 +357,100 @@ _ROUND_TO_INT = {
 }
 
 
-def _round_to_int(e: _KernelEmitter, value: ir.Value) -> ir.Value:
+def _round_to_int(e: _KernelEmitter, value: Value) -> Value:
     """Rounds in pieces of the target's register width."""
-    lanes, width = value.type.count, e.target.lanes
+    lanes, width = llvm.lanes_and_element(value.kind)[0], e.target.lanes
     if lanes > width:
-        halves = [
-            _round_to_int(e, e.builder.shuffle_vector(value, value, _shuffle_mask(part)))
+        low, high = (
+            _round_to_int(e, e.body.shuffle(value, value, part))
             for part in (range(lanes // 2), range(lanes // 2, lanes))
-        ]
-        return e.builder.shuffle_vector(*halves, _shuffle_mask(range(lanes)))
-    result = ir.VectorType(ir.IntType(32), lanes)
+        )
+        return e.body.shuffle(low, high, range(lanes))
+    result = llvm.vector(lanes, WORD)
     arguments = [value]
     if lanes == 16:
-        every_lane = ir.Constant(ir.IntType(16), -1)
-        current_rounding = ir.Constant(ir.IntType(32), 4)
-        arguments += [ir.Constant(result, None), every_lane, current_rounding]
-    return e.intrinsic(_ROUND_TO_INT[lanes], result, arguments)
+        every_lane, current_rounding = llvm.number("i16", -1), llvm.number(WORD, 4)
+        arguments += [llvm.zeros(result), every_lane, current_rounding]
+    return e.call(_ROUND_TO_INT[lanes], result, arguments)
 
 
 def _index_cast(e: _KernelEmitter, op: Any) -> None:
-    value, kind = e[op.operands[0]], llvm_type(op.results[0].type)
-    narrow = value.type.width > kind.width
-    e.set(op, e.builder.trunc(value, kind) if narrow else e.builder.sext(value, kind))
+    value, kind = e[op.operands[0]], e.kind(op.results[0])
+    narrow = int(value.kind[1:]) > int(kind[1:])
+    e.set(op, e.body.convert("trunc" if narrow else "sext", value, kind))
 
 
 def _select(e: _KernelEmitter, op: Any) -> None:
-    e.set(op, e.builder.select(e[op.condition], e[op.lhs], e[op.rhs]))
+    condition, a, b = (e[v] for v in op.operands)
+    e.set(op, e.body.value(a.kind, f"select {condition}, {a}, {b}"))
 
 
 def _any(e: _KernelEmitter, op: Any) -> None:
     truths = e[op.input]
-    bits = ir.IntType(truths.type.count)
-    e.set(op, e.builder.icmp_unsigned("!=", e.builder.bitcast(truths, bits), ir.Constant(bits, 0)))
+    lanes, _ = llvm.lanes_and_element(truths.kind)
+    bits = e.body.convert("bitcast", truths, f"i{lanes}")
+    e.set(op, e.body.compare("icmp ne", bits, llvm.number(bits.kind, 0)))
 
 
 def _negate(e: _KernelEmitter, op: Any) -> None:
-    e.set(op, e.builder.fneg(e[op.operands[0]]))
+    value = e[op.operands[0]]
+    e.set(op, e.body.value(value.kind, f"fneg {value}"))
 
 
 # --- vectors --------------------------------------------------------------------------------------
 
 
-def _shuffle_mask(lanes: Iterable[int]) -> ir.Constant:
-    return _lane_numbers(tuple(lanes))
-
-
-@cache
-def _lane_numbers(lanes: tuple[int, ...]) -> ir.Constant:
-    word = ir.IntType(32)
-    return ir.Constant(ir.VectorType(word, len(lanes)), [ir.Constant(word, i) for i in lanes])
-
-
 def _broadcast(e: _KernelEmitter, op: Any) -> None:
-    kind = llvm_type(op.results[0].type)
-    undefined = ir.Constant(kind, ir.Undefined)
-    first = e.builder.insert_element(undefined, e[op.operands[0]], ir.Constant(ir.IntType(32), 0))
-    e.set(op, e.builder.shuffle_vector(first, undefined, _shuffle_mask([0] * kind.count)))
+    kind = e.kind(op.results[0])
+    undefined = Value(kind, "undef")
+    first = e.body.value(
+        kind, f"insertelement {undefined}, {e[op.operands[0]]}, {llvm.number(WORD, 0)}"
+    )
+    e.set(op, e.body.shuffle(first, undefined, [0] * llvm.lanes_and_element(kind)[0]))
 
 
 def _shuffle(e: _KernelEmitter, op: Any) -> None:
-    mask = _shuffle_mask(op.mask.get_values())
-    e.set(op, e.builder.shuffle_vector(e[op.v1], e[op.v2], mask))
+    e.set(op, e.body.shuffle(e[op.v1], e[op.v2], op.mask.get_values()))
 
 
 def _bitcast(e: _KernelEmitter, op: Any) -> None:
-    e.set(op, e.builder.bitcast(e[op.operands[0]], llvm_type(op.results[0].type)))
+    e.set(op, e.body.convert("bitcast", e[op.operands[0]], e.kind(op.results[0])))
 
 
 def _extract(e: _KernelEmitter, op: Any) -> None:
     (lane,) = op.static_position.get_values()
-    lane_constant = ir.Constant(ir.IntType(32), int(lane))
-    e.set(op, e.builder.extract_element(e[op.operands[0]], lane_constant))
+    e.set(op, e.body.extract(e[op.operands[0]], int(lane)))
 
 
 def _instruction(e: _KernelEmitter, op: Any) -> None:
     row = BY_NAME[op.row.data]
     arguments = [
-        _seen_as(e, e[value], _row_type(kind))
-        for value, kind in zip(op.arguments, row.operands, strict=True)
+        _seen_as(e, e[value], kind) for value, kind in zip(op.arguments, row.operands, strict=True)
     ]
-    value = e.intrinsic(row.intrinsic, _row_type(row.result), arguments)
-    e.set(op, _seen_as(e, value, llvm_type(op.result.type)))
+    value = e.call(row.intrinsic, row.result, arguments)
+    e.set(op, _seen_as(e, value, e.kind(op.result)))
 
 
-@cache
-def _row_type(spelled: str) -> ir.VectorType:
-    """The type that a row spells "<64 x i8>"."""
-    lanes, element = spelled.strip("<>").split(" x i")
-    return ir.VectorType(ir.IntType(int(element)), int(lanes))
-
-
-def _seen_as(e: _KernelEmitter, value: ir.Value, wanted: ir.Type) -> ir.Value:
-    return value if value.type == wanted else e.builder.bitcast(value, wanted)
+def _seen_as(e: _KernelEmitter, value: Value, wanted: str) -> Value:
+    return value if value.kind == wanted else e.body.convert("bitcast", value, wanted)
 
 
 # --- tiles ----------------------------------------------------------------------------------------
 
 
 def _configure(e: _KernelEmitter, op: Any) -> None:
-    values = [ir.Constant(_BYTE, v) for v in op.content]
-    kind = ir.VectorType(_BYTE, len(values))
-    place = _on_stack(e, kind)
-    e.builder.store(ir.Constant(kind, values), place, align=64)
-    e.intrinsic("llvm.x86.ldtilecfg", ir.VoidType(), [place])
+    content = llvm.numbers(BYTE, list(op.content))
+    place = e.body.place(content.kind)
+    e.body.store(content, place, align=64)
+    e.run("llvm.x86.ldtilecfg", [place])
 
 
 def _tile_instruction(e: _KernelEmitter, op: Any) -> None:
-    arguments = [ir.Constant(_BYTE, number) for number in op.numbers]
+    arguments = [llvm.number(BYTE, number) for number in op.numbers]
     if op.memory:
         base, offset, stride = op.memory
         arguments += [e.pointer(base, offset), e[stride]]
-    name = tile_registers.BY_NAME[op.row.data].intrinsic
-    e.intrinsic(name, ir.VoidType(), arguments)
+    e.run(tile_registers.BY_NAME[op.row.data].intrinsic, arguments)
 
 
 _EMIT: dict[type[Operation], Callable[[_KernelEmitter, Any], None]] = {
@@ -526,8 +462,8 @@ _EMIT: dict[type[Operation], Callable[[_KernelEmitter, Any], None]] = {
     loop.LoadPartOp: _load_part,
     loop.StorePartOp: _store_part,
     loop.PrefetchOp: _prefetch,
-    loop.RenewOp: _renew,
-    loop.PinOp: _pin,
+    loop.RenewOp: _opaque("=r,0"),
+    loop.PinOp: _opaque("=v,0"),  # any vector register that the target has
     # control flow
     scf.ForOp: _for,
     scf.IfOp: _if,
@@ -538,8 +474,8 @@ _EMIT: dict[type[Operation], Callable[[_KernelEmitter, Any], None]] = {
     arith.MuliOp: _binary("mul"),
     arith.DivUIOp: _binary("udiv"),
     arith.RemUIOp: _binary("urem"),
-    arith.AndIOp: _binary("and_"),
-    arith.OrIOp: _binary("or_"),
+    arith.AndIOp: _binary("and"),
+    arith.OrIOp: _binary("or"),
     arith.XOrIOp: _binary("xor"),
     arith.ShLIOp: _binary("shl"),
     arith.ShRUIOp: _binary("lshr"),

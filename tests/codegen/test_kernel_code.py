@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from lpc.compiler import driver, parallel
+from lpc.compiler.codegen.builder import KernelBuilder
 from lpc.compiler.codegen.kernel_code import compile_program
 from lpc.compiler.codegen.targets import Target, by_name
 from lpc.compiler.collector import collector_paused
@@ -15,7 +16,15 @@ from lpc.compiler.parallel import Helpers
 from lpc.compiler.passes.pack_weights import pack_weights
 from lpc.compiler.passes.prove_accumulation import ProveAccumulation
 from support import Bench, extreme_codes
-from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.dialects.builtin import (
+    Float32Type,
+    IntegerType,
+    ModuleOp,
+    StringAttr,
+    f32,
+    i16,
+    i32,
+)
 
 #: Inputs, outputs, kernel, side, deviation of the weights: chains, halves, few pixels, depthwise,
 #: Winograd.
@@ -92,3 +101,10 @@ def test_a_kernel_that_cannot_be_made_is_named(monkeypatch: pytest.MonkeyPatch) 
         helpers.start(4.0)
         with pytest.raises(LpcError, match="layer 'conv7': a convolution whose"):
             compile_program(module, target, helpers)
+
+
+def test_constants_of_equal_types_are_one() -> None:
+    """Types that a helper has read are others than its own: its kernels must not be."""
+    b = KernelBuilder("kernel", 1)
+    for own, other in ((i16, IntegerType(16)), (i32, IntegerType(32)), (f32, Float32Type())):
+        assert b.constant(6, own) is b.constant(6, other)
