@@ -99,7 +99,7 @@ class _KernelEmitter:
         entry = Function(f'void @"{self.name}"({table}, {begin}, {end})')
         arguments = []
         for i in range(len(self.func.body.block.args) - 2):
-            address = entry.offset(table, llvm.number(WORD, i), POINTER)
+            address = entry.offset(table, llvm.number(INDEX, i), POINTER)
             arguments.append(entry.load(address, POINTER, 8))
         passed = ", ".join(map(str, (*arguments, begin, end)))
         entry.line(f'call void @"{self.name}.body"({passed})')
