@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from emulation import only_target
 from hypothesis import settings
 from lpc.compiler import parallel
+from lpc.compiler.codegen import kernel_code
 from watched import RECORD
 
 # The same examples in every run: a change is tested, not luck. LPC_TEST_RANDOM=1 looks for others.
@@ -17,10 +19,13 @@ settings.load_profile("lpc")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def no_helpers() -> Iterator[None]:
-    """Compilations stay in the test's process: other tests keep the other cores busy."""
+def in_one_process() -> Iterator[None]:
+    """Compilations stay in the test's process: other tests keep the other cores busy; and kernels
+    are verified."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parallel, "idle_cores", lambda: 0)
+        # The same IR is verified where all targets are tested.
+        patch.setattr(kernel_code, "VERIFIES", only_target() is None)
         yield
 
 

@@ -234,10 +234,8 @@ def _ordered(
     matrices: list[tuple[Array, int]], run_steps: int, menu: Menu
 ) -> tuple[list[tuple[Array, int]], tuple[StepOrder, ...]]:
     """Blocks in kernel order; only their starts are padded, to make one array."""
-    # All but the last have one shape.
-    first, last = [matrix for matrix, _ in matrices[:-1]], matrices[-1][0]
-    blocks = sort_blocks(np.stack(first), run_steps, menu) if first else []
-    blocks += sort_blocks(last[None], run_steps, menu)
+    groups = _of_one_shape([matrix for matrix, _ in matrices])
+    blocks = [block for some in groups for block in sort_blocks(some, run_steps, menu)]
     longest = max(block.order.executed for block in blocks)
     orders = []
     for block in blocks:
@@ -246,6 +244,12 @@ def _ordered(
         orders.append(StepOrder(starts, block.order.counts))
     panels = [(block.panel, n) for block, (_, n) in zip(blocks, matrices, strict=True)]
     return panels, tuple(orders)
+
+
+def _of_one_shape(matrices: list[Array]) -> list[Array]:
+    """All together, or all but the last, which may be smaller: to search them at once."""
+    equal = [matrix for matrix in matrices if matrix.shape == matrices[0].shape]
+    return [np.stack(some) for some in (equal, matrices[len(equal) :]) if some]
 
 
 def _gathered(
@@ -257,9 +261,7 @@ def _gathered(
     teams = [matrices[i : i + team] for i in range(0, len(matrices), team)]
     joined = [np.concatenate([matrix for matrix, _ in own]) for own in teams]
     joined = [matrix.reshape(len(matrix), -1)[:, inputs] for matrix in joined]
-    # All but the last have one shape.
-    found = gather_teams(np.stack(joined[:-1]), choice.menu) if joined[1:] else []
-    found += gather_teams(joined[-1][None], choice.menu)
+    found = [own for some in _of_one_shape(joined) for own in gather_teams(some, choice.menu)]
     longest = max(own.order.executed for own in found)
     panels, orders = list[tuple[Array, int]](), list[StepOrder]()
     for own, members in zip(found, teams, strict=True):
