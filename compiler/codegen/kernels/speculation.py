@@ -22,12 +22,13 @@ from xdsl.dialects import arith
 from xdsl.dialects.builtin import f32, i32
 from xdsl.ir import SSAValue
 
-from ...approximations import ABSOLUTE, APPROXIMATIONS, RELATIVE, Approximation
+from ...approximations import RELATIVE, Approximation
 from ...dialects import graph
 from ...dialects.layout import LANES, Layout
 from ...dialects.loop import lanes_of, vector_of
 from ...dialects.tensors import Array
 from ..builder import Index, KernelBuilder
+from .approximated import approximation_of
 from .common import TensorBuffer
 from .evaluate import Evaluator, Position
 from .vector_math import LoopMath
@@ -149,30 +150,19 @@ def speculation_of(value: SSAValue) -> Speculation | None:
     op = value.owner
     if not isinstance(op, graph.QuantizeOp):
         return None
-    found = _approximated(op.input)
-    doubt = _doubt(op)
-    return Speculation(op, *found, doubt) if found and doubt < _MOST_IN_DOUBT else None
+    if (found := approximation_of(op.input)) is None:
+        return None
+    doubt = _doubt(op, found[0].absolute)
+    return Speculation(op, *found, doubt) if doubt < _MOST_IN_DOUBT else None
 
 
-def _approximated(value: SSAValue) -> tuple[Approximation, SSAValue] | None:
-    """An approximation, and what it is a function of."""
-    op = value.owner
-    if isinstance(op, graph.UnaryOp) and op.kind.data in APPROXIMATIONS:
-        return APPROXIMATIONS[op.kind.data], op.input
-    if isinstance(op, graph.MulOp):
-        for x, gate in ((op.lhs, op.rhs.owner), (op.rhs, op.lhs.owner)):
-            if isinstance(gate, graph.UnaryOp) and gate.kind.data == "sigmoid" and gate.input is x:
-                return APPROXIMATIONS["silu"], x
-    return None
-
-
-def _doubt(op: graph.QuantizeOp) -> float:
+def _doubt(op: graph.QuantizeOp, absolute: float) -> float:
     """m, for the worst channel, where r is not more than 1 beyond the codes."""
     ends = op.qmin.value.data - op.zero_points, op.qmax.value.data - op.zero_points
     largest = 1 + max(float(np.abs(end).max()) for end in ends)
     with np.errstate(divide="ignore"):
-        absolute = float((ABSOLUTE / np.abs(op.scales.astype(np.float64))).max())
-    return largest * (RELATIVE + _ROUNDINGS) + absolute
+        absolute_steps = float((absolute / np.abs(op.scales.astype(np.float64))).max())
+    return largest * (RELATIVE + _ROUNDINGS) + absolute_steps
 
 
 def _inverse(scales: Array) -> Array:
