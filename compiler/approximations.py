@@ -108,7 +108,7 @@ def gelu_tanh_odds(m: FusedMath[F, I, M], x: F) -> F:
 APPROXIMATIONS = {
     "sigmoid": Approximation(logistic),
     "silu": Approximation(logistic, times_x=True),
-    "tanh": Approximation(logistic_of_twice, numerator=2.0, offset=-1.0),
+    "tanh": Approximation(logistic_of_twice, numerator=2.0, offset=-1.0, absolute=2.0**-20),
     "gelu": Approximation(normal_odds, times_x=True),
     "gelu_tanh": Approximation(gelu_tanh_odds, times_x=True, absolute=2.0**-20),
 }

@@ -33,8 +33,11 @@ from .common import TensorBuffer
 from .evaluate import Evaluator, Position
 from .vector_math import LoopMath
 
-#: What r is rounded itself: by the division's program, and by the product that stands for it.
-_ROUNDINGS = 3 * 2.0**-24
+#: Elements of a run whose denominators are kept between the passes.
+LONGEST_RUN = 512
+#: Inverse scale, product and quotient of r are rounded, as were product and quotient where the
+#: bounds were measured, and the division by the scale is.
+_ROUNDINGS = 6 * 2.0**-24
 #: With more in doubt, more is computed twice than is gained.
 _MOST_IN_DOUBT = 2.0**-10
 #: More than any code, and so little that a zero point can be added.
@@ -52,10 +55,6 @@ class _FusedMath(LoopMath):
 
     def multiply_add(self, a: SSAValue, b: SSAValue, c: SSAValue) -> SSAValue:
         return self.b.fma(a, b, c) if self.fma else self.add(self.mul(a, b), c)
-
-
-#: Elements of a run whose denominators are kept between the passes.
-LONGEST_RUN = 512
 
 
 @dataclass(frozen=True)
