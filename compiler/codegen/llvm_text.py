@@ -151,24 +151,25 @@ class Function:
 
     def value(self, kind: str, text: str) -> Value:
         """The result of an instruction."""
-        self._count += 1
-        name = f"%v{self._count}"
+        name = self._register()
         self._current.append(f"  {name} = {text}")
         return Value(kind, name)
 
     def phi(self, kind: str) -> Phi:
-        self._count += 1
-        phi = Phi(kind, f"%v{self._count}")
+        phi = Phi(kind, self._register())
         self._current.append(phi)
         return phi
 
     def place(self, kind: str) -> Value:
         """64-byte aligned, on the stack, for the whole call: LLVM takes only those of the entry
         block as fixed."""
-        self._count += 1
-        name = f"%v{self._count}"
+        name = self._register()
         self._on_entry.append(f"  {name} = alloca {kind}, align 64")
         return Value(POINTER, name)
+
+    def _register(self) -> str:
+        self._count += 1
+        return f"%v{self._count}"
 
     def branch(self, condition: Value, then: str, otherwise: str) -> None:
         self.line(f"br {condition}, label %{then}, label %{otherwise}")
