@@ -82,12 +82,12 @@ def lower_elementwise(
     evaluator = Evaluator(b, target, kernel, inputs, parameters, base, padded)
     lanes = _lanes_of_a_step(kernel, target)
     speculation = speculation_of(kernel.yielded)
-    scratch = b.scratch(4 * LONGEST_RUN) if speculation is not None else None
+    write = speculation.writer(evaluator, output) if speculation is not None else None
 
     def block(pixel: Callable[[Layout], Index], channel: Index, size: int) -> None:
         """`size` elements from `channel` on."""
-        if speculation is not None and scratch is not None:
-            speculation.store(evaluator, output, scratch, Run(pixel, channel, size, lanes))
+        if write is not None:
+            write(Run(pixel, channel, size, lanes))
             return
         whole = size // lanes * lanes
         for begin, end, n in ((0, whole, lanes), (whole, size, LANES)):
@@ -111,7 +111,7 @@ def lower_elementwise(
         else:
             with b.loop(0, pixels) as xs:
                 pixel = pixel_at(b, image, y, xs.variable)
-                step = _BLOCK if speculation is None else LONGEST_RUN
+                step = _BLOCK if write is None else LONGEST_RUN
                 _blocks(b, size, step, lambda channel, size: block(pixel, channel, size))
     return LoweredKernel(
         b.finish(), b.fingerprint, (parameters.blob(),), layout.n * layout.h, exec_type

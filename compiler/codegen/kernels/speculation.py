@@ -90,11 +90,14 @@ class Speculation:
     #: m.
     doubt: float
 
-    def store(self, e: Evaluator, output: TensorBuffer, scratch: SSAValue, run: Run) -> None:
-        """The codes of a run of elements to memory; `scratch`: four bytes for each.
+    def writer(self, e: Evaluator, output: TensorBuffer) -> Callable[[Run], None]:
+        """Writes the codes of a run of elements to memory; ask for it outside all loops."""
+        scratch = e.b.scratch(4 * LONGEST_RUN)
+        return lambda run: self._store(e, output, scratch, run)
 
-        In two passes, because a core looks ahead no further than to a few hundred operations: all
-        that one element takes, one after the other, would keep it waiting for the next ones."""
+    def _store(self, e: Evaluator, output: TensorBuffer, scratch: SSAValue, run: Run) -> None:
+        """In two passes, because a core looks ahead no further than to a few hundred operations:
+        all that one element takes, one after the other, would keep it waiting for the next."""
 
         def denominators(begin: Index, at: Position) -> None:
             math = _FusedMath(e.b, at.lanes, e.target.fma)
