@@ -464,7 +464,7 @@ class SelectOp(LoopOp):
 
 @irdl_op_definition
 class AnyOp(LoopOp):
-    """Whether one of the lanes' truth values is true, or several are."""
+    """Whether any lane's truth value is true."""
 
     name = "loop.any"
     input = operand_def(i1)

@@ -13,8 +13,9 @@ the range of the codes may be off by more than m, but not by so much that they w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import cast
 
 import numpy as np
@@ -41,7 +42,7 @@ _ROUNDINGS = 6 * 2.0**-24
 #: With more in doubt, more is computed twice than is gained.
 _MOST_IN_DOUBT = 2.0**-10
 #: More than any code, and so little that a zero point can be added.
-_LARGEST = 2.0**24
+_BEYOND_CODES = 2.0**24
 #: The sign bit of a float is not among them.
 _MAGNITUDE = 0x7FFFFFFF
 
@@ -120,7 +121,7 @@ class Speculation:
         real = self._real(e, denominator, at)
         code, distance = self._rounded(e, real, at)
         e.store_bytes(output, e.saturated(self.op, [code], at), [at])
-        farthest = _largest(e.b, _registers(e.b, distance, e.target.lanes))
+        farthest = _farthest(e.b, distance, e.target.lanes)
         limit = int(np.float32(0.5 - self.doubt).view(np.int32))
         bound = e.b.constant(limit, i32, lanes_of(farthest))
         with e.b.branch(e.b.any(e.b.emit(arith.CmpiOp(farthest, bound, "sgt")))):
@@ -136,7 +137,7 @@ class Speculation:
         if f.offset:
             real = math.add(real, e.parameter(inverse * np.float32(f.offset), self.op, at))
         if self.op.zero_points.size > 1:
-            real = math.minimum(math.constant(_LARGEST), real)
+            real = math.minimum(math.constant(_BEYOND_CODES), real)
         return real
 
     def _rounded(self, e: Evaluator, real: SSAValue, at: Position) -> tuple[SSAValue, SSAValue]:
@@ -171,17 +172,10 @@ def _inverse(scales: Array) -> Array:
     return (1 / scales.astype(np.float64)).astype(np.float32)
 
 
-def _registers(b: KernelBuilder, value: SSAValue, lanes: int) -> list[SSAValue]:
-    """The lanes of each register."""
-    count = lanes_of(value)
-    if count <= lanes:
-        return [value]
-    return [b.shuffle(value, value, range(i, i + lanes)) for i in range(0, count, lanes)]
-
-
-def _largest(b: KernelBuilder, values: Sequence[SSAValue]) -> SSAValue:
-    """Lane by lane; the values have equally many."""
-    result = values[0]
-    for value in values[1:]:
-        result = b.binary(arith.MaxSIOp, result, value)
-    return result
+def _farthest(b: KernelBuilder, distances: SSAValue, lanes: int) -> SSAValue:
+    """The largest of each lane of the registers that hold the distances."""
+    starts = range(0, max(lanes, lanes_of(distances)), lanes)
+    if len(starts) == 1:
+        return distances
+    parts = [b.shuffle(distances, distances, range(i, i + lanes)) for i in starts]
+    return reduce(lambda a, c: b.binary(arith.MaxSIOp, a, c), parts)
