@@ -23,7 +23,7 @@ from lpc.compiler.codegen import machine
 from lpc.compiler.codegen.builder import KernelBuilder
 from lpc.compiler.codegen.emitter import emit_kernels, module_text
 from lpc.compiler.codegen.host import resolve_targets
-from lpc.compiler.codegen.jit import addresses_of
+from lpc.compiler.codegen.native import addresses_of
 from lpc.compiler.codegen.targets import TARGETS, Target
 from lpc.compiler.dialects.loop import InstructionOp, vector_of
 from xdsl.dialects import arith

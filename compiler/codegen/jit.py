@@ -7,15 +7,14 @@ runtime treats it like a loaded library.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-import llvmlite.binding as llvm
 import numpy as np
 import numpy.typing as npt
 
 from .library import WEIGHTS_ALIGNMENT, lpc_version
-from .objects import baseline_machine, emit_object
+from .native import addresses_of
+from .objects import emit_object
 from .program import LibraryInfo, ReadableBytes, TargetProgram, as_array
 from .tables import EXPORTS, sorted_programs, support_object, tables_text
 
@@ -38,23 +37,6 @@ class JitLibrary:
     def address(self, name: str) -> int:
         """Address of an entry point; 0 for an unknown name."""
         return self._addresses.get(name, 0)
-
-
-def addresses_of(names: Sequence[str], objects: Sequence[bytes]) -> dict[str, int]:
-    """Where these functions are once the objects are linked with each other, in this process.
-
-    Not by MCJIT, which places each section of an object wherever the process has room, and aborts
-    if that is out of reach of the others: JITLink places an object as a whole.
-    """
-    builder = llvm.JITLibraryBuilder().add_current_process()  # for libc
-    for content in objects:
-        builder.add_object_img(content)
-    for name in names:
-        builder.export_symbol(name)
-    jit = llvm.create_lljit_compiler(baseline_machine(), use_jit_link=True)
-    linked = builder.link(jit, "objects")
-    _KEPT.append((jit, linked))
-    return {name: int(linked[name]) for name in names}
 
 
 def _aligned(blob: ReadableBytes) -> npt.NDArray[np.uint8]:

@@ -46,7 +46,7 @@ def test_shape_and_size_of_weights_make_layers_alike() -> None:
 
 def test_alike_layers_are_packed_alike() -> None:
     """In the forms of the first one's choice, although others would choose otherwise."""
-    cases = [(64, 64, 40.0)] * 6
+    cases = [(64, 64, 47.0)] * 6
     module = module_of(*cases)
     choices = [rank_choices(layer)[0] for _, layer in layers_of(module, TARGET)]
     assert len({(choice.menu, choice.team) for choice in choices}) > 1
