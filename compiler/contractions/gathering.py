@@ -77,7 +77,11 @@ def _lanes_of_team(rows: Array, menu: Menu) -> tuple[list[Lane], list[Lane]]:
         kept = max(0, len(first) - 2 * -(-len(rest) // (4 * menu.second.chain)))
         rest = np.concatenate([rest, second.reshape(-1), first[kept:].reshape(-1)])
         first, (second, rest) = first[:kept], _of_second(rows, rest, menu.second)
-    lanes = second.tolist() + _matched_lanes(rows, rest[rest >= 0].tolist(), menu.second)
+    lanes = second.tolist() + _matched_lanes(rows, rest, menu.second)
+    if len(rest):
+        # Where hardly anything fits, inputs find more partners if none has a place yet.
+        everything = np.concatenate([second.reshape(-1), rest])
+        lanes = min(lanes, _matched_lanes(rows, everything, menu.second), key=len)
     nobody = [-1] * 2 * menu.second.chain
     return first.tolist(), lanes + [nobody] * (len(lanes) % 2)
 
@@ -112,11 +116,11 @@ def _in_lanes(inputs: Array, length: int) -> Array:
 # --- lanes for the last ones ----------------------------------------------------------------------
 
 
-def _matched_lanes(rows: Array, inputs: Sequence[int], form: Form) -> list[Lane]:
+def _matched_lanes(rows: Array, inputs: Array, form: Form) -> list[Lane]:
     """Lanes, some with free places, that hold these inputs."""
-    if not inputs:
+    lanes = [[i] for i in inputs[inputs >= 0].tolist()]
+    if not lanes:
         return []
-    lanes = [[i] for i in inputs]
     for doubling in range(form.chain.bit_length()):
         is_wide = form.offset and doubling > 0
         limit = WIDTH_LIMIT if is_wide else PAIR_LIMIT
