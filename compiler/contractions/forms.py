@@ -8,10 +8,9 @@ Per 16-bit lane, over the weights that meet in it, with P = Σ w⁺ and N = Σ |
 pairs     every pair (w0, w1): P ≤ 128 and N ≤ 128, so that
           −32768 ≤ −255·128 ≤ a0·w0 + a1·w1 ≤ 255·128 ≤ 32767 for all codes
 pairs2…4  two to four steps added in 16 bits first: the same bounds over the whole chain
-offset2…4 each pair as above, but over the chain only P + N ≤ 256. `vpaddw` wraps, so only the width
-          255·(P + N) ≤ 65280 of the range counts; a constant per lane moves it to
-          [−32768, 32767], and the bias takes that constant back. Of the 256 constants that do, or
-          more, one is a multiple of 256: a byte in memory
+offset2…4 each pair as above, but over the chain only P + N ≤ 257. `vpaddw` wraps, so only the width
+          255·(P + N) ≤ 65535 of the range counts; a constant per lane moves it to
+          [−32768, 32767], and the bias takes that constant back
 
 Which inputs a step reads is free, too: a block of channels chooses the windows of four inputs so
 that all pairs fit (windows.py), so every weight has an exact cheap form, −128 included. The search
@@ -58,9 +57,7 @@ _LENGTHS = np.array([form.chain for form in FORMS])
 HAS_OFFSET = np.array([form.offset for form in FORMS])
 
 PAIR_LIMIT = 128
-WIDTH_LIMIT = 256
-#: What constants per lane are multiples of.
-OFFSET_UNIT = 256
+WIDTH_LIMIT = 257
 
 
 @dataclass(frozen=True)
@@ -98,18 +95,17 @@ def pairs_fit(weights: Array) -> Array:
 
 
 def chain_offsets(panel: Array, counts: Array | tuple[int, ...]) -> Array:
-    """What the lanes of each chain with an offset start from, in `OFFSET_UNIT`s: i8 [chains,
-    2·channels].
+    """What the lanes of each chain with an offset start from: i16 [chains, 2·channels].
 
     The least shift that moves [−255·N, 255·P] into 16 bits; arguments as in `verify_order`."""
     forms, firsts = _all_chains(counts)
     if not (shifted := HAS_OFFSET[forms]).any():
-        return np.zeros((0, 2 * len(panel)), np.int8)
+        return np.zeros((0, 2 * len(panel)), np.int16)
     sums = lane_sums(panel[:, : _LENGTHS[forms].sum()])
     positive, negative = (_chain_sums(part, forms, firsts)[shifted] for part in sums)
-    down = np.minimum((32767 - 255 * positive) // OFFSET_UNIT, 0)
-    up = np.maximum(-((32768 - 255 * negative) // OFFSET_UNIT), 0)
-    return np.asarray(down + up, np.int8)
+    down = np.minimum(32767 - 255 * positive, 0)
+    up = np.maximum(255 * negative - 32768, 0)
+    return np.asarray(down + up, np.int16)
 
 
 def verify_order(panel: Array, counts: Array | tuple[int, ...]) -> bool:

@@ -27,7 +27,7 @@ import numpy as np
 from ..codegen.targets import Target
 from ..dialects.tensors import Array
 from .chains import Menu, sort_blocks
-from .forms import HAS_OFFSET, OFFSET_UNIT, StepOrder, chain_offsets
+from .forms import HAS_OFFSET, StepOrder, chain_offsets
 from .gathering import gather_teams
 from .geometry import Contraction, Runs, block_base, block_inputs, matrix_of, run_inputs
 from .halves import steps_of
@@ -410,6 +410,6 @@ def bias_correction(c: Contraction, packed: PackedGemm) -> Array:
         ends = np.cumsum(counts @ HAS_OFFSET)
         for chains in np.split(offsets, ends[:-1]):
             o = min(len(panel), c.outputs - first)
-            sums[first : first + o] = -OFFSET_UNIT * chains.sum((0, 2), dtype=np.int64)[:o]
+            sums[first : first + o] = -chains.sum((0, 2), dtype=np.int64)[:o]
             first += o
     return sums

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from lpc.compiler.codegen.instructions import BY_NAME
-from lpc.compiler.contractions.forms import FORMS, OFFSET_UNIT, Form, chain_offsets
+from lpc.compiler.contractions.forms import FORMS, Form, chain_offsets
 from lpc.compiler.dialects.tensors import Array
 
 MADDUBS = BY_NAME["vpmaddubsw.256"].semantics
@@ -55,8 +55,7 @@ def assert_chains_exact(panel: Array, counts: tuple[int, ...], inputs: Array) ->
 
     In kernel order: `panel`, [channels, steps, 4], and `inputs`, [inputs, channels or 1, steps, 4].
     """
-    offsets = chain_offsets(panel, counts).astype(np.int16) * OFFSET_UNIT
-    offsets = offsets.reshape(-1, len(panel), 2)
+    offsets = chain_offsets(panel, counts).reshape(-1, len(panel), 2)
     total = np.zeros((len(inputs), len(panel)), np.int64)
     for form, chains in chains_of(counts):
         start = np.zeros((len(panel), len(chains), 2), np.int16)

@@ -11,7 +11,6 @@ from lpc.compiler.contractions.chains import Menu
 from lpc.compiler.contractions.forms import (
     FORMS,
     OFFSET2,
-    OFFSET_UNIT,
     PAIRS,
     PAIRS2,
     PAIRS4,
@@ -65,7 +64,7 @@ def test_every_chain_is_exact(
         codes = adversarial_inputs(own[:, :, None])[..., 0]
         total = assert_chains_exact(team.panel, order.counts, read_by(places, codes)[:, None])
         offsets = chain_offsets(team.panel, order.counts).reshape(-1, channels, 2)
-        total -= OFFSET_UNIT * offsets.sum((0, 2), dtype=np.int64)
+        total -= offsets.sum((0, 2), dtype=np.int64)
         np.testing.assert_array_equal(total, codes.astype(np.int64) @ own.T.astype(np.int64))
 
 

@@ -15,17 +15,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from xdsl.dialects import arith
 from xdsl.dialects.builtin import i32
 from xdsl.ir import SSAValue
 
 from ...contractions.cost import is_crowded, kept_vectors
-from ...contractions.forms import FORMS, HAS_OFFSET, OFFSET_UNIT, Form, StepOrder, chain_offsets
+from ...contractions.forms import FORMS, HAS_OFFSET, Form, StepOrder, chain_offsets
 from ...contractions.packing import alike_panels, counts_of, steps_of_blocks
 from ...contractions.tile import LINE
-from ...dialects.loop import DotChainOp, vector_of
+from ...dialects.loop import DotChainOp
 from ...dialects.tensors import Array
-from ..builder import Index, i8, i16
+from ..builder import Index, i16
 from .accumulate import Accumulator, Work
 from .common import Parameters, padded_size
 
@@ -66,9 +65,9 @@ class OrderedAccumulator(Accumulator):
                 for panel, alike in alike_panels(self.c, self.packed)
             ]
         )
-        counts, lanes = counts_of(orders), 2 * self.packed.tile.n * self.lanes
+        counts, step_bytes = counts_of(orders), 4 * self.packed.tile.n * self.lanes
         first_chains = np.cumsum([0, *(counts @ HAS_OFFSET)[:-1]])
-        columns = [counts, first_chains * lanes, _first_steps(orders), begins]
+        columns = [counts, first_chains * step_bytes, _first_steps(orders), begins]
         table = np.column_stack(columns).astype(np.int32)
         table[:, LIST] += tables.size + padded_size(table)
         table[:, _STARTS] += tables.size + padded_size(table) + padded_size(lists)
@@ -120,14 +119,14 @@ class OrderedAccumulator(Accumulator):
                 ahead = b.address(work.ahead.address, b.mul(steps, work.ahead.bytes))
                 work = replace(work, ahead=replace(work.ahead, address=ahead))
             if form.offset:
-                starts = b.address(starts, b.mul(count, step_bytes // 2))
+                starts = b.address(starts, b.mul(count, step_bytes))
         return sums
 
     def _starts(self, work: Work) -> SSAValue:
         """Where the block's chains with an offset find what they start from."""
         if all(unused for unused, form in zip(self.unused, FORMS, strict=True) if form.offset):
             return self.table_base
-        place = self.b.add(self.entry(work.panel, _STARTS), self.b.div(work.within, 2))
+        place = self.b.add(self.entry(work.panel, _STARTS), work.within)
         return self.b.address(self.table_base, place)
 
     def entry(self, panel: Index, column: int) -> Index:
@@ -189,8 +188,8 @@ class OrderedAccumulator(Accumulator):
                 b.prefetch(line, offset)
         offsets: list[SSAValue | None] = [None] * n
         if form.offset:
-            start = b.address(starts, b.mul(chain, step_bytes // 2))
-            offsets = [self._offset(start, j) for j in range(n)]
+            start = b.address(starts, b.mul(chain, step_bytes))
+            offsets = [self.weight(start, 0, j) for j in range(n)]
         crowded, result = is_crowded(form, work.m, n, self.target), []
         for i in range(work.m):
             a = [self.inputs(source, 0, i) for source in sources]
@@ -210,13 +209,6 @@ class OrderedAccumulator(Accumulator):
             [self.weight(w_chain, step * step_bytes, j) for step in range(form.chain)]
             for j in vectors
         ]
-
-    def _offset(self, start: SSAValue, j: int) -> SSAValue:
-        """The halves that vector `j` of a chain's sums starts from, which are bytes in memory."""
-        b, lanes = self.b, 2 * self.lanes
-        units = b.convert("sext", b.load(start, j * lanes, vector_of(i8, lanes)), i16)
-        shift = b.constant(OFFSET_UNIT.bit_length() - 1, i16, lanes)
-        return b.bitcast(b.binary(arith.ShLIOp, units, shift), i32, self.lanes)
 
 
 class WindowsAccumulator(OrderedAccumulator):
