@@ -12,6 +12,7 @@ COMPILER = Path(__file__).resolve().parents[1] / "compiler"
 #: Folder → what it must not import.
 FORBIDDEN = {
     "dialects": ("passes", "codegen", "frontends", "interpreters", "contractions", "driver"),
+    "search": ("passes", "codegen.kernels", "codegen.lower", "contractions", "frontends", "driver"),
     "contractions": ("passes", "codegen.kernels", "codegen.builder", "frontends", "driver"),
     "interpreters": ("passes", "codegen.kernels", "codegen.builder", "frontends", "driver"),
     "frontends": ("codegen", "driver"),

@@ -11,8 +11,8 @@ one order of steps. A *team* of neighbouring blocks has one order: in a small on
 a large one more blocks share the work of gathering (kernels/gathered.py).
 
 Lanes of the menu's first form come first. They are filled in turns, as far as inputs fit
-(lane_filling.py); the other inputs take what places are left, and change places with others until
-most lanes keep their bounds (lane_exchange.py). Inputs of those that do not are put in lanes of the
+(search/filling.py); the other inputs take what places are left, and change places with others until
+most lanes keep their bounds (search/exchange.py). Inputs of those that do not are put in lanes of the
 second form, and change places there; if some still do not fit, lanes of the first form join them.
 The last inputs go two by two (matching.py).
 
@@ -27,11 +27,11 @@ from typing import TypeAlias
 import numpy as np
 
 from ..dialects.tensors import Array
+from ..search.exchange import Bounds, exchange
+from ..search.filling import filled_lanes
+from ..search.rows import rows_of
 from .chains import Menu, SortedBlock
 from .forms import FORMS, PAIR_LIMIT, WIDTH_LIMIT, Form, StepOrder
-from .lane_exchange import exchange
-from .lane_filling import filled_lanes
-from .lane_kernel import rows_of
 from .matching import pair_up
 
 #: Rounds of exchanges for lanes of the first form, and of the second: with four times as many a
@@ -89,11 +89,12 @@ def _lanes_of_team(rows: Array, menu: Menu) -> tuple[list[Lane], list[Lane]]:
 def _of_first(rows: Array, form: Form) -> tuple[Array, Array]:
     """An even number of lanes, since two make a chain, and the inputs that are in none."""
     inputs, length = len(rows) - 1, 2 * form.chain
-    lanes = filled_lanes(rows[:-1], length).reshape(-1)
+    lanes = filled_lanes(rows[:-1], length, PAIR_LIMIT).reshape(-1)
     left = np.setdiff1d(np.arange(inputs), lanes)
     places = np.flatnonzero(lanes < 0)
     lanes[places], left = left[: len(places)], left[len(places) :]
-    lanes, fits = exchange(rows, _in_lanes(np.concatenate([lanes, left]), length), form, _ROUNDS)
+    lanes = _in_lanes(np.concatenate([lanes, left]), length)
+    lanes, fits = exchange(rows, lanes, Bounds(PAIR_LIMIT), _ROUNDS)
     fits[np.flatnonzero(fits)[fits.sum() // 2 * 2 :]] = False
     return lanes[fits], lanes[~fits].reshape(-1)
 
@@ -101,9 +102,9 @@ def _of_first(rows: Array, form: Form) -> tuple[Array, Array]:
 def _of_second(rows: Array, inputs: Array, form: Form) -> tuple[Array, Array]:
     """Lanes of these inputs, and those that are in none."""
     lanes = _in_lanes(inputs, 2 * form.chain)
-    if form.offset and form.chain > 2:
-        return lanes[:0], lanes.reshape(-1)
-    lanes, fits = exchange(rows, lanes, form, _ROUNDS_OF_SECOND)
+    assert form.chain == 2 or not form.offset, "pairs have bounds of their own, and are halves"
+    bounds = Bounds(PAIR_LIMIT, WIDTH_LIMIT if form.offset else None)
+    lanes, fits = exchange(rows, lanes, bounds, _ROUNDS_OF_SECOND)
     return lanes[fits], lanes[~fits].reshape(-1)
 
 

@@ -15,10 +15,10 @@ from lpc.compiler.contractions.forms import (
     WIDTH_LIMIT,
     Form,
 )
-from lpc.compiler.contractions.lane_exchange import exchange
-from lpc.compiler.contractions.lane_filling import filled_lanes
-from lpc.compiler.contractions.lane_kernel import WIDTH, rows_of
 from lpc.compiler.dialects.tensors import Array
+from lpc.compiler.search.exchange import Bounds, exchange
+from lpc.compiler.search.filling import filled_lanes
+from lpc.compiler.search.rows import WIDTH, rows_of
 
 TEAMS = {
     "seed": st.integers(0, 2**32 - 1),
@@ -48,6 +48,10 @@ def keeps(weights: Array, lane: Array, form: Form) -> bool:
     return bool(max(pairs) <= PAIR_LIMIT and (positive + negative).max() <= WIDTH_LIMIT)
 
 
+def bounds_of(form: Form) -> Bounds:
+    return Bounds(PAIR_LIMIT, WIDTH_LIMIT if form.offset else None)
+
+
 def test_rows_hold_both_signs() -> None:
     weights = np.array([[1, -128, 0], [-3, 127, 5]], np.int8)
     rows = rows_of(weights)
@@ -63,7 +67,7 @@ def test_filled_lanes_have_room_for_what_they_hold(
     seed: int, channels: int, inputs: int, deviation: float, length: int
 ) -> None:
     weights = gaussian(seed, deviation, channels, inputs)
-    lanes = filled_lanes(rows_of(weights), length)
+    lanes = filled_lanes(rows_of(weights), length, PAIR_LIMIT)
     assert lanes.shape == (inputs // length, length)
     members = lanes[lanes >= 0]
     assert len(np.unique(members)) == len(members)
@@ -83,11 +87,11 @@ def test_exchanged_inputs_are_still_there_and_lanes_that_fit_are_told(
     lanes = np.arange(-(-inputs // length) * length).reshape(-1, length)
     lanes[lanes >= inputs] = -1
     before = lanes.copy()
-    after, fits = exchange(rows, lanes, form, 8)
+    after, fits = exchange(rows, lanes, bounds_of(form), 8)
     np.testing.assert_array_equal(lanes, before)
     np.testing.assert_array_equal(np.sort(after, axis=None), np.sort(before, axis=None))
     assert fits.tolist() == [keeps(weights, lane, form) for lane in after]
-    again, _ = exchange(rows, lanes, form, 8)
+    again, _ = exchange(rows, lanes, bounds_of(form), 8)
     np.testing.assert_array_equal(after, again)
 
 
@@ -97,7 +101,7 @@ def test_exchanges_make_lanes_fit(form: Form, least: int) -> None:
     rows = rows_of(gaussian(1, 46, 16, 128))
     rows = np.concatenate([rows, np.zeros_like(rows[:1])])
     lanes = np.arange(128).reshape(-1, 4)
-    _, before = exchange(rows, lanes, form, 0)
-    _, after = exchange(rows, lanes, form, 256)
+    _, before = exchange(rows, lanes, bounds_of(form), 0)
+    _, after = exchange(rows, lanes, bounds_of(form), 256)
     assert before.sum() <= 6
     assert after.sum() >= least

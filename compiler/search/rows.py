@@ -1,10 +1,11 @@
-"""Kernels that run in the compiler: what the search for lanes (gathering.py) does all the time.
+"""Kernels that run in the compiler, for the search for lanes (contractions/gathering.py).
 
 Numpy has nothing that decides what to do next a million times. So the two inner loops of the search
 are kernels of the loop dialect, like those that they search for, and run on this CPU.
 
-A *row* holds sizes: the positive parts of an input's weights in all channels of a team, or of a sum
-of inputs, then the negative ones. All other numbers are i64, unless it says otherwise.
+A *lane* is a set of inputs, each with weights in some channels. A *row* holds sizes: the positive
+parts of the weights of an input, or of a sum of inputs, in all channels, then the negative ones. All
+other numbers are i64, unless it says otherwise.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def rows_of(weights: Array) -> Array:
     return np.ascontiguousarray(np.concatenate(parts, axis=1))
 
 
-class LaneKernel(KernelBuilder):
+class RowKernel(KernelBuilder):
     """Builds a kernel of rows and numbers."""
 
     def number(self, base: SSAValue, place: Index) -> SSAValue:
@@ -53,8 +54,11 @@ class LaneKernel(KernelBuilder):
         """A vector of a row."""
         return self.load(row, place, _VECTOR)
 
-    def every(self, size: int) -> SSAValue:
-        return self.constant(size, i16, WIDTH)
+    def every(self, size: Index) -> SSAValue:
+        """A vector of equal sizes."""
+        if isinstance(size, int):
+            return self.constant(size, i16, WIDTH)
+        return self.splat(self.op(arith.IndexCastOp, [size], i16), WIDTH)
 
     def total(self, lanes: SSAValue) -> SSAValue:
         """The sum of all lanes of a vector."""

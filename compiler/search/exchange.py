@@ -1,4 +1,4 @@
-"""Inputs that change places until lanes keep the bounds of their form (gathering.py).
+"""Inputs that change places until lanes keep their bounds.
 
 Of a lane that exceeds them one input is exchanged for one of any other lane if that costs the two
 no more than before, taken together. It is tried at random, but always in the same way. What a lane
@@ -10,6 +10,7 @@ accepts worse now and then, finds as many.)
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -20,8 +21,7 @@ from xdsl.ir import SSAValue
 from ..codegen.builder import Index
 from ..codegen.native import NativeFunction, compile_functions
 from ..dialects.tensors import Array
-from .forms import PAIR_LIMIT, WIDTH_LIMIT, Form
-from .lane_kernel import VECTOR_BYTES, LaneKernel
+from .rows import VECTOR_BYTES, RowKernel
 
 #: Where weights are random, 20 to 40 do, and 10 to 20.
 _MOST, _MISS = 40, 20
@@ -31,41 +31,48 @@ _TRIES = 256
 _SEED = 0x1E3779B97F4A7C15
 
 
-def exchange(rows: Array, lanes: Array, form: Form, rounds: int) -> tuple[Array, Array]:
-    """Lanes [lanes, inputs of a lane] after so many rounds of tries, and which of them keep the
-    bounds. `rows`: of the inputs (`rows_of`), and a last one of zeros for input −1.
+@dataclass(frozen=True)
+class Bounds:
+    """What may meet in a lane, in any channel: positive parts of weights up to `sign`, and negative
+    ones. With a `width`, that holds for each half of the lane's inputs, and `width` for all parts of
+    all inputs together."""
 
-    Not for forms with an offset and more than two steps, whose pairs have bounds of their own."""
-    assert form.chain <= 2 or not form.offset
+    sign: int
+    width: int | None = None
+
+
+def exchange(rows: Array, lanes: Array, bounds: Bounds, rounds: int) -> tuple[Array, Array]:
+    """Lanes [lanes, inputs of a lane] after so many rounds of tries, and which of them keep the
+    bounds. `rows`: of the inputs (`rows_of`), and a last one of zeros for input −1."""
     if not len(lanes):
         return lanes, np.zeros(0, np.bool_)
     nobody, half = len(rows) - 1, lanes.shape[1] // 2
     members = np.where(lanes < 0, nobody, lanes).reshape(-1, 2, half)
     halves = rows[members].sum(2, dtype=np.int16)
-    costs = _costs(halves, form)
+    costs = _costs(halves, bounds)
     if len(lanes) > 1 and costs.any():
         shape = np.array([len(lanes), half, rows.strides[0], rounds])
         bad = np.empty(len(lanes) + 1, np.int64)
-        _function(form.offset)(shape, rows, members, halves, costs, bad)
+        _function(bounds)(shape, rows, members, halves, costs, bad)
     return np.where(members == nobody, -1, members).reshape(lanes.shape), costs == 0
 
 
-def _costs(halves: Array, form: Form) -> Array:
+def _costs(halves: Array, bounds: Bounds) -> Array:
     """What lanes cost, 0 if they keep their bounds: [lanes].
 
     `halves`: rows [lanes, 2, …] of what each half of a lane's inputs adds up to."""
     signs = np.stack(np.split(halves.astype(np.int64), 2, axis=2))
-    over = [signs.sum(2) - PAIR_LIMIT]
-    if form.offset:
-        over = [signs - PAIR_LIMIT, signs.sum((0, 2))[None] - WIDTH_LIMIT]
+    over = [signs.sum(2) - bounds.sign]
+    if bounds.width is not None:
+        over = [signs - bounds.sign, signs.sum((0, 2))[None] - bounds.width]
     each = [np.maximum(part, 0).sum(0).reshape(len(halves), -1).sum(1) for part in over]
     total = np.minimum(sum(each), _MOST)
     return np.asarray(np.where(total > 0, total + _MISS, 0))
 
 
 @cache
-def _function(has_offset: bool) -> NativeFunction:
-    return compile_functions([_Exchange(has_offset).kernel()])[0]
+def _function(bounds: Bounds) -> NativeFunction:
+    return compile_functions([_Exchange(bounds).kernel()])[0]
 
 
 class _Exchange:
@@ -73,9 +80,9 @@ class _Exchange:
     `rows`: of the inputs; `members` [lanes, inputs of a lane]; `halves`: rows [lanes, 2] of what
     each half of them adds up to; `costs` [lanes]; and for its own use `bad` [lanes + 1]."""
 
-    def __init__(self, has_offset: bool) -> None:
-        self.has_offset = has_offset
-        self.b = b = LaneKernel("exchange_inputs", 6)
+    def __init__(self, bounds: Bounds) -> None:
+        self.bounds = bounds
+        self.b = b = RowKernel("exchange_inputs", 6)
         shape, self.rows, self.members, self.halves, self.costs, self.bad = b.buffers
         self.lanes, self.half, self.row, self.rounds = (b.number(shape, i) for i in range(4))
         self.length = b.mul(self.half, 2)
@@ -144,13 +151,13 @@ class _ChangedLane:
 
     def _bounded(self, *signs: Index) -> list[tuple[SSAValue, int]]:
         """What has a limit, in a vector of channels, and the limit."""
-        b = self.b
+        b, bounds = self.b, self.kernel.bounds
         halves = [(self._sizes(at), b.sizes(self.other, at)) for at in signs]
         sums = [b.plus(*pair) for pair in halves]
-        if not self.kernel.has_offset:
-            return [(total, PAIR_LIMIT) for total in sums]
-        pairs = [(size, PAIR_LIMIT) for pair in halves for size in pair]
-        return [*pairs, (b.plus(*sums), WIDTH_LIMIT)]
+        if bounds.width is None:
+            return [(total, bounds.sign) for total in sums]
+        parts = [(size, bounds.sign) for pair in halves for size in pair]
+        return [*parts, (b.plus(*sums), bounds.width)]
 
     def keep(self) -> None:
         with self.b.loop(0, self.kernel.row, VECTOR_BYTES) as places:
@@ -163,14 +170,14 @@ class _ChangedLane:
         return b.plus(without, b.sizes(self.more, at))
 
 
-def _next_random(b: LaneKernel, state: SSAValue) -> SSAValue:
+def _next_random(b: RowKernel, state: SSAValue) -> SSAValue:
     """Marsaglia's xorshift with 64 bits."""
     for shift, distance in ((arith.ShLIOp, 13), (arith.ShRUIOp, 7), (arith.ShLIOp, 17)):
         state = b.binary(arith.XOrIOp, state, b.binary(shift, state, b.index(distance)))
     return state
 
 
-def _drawn(b: LaneKernel, state: SSAValue, limits: tuple[Index, ...]) -> list[Index]:
+def _drawn(b: RowKernel, state: SSAValue, limits: tuple[Index, ...]) -> list[Index]:
     """Numbers below each of the limits, from sixteen bits each."""
     result = []
     for i, limit in enumerate(limits):

@@ -1,4 +1,4 @@
-"""Lanes that are filled in turns (gathering.py): the greedy part of the search.
+"""Lanes that are filled in turns: the greedy part of the search.
 
 Each lane begins with one of the largest inputs, then takes one more in turns, as long as it has
 room in all channels: the lane with the fewest candidates first, and of those the one that
@@ -18,8 +18,7 @@ from xdsl.ir import SSAValue
 from ..codegen.builder import Index, i8
 from ..codegen.native import NativeFunction, compile_functions
 from ..dialects.tensors import Array
-from .forms import PAIR_LIMIT
-from .lane_kernel import NUMBER, VECTOR_BYTES, WIDTH, LaneKernel
+from .rows import NUMBER, VECTOR_BYTES, WIDTH, RowKernel
 
 #: More than any number of candidates, and any cost.
 _NONE = 1 << 40
@@ -27,9 +26,10 @@ _NONE = 1 << 40
 _SPARE = 4
 
 
-def filled_lanes(rows: Array, length: int) -> Array:
-    """Numbers of inputs, [lanes, length], and −1 where a lane found none. `rows`: of the inputs
-    (`rows_of`), as many as the lanes have room for at least."""
+def filled_lanes(rows: Array, length: int, limit: int) -> Array:
+    """Numbers of inputs, [lanes, length], and −1 where a lane found none: as many lanes as the
+    inputs fill. `rows`: of the inputs (`rows_of`); `limit`: of a lane in any channel, for positive
+    parts and for negative ones."""
     norms = np.square(rows, dtype=np.int64).sum(1)
     order = np.argsort(-norms, kind="stable")
     inputs, count = len(order), len(order) // length
@@ -39,7 +39,7 @@ def filled_lanes(rows: Array, length: int) -> Array:
     members[:, 0] = np.arange(count)
     sorted_rows = rows[order]
     _function()(
-        np.array([inputs, count, length, rows.strides[0]]),
+        np.array([inputs, count, length, rows.strides[0], limit]),
         sorted_rows,
         norms[order] // 2,
         members,
@@ -59,17 +59,18 @@ def _function() -> NativeFunction:
 
 
 class _Filling:
-    """Buffers of the kernel: `shape` [4]: inputs, lanes, inputs of a lane, bytes of a row; `rows`:
-    of the inputs, the largest first; `norms` [inputs]: half the sum of the squares of each;
+    """Buffers of the kernel: `shape` [5]: inputs, lanes, inputs of a lane, bytes of a row, limit;
+    `rows`: of the inputs, the largest first; `norms` [inputs]: half the sum of the squares of each;
     `members` [lanes, inputs of a lane]: the first is there; `totals`: rows of what the lanes hold;
     `free` [inputs]: 1, or 0 of those taken; `counts` [lanes]: of their members; and for its own use
     `candidates` [inputs + 1], `fits` i8 [inputs, lanes], `degrees` [lanes]."""
 
     def __init__(self) -> None:
-        self.b = b = LaneKernel("fill_lanes", 10)
+        self.b = b = RowKernel("fill_lanes", 10)
         shape, self.rows, self.norms, self.members, self.totals = b.buffers[:5]
         self.free, self.counts, self.candidates, self.fits, self.degrees = b.buffers[5:]
         self.inputs, self.lanes, self.length, self.row = (b.number(shape, i) for i in range(4))
+        self.limit = b.every(b.number(shape, 4))
         #: Cost of the best candidate, and where it stands.
         self.best = b.scratch(2 * NUMBER)
 
@@ -114,7 +115,7 @@ class _Filling:
             at = places.variable
             total = b.plus(b.sizes(held, at), b.sizes(candidate, at))
             places.next = [b.binary(arith.MaxSIOp, places.carried[0], total)]
-        exceeds = b.any(b.compare("sgt", places.results[0], b.every(PAIR_LIMIT)))
+        exceeds = b.any(b.compare("sgt", places.results[0], self.limit))
         return b.select(exceeds, b.index(0), b.index(1))
 
     def _fewest(self) -> tuple[SSAValue, SSAValue]:
