@@ -12,9 +12,9 @@ a large one more blocks share the work of gathering (kernels/gathered.py).
 
 Lanes of the menu's first form come first. They are filled in turns, as far as inputs fit
 (search/filling.py); the other inputs take what places are left, and change places with others until
-most lanes keep their bounds (search/exchange.py). Inputs of those that do not are put in lanes of the
-second form, and change places there; if some still do not fit, lanes of the first form join them.
-The last inputs go two by two (matching.py).
+most lanes keep their bounds (search/exchange.py). Inputs of those that do not are put in lanes of
+the second form, and change places there; if some still do not fit, lanes of the first form join
+them. The last inputs go two by two (matching.py).
 
 What the search finds needs no trust: `forms.verify_order` recomputes every bound.
 """

@@ -34,8 +34,8 @@ _SEED = 0x1E3779B97F4A7C15
 @dataclass(frozen=True)
 class Bounds:
     """What may meet in a lane, in any channel: positive parts of weights up to `sign`, and negative
-    ones. With a `width`, that holds for each half of the lane's inputs, and `width` for all parts of
-    all inputs together."""
+    ones. With a `width`, that holds for each half of the lane's inputs, and `width` for all parts
+    of all inputs together."""
 
     sign: int
     width: int | None = None

@@ -4,8 +4,8 @@ Numpy has nothing that decides what to do next a million times. So the two inner
 are kernels of the loop dialect, like those that they search for, and run on this CPU.
 
 A *lane* is a set of inputs, each with weights in some channels. A *row* holds sizes: the positive
-parts of the weights of an input, or of a sum of inputs, in all channels, then the negative ones. All
-other numbers are i64, unless it says otherwise.
+parts of the weights of an input, or of a sum of inputs, in all channels, then the negative ones.
+All other numbers are i64, unless it says otherwise.
 """
 
 from __future__ import annotations
