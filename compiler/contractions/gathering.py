@@ -70,20 +70,34 @@ def _lanes_of_team(rows: Array, menu: Menu) -> tuple[list[Lane], list[Lane]]:
     if menu.first is not None:
         first, rest = _of_first(rows, menu.first)
     second, rest = _of_second(rows, rest, menu.second)
-    for _ in range(_JOINS):
+    found = [(first.tolist(), _completed(rows, second, rest, menu.second))]
+    for _ in range(_JOINS if len(first) else 0):
         if not len(rest):
             break
         # As many as there are that do not fit, and an even number.
         kept = max(0, len(first) - 2 * -(-len(rest) // (4 * menu.second.chain)))
         rest = np.concatenate([rest, second.reshape(-1), first[kept:].reshape(-1)])
         first, (second, rest) = first[:kept], _of_second(rows, rest, menu.second)
-    lanes = second.tolist() + _matched_lanes(rows, rest, menu.second)
+        found.append((first.tolist(), _completed(rows, second, rest, menu.second)))
+    return min(found, key=lambda lanes: _instructions(lanes, menu))
+
+
+def _instructions(lanes: tuple[list[Lane], list[Lane]], menu: Menu) -> int:
+    """Of all chains, for a vector of sums: products, and additions."""
+    return sum(
+        count * (2 * form.chain + 1 + form.offset) for form, count in chains_of(lanes, menu).items()
+    )
+
+
+def _completed(rows: Array, lanes: Array, rest: Array, form: Form) -> list[Lane]:
+    """These lanes and some for the rest of the inputs, an even number."""
+    result = lanes.tolist() + _matched_lanes(rows, rest, form)
     if len(rest):
         # Where hardly anything fits, inputs find more partners if none has a place yet.
-        everything = np.concatenate([second.reshape(-1), rest])
-        lanes = min(lanes, _matched_lanes(rows, everything, menu.second), key=len)
-    nobody = [-1] * 2 * menu.second.chain
-    return first.tolist(), lanes + [nobody] * (len(lanes) % 2)
+        everything = np.concatenate([lanes.reshape(-1), rest])
+        result = min(result, _matched_lanes(rows, everything, form), key=len)
+    nobody = [-1] * 2 * form.chain
+    return result + [nobody] * (len(result) % 2)
 
 
 def _of_first(rows: Array, form: Form) -> tuple[Array, Array]:
