@@ -35,7 +35,7 @@ from .forms import FORMS, PAIR_LIMIT, WIDTH_LIMIT, Form, StepOrder
 from .matching import pair_up
 
 #: Rounds of exchanges for lanes of the first form, and of the second: with four times as many a
-#: search takes three times as long, and chains half a hundredth less.
+#: search takes three times as long, and chains a hundredth less.
 _ROUNDS, _ROUNDS_OF_SECOND = 256, 128
 #: How often lanes of the first form join those that do not fit the second.
 _JOINS = 4
@@ -102,6 +102,7 @@ def _completed(rows: Array, lanes: Array, rest: Array, form: Form) -> list[Lane]
 
 def _of_first(rows: Array, form: Form) -> tuple[Array, Array]:
     """An even number of lanes, since two make a chain, and the inputs that are in none."""
+    assert not form.offset, "lanes are filled up to one bound"
     inputs, length = len(rows) - 1, 2 * form.chain
     lanes = filled_lanes(rows[:-1], length, PAIR_LIMIT).reshape(-1)
     left = np.setdiff1d(np.arange(inputs), lanes)
