@@ -91,7 +91,7 @@ def _instructions(lanes: tuple[list[Lane], list[Lane]], menu: Menu) -> int:
 
 def _completed(rows: Array, lanes: Array, rest: Array, form: Form) -> list[Lane]:
     """These lanes and some for the rest of the inputs, an even number."""
-    result = lanes.tolist() + _matched_lanes(rows, rest, form)
+    result: list[Lane] = lanes.tolist() + _matched_lanes(rows, rest, form)
     if len(rest):
         # Where hardly anything fits, inputs find more partners if none has a place yet.
         everything = np.concatenate([lanes.reshape(-1), rest])
