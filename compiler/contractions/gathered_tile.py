@@ -166,8 +166,7 @@ def _are_small(weights: Array) -> bool:
 
 
 def _work_of(weights: Array, menu: Menu) -> Work:
-    (lanes,) = find_lanes(weights[None], menu)
-    return chains_of(lanes, menu)
+    return chains_of(find_lanes(weights, menu), menu)
 
 
 @dataclass(frozen=True)

@@ -44,26 +44,15 @@ _JOINS = 4
 Lane: TypeAlias = list[int]
 
 
-def gather_teams(weights: Array, menu: Menu) -> list[SortedBlock]:
-    """Steps in chains of the menu's forms, none of which has three steps; `weights`: [teams,
-    channels, inputs] s8. Their orders tell all four inputs of a step, −1 where it has fewer."""
-    found = zip(weights, find_lanes(weights, menu), strict=True)
-    return [_sorted_team(own, menu, lanes) for own, lanes in found]
+def gather_team(weights: Array, menu: Menu) -> SortedBlock:
+    """Steps in chains of the menu's forms, none of which has three steps; `weights`: [channels,
+    inputs] s8. Its order tells all four inputs of a step, −1 where it has fewer."""
+    return _sorted_team(weights, menu, find_lanes(weights, menu))
 
 
-def find_lanes(weights: Array, menu: Menu) -> list[tuple[list[Lane], list[Lane]]]:
-    """Of each team, lanes of the first form and of the second: an even number of each."""
-    return [_lanes_of_team(rows_of(team), menu) for team in weights]
-
-
-def chains_of(lanes: tuple[list[Lane], list[Lane]], menu: Menu) -> dict[Form, int]:
-    """How many chains of each form these are."""
-    forms = (menu.first, menu.second)
-    return {f: len(own) // 2 for f, own in zip(forms, lanes, strict=True) if f is not None}
-
-
-def _lanes_of_team(rows: Array, menu: Menu) -> tuple[list[Lane], list[Lane]]:
-    """The same for one team; `rows`: of its inputs."""
+def find_lanes(weights: Array, menu: Menu) -> tuple[list[Lane], list[Lane]]:
+    """Lanes of the first form and of the second, an even number of each; `weights` as above."""
+    rows = rows_of(weights)
     # The last row is that of no input, number −1.
     rows = np.concatenate([rows, np.zeros_like(rows[:1])])
     first, rest = np.zeros((0, 0), np.int64), np.arange(len(rows) - 1)
@@ -80,6 +69,12 @@ def _lanes_of_team(rows: Array, menu: Menu) -> tuple[list[Lane], list[Lane]]:
         first, (second, rest) = first[:kept], _of_second(rows, rest, menu.second)
         found.append((first.tolist(), _completed(rows, second, rest, menu.second)))
     return min(found, key=lambda lanes: _instructions(lanes, menu))
+
+
+def chains_of(lanes: tuple[list[Lane], list[Lane]], menu: Menu) -> dict[Form, int]:
+    """How many chains of each form these are."""
+    forms = (menu.first, menu.second)
+    return {f: len(own) // 2 for f, own in zip(forms, lanes, strict=True) if f is not None}
 
 
 def _instructions(lanes: tuple[list[Lane], list[Lane]], menu: Menu) -> int:

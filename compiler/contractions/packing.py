@@ -28,7 +28,7 @@ from ..codegen.targets import Target
 from ..dialects.tensors import Array
 from .chains import Menu, sort_blocks
 from .forms import HAS_OFFSET, StepOrder, chain_offsets
-from .gathering import gather_teams
+from .gathering import gather_team
 from .geometry import Contraction, Runs, block_base, block_inputs, matrix_of, run_inputs
 from .halves import steps_of
 from .matrix_tile import chunk_of, chunk_starts
@@ -261,7 +261,7 @@ def _gathered(
     teams = [matrices[i : i + team] for i in range(0, len(matrices), team)]
     joined = [np.concatenate([matrix for matrix, _ in own]) for own in teams]
     joined = [matrix.reshape(len(matrix), -1)[:, inputs] for matrix in joined]
-    found = [own for some in _of_one_shape(joined) for own in gather_teams(some, choice.menu)]
+    found = [gather_team(matrix, choice.menu) for matrix in joined]
     longest = max(own.order.executed for own in found)
     panels, orders = list[tuple[Array, int]](), list[StepOrder]()
     for own, members in zip(found, teams, strict=True):

@@ -18,7 +18,7 @@ from lpc.compiler.contractions.forms import (
     verify_order,
 )
 from lpc.compiler.contractions.gathered_tile import piece_rows, row_of_inputs
-from lpc.compiler.contractions.gathering import gather_teams
+from lpc.compiler.contractions.gathering import gather_team
 from lpc.compiler.dialects.tensors import Array
 
 MENUS = (
@@ -53,7 +53,8 @@ def test_every_chain_is_exact(
     seed: int, teams: int, channels: int, inputs: int, deviation: float, menu: Menu
 ) -> None:
     weights = gaussian(seed, deviation, teams, channels, inputs)
-    for own, team in zip(weights, gather_teams(weights, menu), strict=True):
+    for own in weights:
+        team = gather_team(own, menu)
         order, places = team.order, team.order.starts
         chosen = {f for f, n in zip(FORMS, order.counts, strict=True) if n}
         assert chosen <= {menu.first, menu.second}
@@ -77,7 +78,8 @@ def test_nearly_all_inputs_are_in_full_chains(
 ) -> None:
     """Windows of such weights are 7 % more steps and more, of which a tenth is alone."""
     weights = gaussian(1, deviation, 2, channels, inputs)
-    for team in gather_teams(weights, Menu(PAIRS2, OFFSET2)):
+    for own in weights:
+        team = gather_team(own, Menu(PAIRS2, OFFSET2))
         counts = dict(zip(FORMS, team.order.counts, strict=True))
         assert team.order.executed <= most
         assert counts[PAIRS2] * 8 >= part * inputs
