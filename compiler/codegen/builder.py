@@ -50,6 +50,17 @@ class Loop:
     results: Sequence[SSAValue] = field(default_factory=tuple)
 
 
+@dataclass(frozen=True)
+class Units:
+    """One visit of the innermost of nested loops: the numbers in those around it, of which of its
+    own numbers the call's units are, [`low`, `high`), and whether it is the call's first visit."""
+
+    places: Sequence[Index]
+    low: Index
+    high: Index
+    is_first: SSAValue
+
+
 @cache
 def _integer(value: int, kind: IntegerType | IndexType) -> IntegerAttr[Any]:
     return IntegerAttr(value, kind)
@@ -216,6 +227,9 @@ class KernelBuilder:
             return max(a, b)
         return self.binary(arith.MaxSIOp, self.index(a), self.index(b))
 
+    def clamp(self, a: Index, low: Index, high: Index) -> Index:
+        return self.minimum(self.maximum(a, low), high)
+
     def to_index(self, value: SSAValue) -> SSAValue:
         """An i32 scalar, sign-extended."""
         return self.op(arith.IndexCastOp, [value], index_type)
@@ -262,32 +276,36 @@ class KernelBuilder:
             yield units.variable
 
     @contextmanager
-    def nested_unit_loop(self, *sizes: int) -> Iterator[tuple[SSAValue, list[Index]]]:
-        """The same, for units that are numbered as nested loops of these sizes would visit them,
-        the innermost last: yields the unit, and the number in each loop. Divides once, and counts
+    def nested_unit_loop(self, *sizes: int) -> Iterator[Units]:
+        """The same, for units that are numbered as nested loops of these sizes would visit them:
+        a loop over visits of the innermost one, which belongs inside. Divides once, and counts
         from there on."""
-        start: list[Index] = []
-        rest: Index = self.begin
-        for size in reversed(sizes):
+        *outer, inner = sizes
+        first, end = self.div(self.begin, inner), self.div(self.add(self.end, inner - 1), inner)
+        rest, start = first, list[Index]()
+        for size in reversed(outer):
             start.append(self.rem(rest, size))
             rest = self.div(rest, size)
         start.reverse()
-        counted = [i for i, size in enumerate(sizes) if size > 1]
+        counted = [i for i, size in enumerate(outer) if size > 1]
         carried = [self.index(start[i]) for i in counted]
-        with self.loop(self.begin, self.end, carried=carried, parallel=True) as units:
-            places: list[Index] = [0] * len(sizes)
-            for i, place in zip(counted, units.carried, strict=True):
+        with self.loop(first, end, carried=carried, parallel=True) as visits:
+            places: list[Index] = [0] * len(outer)
+            for i, place in zip(counted, visits.carried, strict=True):
                 places[i] = place
-            yield units.variable, places
+            before = self.mul(visits.variable, inner)
+            low = self.sub(self.maximum(self.begin, before), before)
+            high = self.minimum(self.sub(self.end, before), inner)
+            yield Units(places, low, high, self.compare("eq", visits.variable, first))
             following, carry = list[SSAValue](), None
-            for i, place in reversed([*zip(counted, units.carried, strict=True)]):
+            for i, place in reversed([*zip(counted, visits.carried, strict=True)]):
                 one_more = self.index(self.add(place, 1))
                 if carry is not None:
                     one_more = self.select(carry, one_more, place)
-                is_past = self.compare("eq", one_more, sizes[i])
+                is_past = self.compare("eq", one_more, outer[i])
                 following.append(self.select(is_past, self.index(0), one_more))
                 carry = is_past
-            units.next = following[::-1]
+            visits.next = following[::-1]
 
     @contextmanager
     def branch(self, condition: SSAValue) -> Iterator[list[Block]]:

@@ -15,7 +15,8 @@ Chains of steps (no VNNI): chains.py.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from xdsl.dialects import arith
@@ -44,15 +45,23 @@ class Ahead:
 
 
 @dataclass(frozen=True)
+class Panel:
+    """A panel of weights, and what a table says of it: values of the table's columns."""
+
+    number: Index
+    entries: Mapping[int, SSAValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Work:
-    """`m` pixels × `n` vectors of a block in panel number `panel`: the address of the first pixel's
-    window, that of the block's weights, and what to prefetch meanwhile.
+    """`m` pixels × `n` vectors of a block in a panel: the address of the first pixel's window, that
+    of the block's weights, and what to prefetch meanwhile.
 
     `stride`: bytes of a step in the panel; `within`: where among them the block's begin."""
 
     x: SSAValue
     w: SSAValue
-    panel: Index
+    panel: Panel
     m: int
     n: int
     stride: int
@@ -87,9 +96,13 @@ class Accumulator(ABC):
     def prepare(self, tables: Parameters) -> None:
         """Puts what the loops read, beside codes and weights, into the blob at `table_base`."""
 
-    def panel_start(self, panel: Index, stride: int) -> Index:
+    def open_panel(self, number: Index) -> Panel:
+        """Reads what all tiles want to know of it."""
+        return Panel(number)
+
+    def panel_start(self, panel: Panel, stride: int) -> Index:
         """Where a panel begins among the weights, of which a step has `stride` bytes."""
-        return self.b.mul(panel, self.packed.natural_steps * stride)
+        return self.b.mul(panel.number, self.packed.natural_steps * stride)
 
     @abstractmethod
     def run(self, work: Work, sums: list[SSAValue]) -> list[SSAValue]:

@@ -25,7 +25,7 @@ from ...contractions.tile import LINE
 from ...dialects.loop import DotChainOp
 from ...dialects.tensors import Array
 from ..builder import Index, i16
-from .accumulate import Accumulator, Work
+from .accumulate import Accumulator, Panel, Work
 from .common import Parameters, padded_size
 
 #: A row of a panel's table: the number of chains of each form, where the constants that chains with
@@ -90,16 +90,27 @@ class OrderedAccumulator(Accumulator):
     def source(self, entries: SSAValue, place: Index, work: Work) -> SSAValue:
         """The address of a step's inputs of the first pixel, by its entry."""
 
-    def panel_start(self, panel: Index, stride: int) -> Index:
-        return self.b.mul(self.entry(panel, _FIRST_STEP), stride)
+    def open_panel(self, number: Index) -> Panel:
+        used = [i for i, unused in enumerate(self.unused) if not unused]
+        if any(FORMS[i].offset for i in used):
+            used.append(_STARTS)
+        return Panel(number, {i: self._entry(number, i) for i in (*used, _FIRST_STEP, LIST)})
 
-    def steps(self, panel: Index) -> Index:
+    def _entry(self, panel: Index, column: int) -> SSAValue:
+        """Of the panel's row of the table."""
+        b = self.b
+        entry = b.add(b.mul(panel, 4 * _COLUMNS), self.table + 4 * column)
+        return b.to_index(b.load(self.table_base, entry, i32))
+
+    def panel_start(self, panel: Panel, stride: int) -> Index:
+        return self.b.mul(panel.entries[_FIRST_STEP], stride)
+
+    def steps(self, panel: Panel) -> Index:
         """Of all chains of a panel."""
         total: Index = 0
         for number, form in enumerate(FORMS):
             if not self.unused[number]:
-                chains = self.entry(panel, number)
-                total = self.b.add(total, self.b.mul(chains, form.chain))
+                total = self.b.add(total, self.b.mul(panel.entries[number], form.chain))
         return total
 
     def run(self, work: Work, sums: list[SSAValue]) -> list[SSAValue]:
@@ -110,7 +121,7 @@ class OrderedAccumulator(Accumulator):
         for number, form in enumerate(FORMS):
             if self.unused[number]:
                 continue
-            count = self.entry(panel, number)
+            count = panel.entries[number]
             sums = self._chains(form, count, entries, starts, work, sums)
             steps = b.mul(count, form.chain)
             entries = b.address(entries, b.mul(steps, self.entry_bytes))
@@ -124,16 +135,9 @@ class OrderedAccumulator(Accumulator):
 
     def _starts(self, work: Work) -> SSAValue:
         """Where the block's chains with an offset find what they start from."""
-        if all(unused for unused, form in zip(self.unused, FORMS, strict=True) if form.offset):
+        if _STARTS not in work.panel.entries:
             return self.table_base
-        place = self.b.add(self.entry(work.panel, _STARTS), work.within)
-        return self.b.address(self.table_base, place)
-
-    def entry(self, panel: Index, column: int) -> Index:
-        """Of the panel's row of the table."""
-        b = self.b
-        entry = b.add(b.mul(panel, 4 * _COLUMNS), self.table + 4 * column)
-        return b.to_index(b.load(self.table_base, entry, i32))
+        return self.b.address(self.table_base, self.b.add(work.panel.entries[_STARTS], work.within))
 
     def _chains(
         self,
@@ -225,7 +229,7 @@ class WindowsAccumulator(OrderedAccumulator):
         return jumps.astype(np.uint16 if fits else np.int32), begins
 
     def first_entry(self, work: Work) -> SSAValue:
-        return self.b.address(self.table_base, self.entry(work.panel, LIST))
+        return self.b.address(self.table_base, work.panel.entries[LIST])
 
     def source(self, entries: SSAValue, place: Index, work: Work) -> SSAValue:
         jump = self.b.load(entries, place, self.jump_kind)

@@ -28,7 +28,7 @@ from ...dialects.layout import LANES
 from ...dialects.loop import vector_of
 from ...dialects.tensors import Array
 from ..builder import Index, i8, i16
-from .accumulate import Work
+from .accumulate import Panel, Work
 from .chains import LIST, OrderedAccumulator
 from .common import Parameters, unpack_mask
 
@@ -132,10 +132,10 @@ class GatheredAccumulator(OrderedAccumulator):
 
     # --- rows → words ---------------------------------------------------------------------------
 
-    def gather(self, panel: Index) -> None:
+    def gather(self, panel: Panel) -> None:
         """Fills the words of all tiles, for the team that a panel belongs to."""
         b, kind = self.b, vector_of(i8, self.vector)
-        entries = b.address(self.table_base, self.entry(panel, LIST))
+        entries = b.address(self.table_base, panel.entries[LIST])
         with b.loop(0, self.steps(panel)) as steps:
             read = []
             for i in range(4):

@@ -1,8 +1,8 @@
 """Contraction kernels whose steps gather their inputs (gathered.py).
 
-for each tile of the unit range, those of a strip for each block, all blocks for a strip:
+for each strip of the unit range, for each block:
   gather the inputs of the strip, if its pixels or the block's team are new
-  the rest as in gemm.py
+  for each tile of the strip: as in gemm.py
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from xdsl.dialects import arith
 from xdsl.ir import SSAValue
 
 from ...contractions.gathered_tile import VECTORS
-from ..builder import Index
+from ..builder import Index, Units
 from .accumulate import Accumulator
 from .gathered import GatheredAccumulator, TilePixels
-from .gemm import GemmGenerator
+from .gemm import Block, GemmGenerator
 
 
 class GatheredGemmGenerator(GemmGenerator):
     accumulator: GatheredAccumulator
-    #: The number of the unit's tile in its strip.
+    #: The number of the tile in its strip.
     _tile_number: Index
 
     @property
@@ -34,17 +34,35 @@ class GatheredGemmGenerator(GemmGenerator):
     def emit_units(self) -> int:
         b, tiles, size, of_strip = self.b, self.tiles, self.blocks_of_group, self.tiles_of_strip
         groups, strips = self.blocks // size, -(-tiles // of_strip)
-        with b.nested_unit_loop(groups, strips, size, of_strip) as (unit, places):
-            group, strip, within, self._tile_number = places
-            block = b.add(b.mul(group, size), within)
-            self._gather(unit, block, within, strip)
-            tile = b.add(b.mul(strip, of_strip), self._tile_number)
-            if tiles % of_strip == 0:
-                self.ragged_blocks(block, *self._place(tile))
-            else:
-                with b.branch(b.compare("ult", tile, tiles)):
-                    self.ragged_blocks(block, *self._place(tile))
+        with b.nested_unit_loop(groups, strips, size, of_strip) as units:
+            group, strip, within = units.places
+            number = b.add(b.mul(group, size), within)
+            self._gather(units, number, within, strip)
+            before, high = b.mul(strip, of_strip), units.high
+            if tiles % of_strip:
+                high = b.minimum(high, b.sub(tiles, before))
+
+            def emit(number: Index, n: int, channels: int | None) -> None:
+                self._emit_tiles(units.low, high, before, self.open_block(number, n, channels))
+
+            self.by_width(number, emit)
         return self.blocks * strips * of_strip
+
+    def _emit_tiles(self, low: Index, high: Index, before: Index, block: Block) -> None:
+        """Tiles [low, high) of a strip, with `before` in the strips before."""
+        b = self.b
+
+        def tile(number: Index, row: Index, first: Index, m: int) -> None:
+            self._tile_number = number
+            self.emit_tile(block, row, first, m)
+
+        if self.grid.rows == 1:
+            self.each_of_row(low, high, before, lambda number, first, m: tile(number, 0, first, m))
+            return
+        with b.loop(low, high) as numbers:
+            number = numbers.variable
+            row, column = self._place(b.add(before, number))
+            self.by_pixels(column, lambda first, m: tile(number, row, first, m))
 
     @property
     def tiles_of_strip(self) -> int:
@@ -64,20 +82,16 @@ class GatheredGemmGenerator(GemmGenerator):
     def tile_inputs(self, block: Index, row: Index, first: Index, m: int) -> SSAValue:
         return self.accumulator.tile(self._tile_number)
 
-    def _gather(self, unit: Index, block: Index, within: Index, strip: Index) -> None:
-        """What the unit needs of it, and the one before has not done."""
+    def _gather(self, units: Units, block: Index, within: Index, strip: Index) -> None:
+        """What the units need of it, and those before have not done."""
         b = self.b
-        begins = b.compare("eq", unit, b.begin)
-        is_first_tile = b.compare("eq", self._tile_number, 0)
-        is_new_strip = self._either(begins, self._both(is_first_tile, b.compare("eq", within, 0)))
+        is_new_strip = self._either(units.is_first, b.compare("eq", within, 0))
         with b.branch(is_new_strip):
             self.accumulator.spread(self._strip(strip), self.row_tiles[0][1])
-        begins_team = self._both(is_first_tile, b.compare("eq", b.rem(block, self.least_group), 0))
+        begins_team = b.compare("eq", b.rem(block, self.least_group), 0)
         with b.branch(self._either(is_new_strip, begins_team)):
-            self.accumulator.gather(b.div(block, self.packed.share))
-
-    def _both(self, a: SSAValue, other: SSAValue) -> SSAValue:
-        return self.b.binary(arith.AndIOp, a, other)
+            panel = self.accumulator.open_panel(b.div(block, self.packed.share))
+            self.accumulator.gather(panel)
 
     def _either(self, a: SSAValue, other: SSAValue) -> SSAValue:
         return self.b.binary(arith.OrIOp, a, other)

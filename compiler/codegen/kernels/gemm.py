@@ -1,24 +1,26 @@
 """Contraction kernels: tiles of `m` pixels × `n` vectors of channels, kept in registers to the end.
 
-    for each tile of the unit range:
-      widen the inputs of m pixels, if weights are halves, and unless the tile before did
+    for each m pixels of the unit range, for each block of channels:
+      widen the inputs of m pixels, if weights are halves, and they are new
       sum[m][n] = bias[n]
       accumulate all steps of the block (accumulate.py, chains.py)
       for m: codes = epilogue(sum[m]); store
 
 Tiles of the same pixels follow one another, for a group of blocks whose weights stay in the
 second-level cache: inputs come from the first-level one, weights are read in the order of memory,
-as prefetchers like it, and outputs are neighbours.
+as prefetchers like it, and outputs are neighbours. Loops are nested, and what differs in shape is
+cut off at their ends, so that a tile works out no more than what is its own.
 
 The inputs of neighbouring pixels lie a fixed stride apart, so one address register serves all rows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from xdsl.dialects import arith
 from xdsl.dialects.builtin import f32, i32
 from xdsl.ir import SSAValue
 
@@ -29,13 +31,14 @@ from ...dialects import graph
 from ...dialects.layout import LANES, Layout
 from ...dialects.loop import vector_of
 from ...dialects.tensors import Array
-from ..builder import Index, KernelBuilder
+from ..builder import Index, KernelBuilder, Units
 from ..targets import Target
 from .accumulate import (
     Accumulator,
     Ahead,
     HalvesAccumulator,
     NaturalAccumulator,
+    Panel,
     Work,
 )
 from .chains import WindowsAccumulator
@@ -48,11 +51,28 @@ _LEAST_AHEAD = 2
 _GROUP_BYTES = 256 << 10
 
 
+@dataclass(frozen=True)
+class Block:
+    """What all tiles of a block of n vectors want to know of it: the address of its panel's
+    weights, its part of them, the bytes of a step from there to its own, and what sums begin with.
+
+    `channels`: of the layer, if it may have fewer than the block has room for."""
+
+    number: Index
+    channels: int | None
+    panel: Panel
+    base: SSAValue
+    part: Index
+    within: Index
+    bias: Sequence[SSAValue]
+
+    @property
+    def n(self) -> int:
+        return len(self.bias)
+
+
 class GemmGenerator:
     """Generates one contraction kernel; the pieces below share its buffers and constants."""
-
-    #: With halves: whether the unit's pixels are others than those that are widened.
-    _is_new_tile: SSAValue
 
     def __init__(
         self,
@@ -138,65 +158,138 @@ class GemmGenerator:
         return LoweredKernel(b.finish(), b.fingerprint, tuple(constants), units, exec_type)
 
     def emit_units(self) -> int:
-        """The loop over units: how many there are."""
-        b, rows, columns, size = self.b, self.grid.rows, self.tiles_per_row, self.blocks_of_group
+        """The loops over units: how many there are."""
+        rows, columns, size = self.grid.rows, self.tiles_per_row, self.blocks_of_group
         groups = self.blocks // size
-        with b.nested_unit_loop(groups, rows, columns, size) as (unit, places):
-            group, row, column, within = places
-            if self.packed.in_halves:
-                begins = (b.compare("eq", within, 0), b.compare("eq", unit, b.begin))
-                self._is_new_tile = b.binary(arith.OrIOp, *begins)
-            self.ragged_blocks(b.add(b.mul(group, size), within), row, column)
+        if size == 1:
+            self._emit_rows(groups, rows, columns)
+        else:
+            with self.b.nested_unit_loop(groups, rows, columns, size) as units:
+                group, row, column = units.places
+                self._emit_blocks(units, self.b.mul(group, size), row, column)
         return self.blocks * rows * columns
+
+    def _emit_rows(self, groups: int, rows: int, columns: int) -> None:
+        """Each block by itself: the tiles of a row are neighbours."""
+        with self.b.nested_unit_loop(groups, rows, columns) as units:
+            number, row = units.places
+
+            def emit(number: Index, n: int, channels: int | None) -> None:
+                block = self.open_block(number, n, channels)
+
+                def tile(_: Index, first: Index, m: int) -> None:
+                    self._begin_pixels(row, first, m)
+                    self.emit_tile(block, row, first, m)
+
+                self.each_of_row(units.low, units.high, 0, tile)
+
+            self.by_width(number, emit)
+
+    def _emit_blocks(self, units: Units, before: Index, row: Index, column: Index) -> None:
+        """Some blocks, so many of which are in the groups before, for one tile of a row."""
+
+        def emit(first: Index, m: int) -> None:
+            self._begin_pixels(row, first, m)
+
+            def tile(number: Index, n: int, channels: int | None) -> None:
+                self.emit_tile(self.open_block(number, n, channels), row, first, m)
+
+            self.each_block(units, before, tile)
+
+        self.by_pixels(column, emit)
 
     # --- which of the (at most four) tile shapes --------------------------------------------------
 
-    def ragged_blocks(self, block: Index, row: Index, column: Index) -> None:
-        """Whole blocks, and the narrower last one if the channels do not divide."""
+    @property
+    def _last_block(self) -> tuple[int, int | None] | None:
+        """(vectors, channels) of the last block, if it is not like the others: if the channels do
+        not divide, or a tensor has no room for the padding lanes."""
         rest = self.vectors % self.tile.n
-        # The last block also differs where a tensor has no room for the padding lanes.
-        ragged_lanes = not self.roomy and self.c.outputs % self.tile.channels != 0
-        last = rest or self.tile.n
-        if not rest and not ragged_lanes:
-            self._ragged_columns(block, row, column, self.tile.n, None)
+        if not rest and (self.roomy or self.c.outputs % self.tile.channels == 0):
+            return None
+        return rest or self.tile.n, self.c.outputs
+
+    def by_width(self, number: Index, emit: Callable[[Index, int, int | None], None]) -> None:
+        """What to do for a block, by its number, vectors, and all channels if it may have less than
+        room for: the number of the last one is known."""
+        if self._last_block is None:
+            emit(number, self.tile.n, None)
         elif self.blocks == 1:
-            self._ragged_columns(block, row, column, last, self.c.outputs)
+            emit(0, *self._last_block)
         else:
             b = self.b
-            with b.branch(b.compare("eq", block, self.blocks - 1)) as blocks:
-                self._ragged_columns(self.blocks - 1, row, column, last, self.c.outputs)
+            with b.branch(b.compare("eq", number, self.blocks - 1)) as blocks:
+                emit(self.blocks - 1, *self._last_block)
             with b.otherwise(blocks):
-                self._ragged_columns(block, row, column, self.tile.n, None)
+                emit(number, self.tile.n, None)
 
-    def _ragged_columns(
-        self, block: Index, row: Index, column: Index, n: int, channels: int | None
+    def each_block(
+        self, units: Units, before: Index, emit: Callable[[Index, int, int | None], None]
     ) -> None:
-        """Tiles of m pixels, then those that are one pixel shorter if the row does not divide."""
-        b = self.b
-        (count, m), *shorter = self.row_tiles
+        """A loop over the blocks of some units, `before` of which come before; then the last one,
+        if it is narrower."""
+        b, cut = self.b, units.high
+        if self._last_block is not None:
+            cut = b.clamp(b.sub(self.blocks - 1, before), units.low, units.high)
+        with b.loop(units.low, cut) as numbers:
+            emit(b.add(before, numbers.variable), self.tile.n, None)
+        if self._last_block is not None:
+            with b.loop(cut, units.high):
+                emit(self.blocks - 1, *self._last_block)
+
+    def by_pixels(self, column: Index, emit: Callable[[Index, int], None]) -> None:
+        """What to do for a tile of a row, by its first pixel and their number: m, or one less
+        behind so many if the row does not divide."""
+        b, ((count, m), *shorter) = self.b, self.row_tiles
         if not shorter:
-            self._tile(block, row, b.mul(column, m), m, n, channels)
+            emit(b.mul(column, m), m)
             return
         with b.branch(b.compare("ult", column, count)) as blocks:
-            self._tile(block, row, b.mul(column, m), m, n, channels)
+            emit(b.mul(column, m), m)
         with b.otherwise(blocks):
-            first = b.add(b.mul(column, m - 1), count)
-            self._tile(block, row, first, m - 1, n, channels)
+            emit(b.add(b.mul(column, m - 1), count), m - 1)
+
+    def each_of_row(
+        self, low: Index, high: Index, before: Index, emit: Callable[[Index, Index, int], None]
+    ) -> None:
+        """A loop over tiles [low, high) of a row, `before` of which come before, by number, first
+        pixel, and pixels; then the same for shorter ones."""
+        b, ((count, m), *shorter) = self.b, self.row_tiles
+        cut = b.clamp(b.sub(count, before), low, high) if shorter else high
+        with b.loop(low, cut) as numbers:
+            column = b.add(before, numbers.variable)
+            emit(numbers.variable, b.mul(column, m), m)
+        if shorter:
+            with b.loop(cut, high) as numbers:
+                column = b.add(before, numbers.variable)
+                emit(numbers.variable, b.add(b.mul(column, m - 1), count), m - 1)
+
+    def _begin_pixels(self, row: Index, first: Index, m: int) -> None:
+        """What all blocks want to be done for m pixels."""
+        if isinstance(self.accumulator, HalvesAccumulator):
+            self.accumulator.widen(self.window(row, first), m)
 
     # --- one tile ---------------------------------------------------------------------------------
 
-    def _tile(
-        self, block: Index, row: Index, first: Index, m: int, n: int, channels: int | None
-    ) -> None:
-        """Pixels [first, first + m) of a row × one block of n vectors."""
-        sums = self._accumulate(block, row, first, m, n)
-        channel = self.b.mul(block, self.tile.channels)
+    def open_block(self, number: Index, n: int, channels: int | None) -> Block:
+        b, share, size = self.b, self.packed.share, self.tile.lanes * 4
+        kind = vector_of(i32 if self.c.quantized else f32, self.tile.lanes)
+        start = b.add(b.mul(number, self.tile.channels * 4), self.bias_offset)
+        bias = [b.load(self.parameter_base, b.add(start, j * size), kind) for j in range(n)]
+        panel, part = self.accumulator.open_panel(b.div(number, share)), b.rem(number, share)
+        base = b.address(self.weight_base, self.accumulator.panel_start(panel, self._panel_step))
+        return Block(number, channels, panel, base, part, b.mul(part, n * size), bias)
+
+    def emit_tile(self, block: Block, row: Index, first: Index, m: int) -> None:
+        """Pixels [first, first + m) of a row × one block."""
+        sums = self._accumulate(block, row, first, m)
+        channel = self.b.mul(block.number, self.tile.channels)
         cache: dict[object, SSAValue] = {}
-        size = self._vectors_at_once(n)
+        size = self._vectors_at_once(block.n)
         positions = [
             at
             for i in range(m)
-            for at in self._positions(sums[i], size, channel, row, first, i, channels, cache)
+            for at in self._positions(sums[i], size, channel, row, first, i, block.channels, cache)
         ]
         self.evaluator.store(self.output, self.kernel.yielded, positions)
 
@@ -237,37 +330,28 @@ class GemmGenerator:
             return 0, row
         return self.b.div(row, self.c.rows), self.b.rem(row, self.c.rows)
 
-    def _accumulate(
-        self, block: Index, row: Index, first: Index, m: int, n: int
-    ) -> list[list[SSAValue]]:
-        """Sums of m pixels × n vectors, bias included."""
-        b, lanes = self.b, self.tile.lanes
-        kind = vector_of(i32 if self.c.quantized else f32, lanes)
-        bias = b.add(b.mul(block, self.tile.channels * 4), self.bias_offset)
-        start = [b.load(self.parameter_base, b.add(bias, j * lanes * 4), kind) for j in range(n)]
-        x = self.tile_inputs(block, row, first, m)
-        share, step = self.packed.share, n * lanes * 4
-        panel, part = b.div(block, share), b.rem(block, share)
-        base = b.address(self.weight_base, self.accumulator.panel_start(panel, self._panel_step))
-        within = b.mul(part, step)
-        w = b.address(base, within)
-        ahead = self._ahead(base, part, row, first)
-        work = Work(x, w, panel, m, n, share * step, within, ahead)
-        sums = self.accumulator.run(work, start * m)
+    def _accumulate(self, block: Block, row: Index, first: Index, m: int) -> list[list[SSAValue]]:
+        """Sums of m pixels × the block's vectors, bias included."""
+        b, n, lanes = self.b, block.n, self.tile.lanes
+        x = self.tile_inputs(block.number, row, first, m)
+        w = b.address(block.base, block.within)
+        ahead = self._ahead(block, row, first)
+        stride = self.packed.share * n * lanes * 4
+        work = Work(x, w, block.panel, m, n, stride, block.within, ahead)
+        sums = self.accumulator.run(work, [*block.bias] * m)
         return [sums[i * n : (i + 1) * n] for i in range(m)]
 
     def tile_inputs(self, block: Index, row: Index, first: Index, m: int) -> SSAValue:
         """Where the accumulator finds the inputs of the tile."""
-        b, x = self.b, self.window(row, first)
+        b = self.b
+        if isinstance(self.accumulator, HalvesAccumulator):
+            # Else LLVM keeps codes in registers that it does not have, and shuffles them.
+            return b.renew(self.accumulator.widened)
+        x = self.window(row, first)
         if self.c.groups > 1:
             table = self.parameters.add(np.asarray(self.input_base, np.int32) * self.x.item)
             entry = b.load(self.parameter_base, b.add(b.mul(block, 4), table), i32)
             x = b.address(x, b.to_index(entry))
-        if isinstance(self.accumulator, HalvesAccumulator):
-            with b.branch(self._is_new_tile):
-                self.accumulator.widen(x, m)
-            # Else LLVM keeps codes in registers that it does not have, and shuffles them.
-            x = b.renew(self.accumulator.widened)
         return x
 
     def window(self, row: Index, pixel: Index) -> SSAValue:
@@ -291,7 +375,7 @@ class GemmGenerator:
         """From a panel to the one in its place in the next group, roughly."""
         return self.blocks_of_group * self._block_bytes
 
-    def _ahead(self, w: SSAValue, part: Index, row: Index, first: Index) -> Ahead | None:
+    def _ahead(self, block: Block, row: Index, first: Index) -> Ahead | None:
         """The tile's share of the weights after the group's, in proportion to its pixels: of the
         block in the place of its own.
 
@@ -305,9 +389,9 @@ class GemmGenerator:
             return None
         per_pixel = -(-self._block_bytes // pixels)
         pixel = b.add(b.mul(row, self.grid.columns), first)
-        start = b.add(b.mul(pixel, per_pixel), b.mul(part, self._block_bytes))
+        start = b.add(b.mul(pixel, per_pixel), b.mul(block.part, self._block_bytes))
         start = b.add(start, self._group_bytes)
-        return Ahead(b.address(w, start), per_step)
+        return Ahead(b.address(block.base, start), per_step)
 
     # --- epilogue ---------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ two sizes, the shorter ones compute a neighbour's item as well, and leave it in 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from xdsl.dialects import arith
@@ -51,10 +52,15 @@ class TileGemmGenerator(GemmGenerator):
     def tiles_per_row(self) -> int:
         return sum(count for count, _ in self.pieces)
 
-    def _ragged_columns(
-        self, block: Index, row: Index, column: Index, n: int, channels: int | None
-    ) -> None:
-        """Piece number `column` of line `row`."""
+    def emit_units(self) -> int:
+        rows, columns, size = self.grid.rows, self.tiles_per_row, self.blocks_of_group
+        with self.b.nested_unit_loop(self.blocks // size, rows, columns, size) as units:
+            group, row, column = units.places
+            self.each_block(units, self.b.mul(group, size), partial(self._piece, row, column))
+        return self.blocks * rows * columns
+
+    def _piece(self, row: Index, column: Index, block: Index, n: int, channels: int | None) -> None:
+        """Piece number `column` of line `row`, for a block."""
         first, following = self._first(column), self._first(self.b.add(column, 1))
         start = self.b.minimum(first, self.walk.items - self.items)
         self._accumulate_tile(block, row, start, n)
@@ -92,8 +98,9 @@ class TileGemmGenerator(GemmGenerator):
         x = b.address(
             self.x.base, b.mul(self._input_offset(self.x.layout, row, start), self.x.item)
         )
-        panel = self.accumulator.panel_start(b.div(block, share), self._panel_step)
-        w = b.address(self.weight_base, b.add(panel, b.mul(b.rem(block, share), width)))
+        panel = self.accumulator.open_panel(b.div(block, share))
+        begin = self.accumulator.panel_start(panel, self._panel_step)
+        w = b.address(self.weight_base, b.add(begin, b.mul(b.rem(block, share), width)))
         kinds = [tile.register(rows, _VECTOR) for rows in self.blocks_of_rows]
         sums = [b.emit(tile.ZeroOp(kind)) for kind in kinds for _ in range(n)]
         sums = self._runs(x, w, sums, n)
