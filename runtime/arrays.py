@@ -43,11 +43,14 @@ def bound_outputs(
 
 
 def _checked(source: str, side: str, spec: TensorSpec, array: Array) -> Array:
-    wanted = f"{source}: {side} '{spec.name}': expected {spec.dtype} {list(spec.shape)}"
+    def misfit(got: str) -> LpcRuntimeError:
+        wanted = f"expected {spec.dtype} {list(spec.shape)}"
+        return LpcRuntimeError(f"{source}: {side} '{spec.name}': {wanted}, got {got}")
+
     try:
         given = np.asarray(array)
     except ValueError as error:  # rows of different lengths, for instance
-        raise LpcRuntimeError(f"{wanted}, got nothing that is an array") from error
+        raise misfit("nothing that is an array") from error
     if given.dtype != spec.dtype or given.shape != spec.shape:
-        raise LpcRuntimeError(f"{wanted}, got {given.dtype} {list(given.shape)}")
+        raise misfit(f"{given.dtype} {list(given.shape)}")
     return given
