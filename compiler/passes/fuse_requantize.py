@@ -11,9 +11,9 @@ The second form is for biases that are not on the accumulator's grid, as NNCF le
 the division of every element.
 
 Side conditions: acc is i32 with zero point 0; sy is per-tensor, or per channel along acc's channel
-axis (with a bias: per-tensor, and not 1 already); one zero point; m and b/sy are finite, m is not
-subnormal. Other users of the dequantized accumulator keep it; of one with a bias there are none. A
-clamp between the two has become a narrow range of codes before (`hoist-quantize`).
+axis (with a bias, not 1 already); one zero point; m and b/sy are finite, m is not subnormal. Other
+users of the dequantized accumulator keep it; of one with a bias there are none. A clamp between the
+two has become a narrow range of codes before (`hoist-quantize`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from xdsl.passes import ModulePass
 from xdsl.pattern_rewriter import PatternRewriter, RewritePattern, op_type_rewrite_pattern
 
 from ..dialects import graph
-from ..dialects.tensors import Array, type_of
+from ..dialects.tensors import Array, shape_of, type_of
+from ..numerics import along_axis
 from .accumulators import is_usable_scale
 from .grids import Grid
 from .rewriting import constant_of, defining, inherit_layer, replace, rewrite
@@ -43,14 +44,19 @@ class Requantization:
     @staticmethod
     def of(op: graph.QuantizeOp) -> Requantization | None:
         dequantize = defining(op.input, graph.DequantizeOp)
-        if dequantize is None or type_of(dequantize.input).element_type != i32:
+        return None if dequantize is None else Requantization.between(dequantize, Grid.of(op))
+
+    @staticmethod
+    def between(dequantize: graph.DequantizeOp, target: Grid) -> Requantization | None:
+        if type_of(dequantize.input).element_type != i32:
             return None
-        source, target = Grid.of(dequantize), Grid.of(op)
+        source = Grid.of(dequantize)
         if np.any(source.zero_points != 0) or not target.has_one_zero_point:
             return None
         if not source.is_per_tensor and not target.is_per_tensor and source.axis != target.axis:
             return None
-        multipliers = source.scales / target.scales
+        with np.errstate(over="ignore"):
+            multipliers = source.scales / target.scales
         if not is_usable_scale(multipliers):
             return None
         axis = target.axis if source.is_per_tensor else source.axis
@@ -79,37 +85,26 @@ class RequantizeAccumulator(RewritePattern):
 class BiasedRequantization:
     """quantize(dequantize(acc) + bias), with both terms in steps of the result's grid."""
 
-    dequantize: graph.DequantizeOp
-    multipliers: Array
+    accumulator: Requantization
     bias: Array
-    zero_point: int
 
     @staticmethod
     def of(op: graph.QuantizeOp) -> BiasedRequantization | None:
         add, target = defining(op.input, graph.AddOp), Grid.of(op)
-        if add is None or not add.result.has_one_use():
+        if add is None or not add.result.has_one_use() or np.all(target.scales == 1):
             return None
         for term, other in ((add.lhs, add.rhs), (add.rhs, add.lhs)):
             dequantize, bias = defining(term, graph.DequantizeOp), constant_of(other)
             if dequantize is None or bias is None or term.type != add.result.type:
                 continue
-            if type_of(dequantize.input).element_type != i32 or not term.has_one_use():
+            if not term.has_one_use():
                 continue
-            return BiasedRequantization._on_grid(dequantize, bias, target)
+            accumulator = Requantization.between(dequantize, target)
+            with np.errstate(over="ignore"):
+                steps = bias / along_axis(target.scales, target.axis, len(shape_of(term)))
+            if accumulator is not None and np.all(np.isfinite(steps)):
+                return BiasedRequantization(accumulator, steps)
         return None
-
-    @staticmethod
-    def _on_grid(
-        dequantize: graph.DequantizeOp, bias: Array, target: Grid
-    ) -> BiasedRequantization | None:
-        source = Grid.of(dequantize)
-        if not target.is_per_tensor or target.scales[0] == 1 or np.any(source.zero_points != 0):
-            return None
-        with np.errstate(over="ignore"):
-            multipliers, steps = source.scales / target.scales, bias / target.scales[0]
-        if not is_usable_scale(multipliers) or not np.all(np.isfinite(steps)):
-            return None
-        return BiasedRequantization(dequantize, multipliers, steps, target.zero_point)
 
 
 class RescaleBiasedAccumulator(RewritePattern):
@@ -118,15 +113,16 @@ class RescaleBiasedAccumulator(RewritePattern):
         match = BiasedRequantization.of(op)
         if match is None:
             return
-        old = match.dequantize
-        steps = graph.DequantizeOp(old.input, match.multipliers, axis=old.axis_index)
+        accumulator = match.accumulator
+        old = accumulator.dequantize
+        steps = graph.DequantizeOp(old.input, accumulator.multipliers, axis=accumulator.axis)
         bias = graph.ConstantOp(match.bias)
         total = graph.AddOp(steps.result, bias.result)
         inherit_layer(steps, old)
         result = graph.QuantizeOp(
             total.result,
             np.float32(1),
-            match.zero_point,
+            accumulator.zero_point,
             type_of(op.result).element_type,
             qmin=op.qmin.value.data,
             qmax=op.qmax.value.data,

@@ -60,3 +60,20 @@ func.func @float_bias(%a: tensor<2x2xi32>) -> tensor<2x2xui8> {
 // CHECK-NEXT:    %[[Y:.*]] = graph.add %[[X]], %[[B]] {layer = "q"}
 // CHECK-NEXT:    graph.quantize %[[Y]] {layer = "q", scale = array<f32: 1.000000e+00>, zero_point = array<i32: 9>, axis = 1 : i64, qmin = 9 : i64, qmax = 255 : i64}
 // CHECK-NEXT:    func.return
+
+// -----
+
+// The same in front of a depthwise convolution whose input has one scale per channel.
+func.func @float_bias_per_channel_target(%a: tensor<2x2xi32>) -> tensor<2x2xui8> {
+  %b = graph.constant {value = dense<[[3.0, 5.0]]> : tensor<1x2xf32>} : tensor<1x2xf32>
+  %x = graph.dequantize %a {layer = "conv", scale = array<f32: 0.5>, zero_point = array<i32: 0>, axis = 1 : i64} : (tensor<2x2xi32>) -> tensor<2x2xf32>
+  %y = graph.add %x, %b {layer = "conv"} : (tensor<2x2xf32>, tensor<1x2xf32>) -> tensor<2x2xf32>
+  %q = graph.quantize %y {layer = "q", scale = array<f32: 2.0, 4.0>, zero_point = array<i32: 9, 9>, axis = 1 : i64, qmin = 9 : i64, qmax = 255 : i64} : (tensor<2x2xf32>) -> tensor<2x2xui8>
+  func.return %q : tensor<2x2xui8>
+}
+// CHECK-LABEL: func.func @float_bias_per_channel_target
+// CHECK-NEXT:    %[[X:.*]] = graph.dequantize %a {layer = "conv", scale = array<f32: 2.500000e-01, 1.250000e-01>, zero_point = array<i32: 0>, axis = 1
+// CHECK-NEXT:    %[[B:.*]] = graph.constant {value = dense<{{\[\[}}1.500000e+00, 1.250000e+00]]>
+// CHECK-NEXT:    %[[Y:.*]] = graph.add %[[X]], %[[B]] {layer = "q"}
+// CHECK-NEXT:    graph.quantize %[[Y]] {layer = "q", scale = array<f32: 1.000000e+00>, zero_point = array<i32: 9>
+// CHECK-NEXT:    func.return

@@ -79,3 +79,17 @@ func.func @other_terms(%a: tensor<2xi32>, %c: tensor<2xui8>, %r: tensor<2xf32>) 
   %p = graph.quantize %v {scale = array<f32: 2.0>, zero_point = array<i32: 9>, axis = 0 : i64, qmin = 0 : i64, qmax = 255 : i64} : (tensor<2xf32>) -> tensor<2xui8>
   func.return %q, %p : tensor<2xui8>, tensor<2xui8>
 }
+
+// -----
+
+// With a bias, as well, one zero point, and channels along one axis.
+func.func @float_bias_on_other_grids(%a: tensor<2x2xi32>) -> (tensor<2x2xui8>, tensor<2x2xui8>) {
+  %b = graph.constant {value = dense<[[3.0, 5.0]]> : tensor<1x2xf32>} : tensor<1x2xf32>
+  %x = graph.dequantize %a {scale = array<f32: 0.5>, zero_point = array<i32: 0>, axis = 1 : i64} : (tensor<2x2xi32>) -> tensor<2x2xf32>
+  %y = graph.add %x, %b : (tensor<2x2xf32>, tensor<1x2xf32>) -> tensor<2x2xf32>
+  %q = graph.quantize %y {scale = array<f32: 2.0, 4.0>, zero_point = array<i32: 8, 9>, axis = 1 : i64, qmin = 9 : i64, qmax = 255 : i64} : (tensor<2x2xf32>) -> tensor<2x2xui8>
+  %u = graph.dequantize %a {scale = array<f32: 0.5, 0.25>, zero_point = array<i32: 0>, axis = 1 : i64} : (tensor<2x2xi32>) -> tensor<2x2xf32>
+  %v = graph.add %u, %b : (tensor<2x2xf32>, tensor<1x2xf32>) -> tensor<2x2xf32>
+  %p = graph.quantize %v {scale = array<f32: 2.0, 4.0>, zero_point = array<i32: 9>, axis = 0 : i64, qmin = 9 : i64, qmax = 255 : i64} : (tensor<2x2xf32>) -> tensor<2x2xui8>
+  func.return %q, %p : tensor<2x2xui8>, tensor<2x2xui8>
+}
