@@ -42,11 +42,11 @@ class Ports:
 #: mix of multiplies and additions keeps 2.9 (Zen 3) to 3.4 (Zen 5) busy, and not always the right
 #: ones. Loads are two a cycle at best. With `_BESIDE`, these fit what Zen 3 takes.
 WIDE_PORTS = Ports(2.0, 2.0, 2.0, 4.0)
-NARROW_PORTS = Ports(3.1, 1.85, 1.65, 4.3)
+NARROW_PORTS = Ports(3.1, 1.9, 1.65, 4.3)
 #: A loop: its set-up, and now and then a mispredicted end.
-LOOP_CYCLES = 6.0
+LOOP_CYCLES = 4.0
 #: A tile: what of its set-up, and of the wait for its last sums, is not hidden.
-TILE_CYCLES = 10.0
+TILE_CYCLES = 1.0
 _STREAM_BYTES_PER_CYCLE = 24.0
 #: Vector instructions that finish and store a vector of sums, if a store takes 16 channels of a
 #: pixel or more, and if it takes fewer.

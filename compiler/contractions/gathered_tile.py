@@ -19,7 +19,7 @@ from ..dialects.layout import LANES
 from ..dialects.tensors import Array
 from .chains import Menu
 from .cost import TILE_CYCLES, epilogue_cycles, keeps_weights, work_cycles
-from .forms import OFFSET2, PAIRS2, PAIRS4
+from .forms import OFFSET2, PAIRS, PAIRS2, PAIRS4
 from .gathering import chains_of, find_lanes
 from .geometry import Grid, Runs
 from .menus import Work
@@ -35,14 +35,16 @@ FEWEST = 48
 #: Channels of a team: the first choice, and the smaller and larger ones.
 _USUAL, _SMALLER, _LARGER = 16, (8, 4), (32, 64)
 #: Of the steps, more than these parts in chains of two: worth a try with chains of four, if weights
-#: are no larger on average; with none of the others.
+#: are no larger on average; with others than these.
 _MANY, _FEW, _SMALL = 0.8, 0.3, 24.0
 
 #: Measured on Zen 3: steps in order, at short addresses, take this part of the time of others.
 _IN_ORDER_STEPS = 0.96
 #: Cycles that a strip takes for sixteen inputs, and for a step of a team, by the bytes of a vector:
 #: measured on Zen 3 up to 32; of 512 bits, one port shuffles.
-_SPREAD, _GATHER = {16: 36.0, 32: 36.0, 64: 112.0}, {16: 5.0, 32: 5.0, 64: 8.0}
+_SPREAD, _GATHER = {16: 36.0, 32: 36.0, 64: 112.0}, {16: 5.8, 32: 5.8, 64: 8.0}
+#: What a block takes for a strip, besides its tiles: its loops end elsewhere than those before.
+_BLOCK_CYCLES = 24.0
 #: So many bytes of rows and words leave weights room in the first-level cache. For each so many
 #: more, a step of a team takes a cycle more, up to so many.
 _NEAR_BYTES, _BYTES_PER_CYCLE, _FAR = 24 << 10, 5 << 10, 10.0
@@ -151,7 +153,8 @@ def _tried(weights: Array) -> Iterator[tuple[Menu, Work]]:
     if part > _MANY and _are_small(weights):
         yield (menu := Menu(PAIRS4, PAIRS2)), _work_of(weights, menu)
     elif part < _FEW:
-        yield (menu := Menu(None, OFFSET2)), _work_of(weights, menu)
+        for menu in (Menu(None, OFFSET2), Menu(PAIRS2, PAIRS)):
+            yield menu, _work_of(weights, menu)
 
 
 def _full_chains(weights: Array) -> tuple[Menu, Work]:
@@ -195,10 +198,11 @@ class _Layer:
             for tile_count, m in tiles
             for block_count, width in blocks
         )
-        of_strip = VECTORS * tile.lanes // tile.m
-        strips = -(-self.grid.rows * sum(count for count, _ in tiles) // of_strip)
+        tiles_of_strip = VECTORS * tile.lanes // tile.m
+        strips = -(-self.grid.rows * sum(count for count, _ in tiles) // tiles_of_strip)
         weights = _steps(work) * vectors * self.target.vector_bytes
-        return cost + strips * (self._strip_cycles(work, teams) + weights / LINE * IN_ORDER)
+        of_strip = self._strip_cycles(work, teams) + weights / LINE * IN_ORDER
+        return cost + strips * (of_strip + sum(count for count, _ in blocks) * _BLOCK_CYCLES)
 
     def has_room(self, work: Work) -> bool:
         """Whether rows and words fit the stack, with an eighth more words (`most_steps`)."""
