@@ -98,7 +98,7 @@ def test_threads_begin_anywhere(vectors: int, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("deviation", [8.0, 45.0])
 def test_a_layer_as_large_as_it_takes_to_be_chosen(deviation: float) -> None:
     g, bench = np.random.default_rng(4), Bench()
-    x = bench.input(extreme_codes(g, (1, 9, 9, 256), np.uint8))
+    x = bench.input(extreme_codes(g, (1, 8, 12, 256), np.uint8))
     weight = np.rint(g.normal(0, deviation, (64, 256, 1, 1))).clip(-128, 127).astype(np.int8)
     bench.output(bench(graph.QConv2dOp(x, bench.constant(weight), layout="nhwc")), "256 → 64")
     (packed,) = packed_weights(bench.module(), "avx2")

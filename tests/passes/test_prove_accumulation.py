@@ -10,7 +10,7 @@ import pytest
 from lpc.compiler.codegen.targets import by_name
 from lpc.compiler.contractions import layer
 from lpc.compiler.contractions.depthwise import pack_depthwise
-from lpc.compiler.contractions.forms import FORMS, OFFSET3, PAIRS2, PAIRS4
+from lpc.compiler.contractions.forms import FORMS, OFFSET3, PAIRS, PAIRS2, PAIRS4
 from lpc.compiler.contractions.unpack import constants_of, geometry_of, unpack
 from lpc.compiler.contractions.winograd import POINTS
 from lpc.compiler.contractions.winograd_packing import pack_points, pack_taps, tile_for
@@ -102,7 +102,8 @@ def test_a_cheaper_form_than_the_weights_admit(form: object) -> None:
         column = next(i for i, f in enumerate(FORMS) if f is form)
         total = sum(n * f.chain for n, f in zip(counts[0], FORMS, strict=True))
         counts[:] = 0
-        counts[:, column] = total // FORMS[column].chain
+        counts[:, column], rest = divmod(total, FORMS[column].chain)
+        counts[:, FORMS.index(PAIRS)] = rest
 
     module = packed()
     forge(module, 2, change)
