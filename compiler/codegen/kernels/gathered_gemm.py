@@ -45,7 +45,7 @@ class GatheredGemmGenerator(GemmGenerator):
             def emit(number: Index, n: int, channels: int | None) -> None:
                 self._emit_tiles(units.low, high, before, self.open_block(number, n, channels))
 
-            self.by_width(number, emit)
+            self.shapes.by_width(number, emit)
         return self.blocks * strips * of_strip
 
     def _emit_tiles(self, low: Index, high: Index, before: Index, block: Block) -> None:
@@ -57,12 +57,12 @@ class GatheredGemmGenerator(GemmGenerator):
             self.emit_tile(block, row, first, m)
 
         if self.grid.rows == 1:
-            self.each_of_row(low, high, before, lambda number, first, m: tile(number, 0, first, m))
+            self.shapes.each_of_row(low, high, before, lambda at, first, m: tile(at, 0, first, m))
             return
         with b.loop(low, high) as numbers:
             number = numbers.variable
             row, column = self._place(b.add(before, number))
-            self.by_pixels(column, lambda first, m: tile(number, row, first, m))
+            self.shapes.by_pixels(column, lambda first, m: tile(number, row, first, m))
 
     @property
     def tiles_of_strip(self) -> int:

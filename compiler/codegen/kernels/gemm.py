@@ -16,7 +16,7 @@ The inputs of neighbouring pixels lie a fixed stride apart, so one address regis
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -44,6 +44,7 @@ from .accumulate import (
 from .chains import WindowsAccumulator
 from .common import LoweredKernel, Parameters, buffers_of, fill_halo, read_beside, roomy
 from .evaluate import Evaluator, Position
+from .tile_shapes import TileShapes
 
 #: Bytes of the next panel per step below which many tiles share one, and waiting for it is cheap.
 _LEAST_AHEAD = 2
@@ -139,6 +140,14 @@ class GemmGenerator:
         """What the blocks of a group are a multiple of, where that is possible."""
         return 1
 
+    @cached_property
+    def shapes(self) -> TileShapes:
+        rest, channels = self.vectors % self.tile.n, self.c.outputs
+        # The last block also differs where a tensor has no room for the padding lanes.
+        is_whole = not rest and (self.roomy or channels % self.tile.channels == 0)
+        last = None if is_whole else (rest or self.tile.n, channels)
+        return TileShapes(self.b, self.blocks, self.tile.n, last, tuple(self.row_tiles))
+
     @property
     def tiles_per_row(self) -> int:
         return sum(count for count, _ in self.row_tiles)
@@ -181,9 +190,9 @@ class GemmGenerator:
                     self._begin_pixels(row, first, m)
                     self.emit_tile(block, row, first, m)
 
-                self.each_of_row(units.low, units.high, 0, tile)
+                self.shapes.each_of_row(units.low, units.high, 0, tile)
 
-            self.by_width(number, emit)
+            self.shapes.by_width(number, emit)
 
     def _emit_blocks(self, units: Units, before: Index, row: Index, column: Index) -> None:
         """Some blocks, so many of which are in the groups before, for one tile of a row."""
@@ -194,75 +203,9 @@ class GemmGenerator:
             def tile(number: Index, n: int, channels: int | None) -> None:
                 self.emit_tile(self.open_block(number, n, channels), row, first, m)
 
-            self.each_block(units, before, tile)
+            self.shapes.each_block(units.low, units.high, before, tile)
 
-        self.by_pixels(column, emit)
-
-    # --- which of the (at most four) tile shapes --------------------------------------------------
-
-    @property
-    def _last_block(self) -> tuple[int, int | None] | None:
-        """(vectors, channels) of the last block, if it is not like the others: if the channels do
-        not divide, or a tensor has no room for the padding lanes."""
-        rest = self.vectors % self.tile.n
-        if not rest and (self.roomy or self.c.outputs % self.tile.channels == 0):
-            return None
-        return rest or self.tile.n, self.c.outputs
-
-    def by_width(self, number: Index, emit: Callable[[Index, int, int | None], None]) -> None:
-        """What to do for a block, by its number, vectors, and all channels if it may have less than
-        room for: the number of the last one is known."""
-        if self._last_block is None:
-            emit(number, self.tile.n, None)
-        elif self.blocks == 1:
-            emit(0, *self._last_block)
-        else:
-            b = self.b
-            with b.branch(b.compare("eq", number, self.blocks - 1)) as blocks:
-                emit(self.blocks - 1, *self._last_block)
-            with b.otherwise(blocks):
-                emit(number, self.tile.n, None)
-
-    def each_block(
-        self, units: Units, before: Index, emit: Callable[[Index, int, int | None], None]
-    ) -> None:
-        """A loop over the blocks of some units, `before` of which come before; then the last one,
-        if it is narrower."""
-        b, cut = self.b, units.high
-        if self._last_block is not None:
-            cut = b.clamp(b.sub(self.blocks - 1, before), units.low, units.high)
-        with b.loop(units.low, cut) as numbers:
-            emit(b.add(before, numbers.variable), self.tile.n, None)
-        if self._last_block is not None:
-            with b.loop(cut, units.high):
-                emit(self.blocks - 1, *self._last_block)
-
-    def by_pixels(self, column: Index, emit: Callable[[Index, int], None]) -> None:
-        """What to do for a tile of a row, by its first pixel and their number: m, or one less
-        behind so many if the row does not divide."""
-        b, ((count, m), *shorter) = self.b, self.row_tiles
-        if not shorter:
-            emit(b.mul(column, m), m)
-            return
-        with b.branch(b.compare("ult", column, count)) as blocks:
-            emit(b.mul(column, m), m)
-        with b.otherwise(blocks):
-            emit(b.add(b.mul(column, m - 1), count), m - 1)
-
-    def each_of_row(
-        self, low: Index, high: Index, before: Index, emit: Callable[[Index, Index, int], None]
-    ) -> None:
-        """A loop over tiles [low, high) of a row, `before` of which come before, by number, first
-        pixel, and pixels; then the same for shorter ones."""
-        b, ((count, m), *shorter) = self.b, self.row_tiles
-        cut = b.clamp(b.sub(count, before), low, high) if shorter else high
-        with b.loop(low, cut) as numbers:
-            column = b.add(before, numbers.variable)
-            emit(numbers.variable, b.mul(column, m), m)
-        if shorter:
-            with b.loop(cut, high) as numbers:
-                column = b.add(before, numbers.variable)
-                emit(numbers.variable, b.add(b.mul(column, m - 1), count), m - 1)
+        self.shapes.by_pixels(column, emit)
 
     def _begin_pixels(self, row: Index, first: Index, m: int) -> None:
         """What all blocks want to be done for m pixels."""

@@ -56,7 +56,8 @@ class TileGemmGenerator(GemmGenerator):
         rows, columns, size = self.grid.rows, self.tiles_per_row, self.blocks_of_group
         with self.b.nested_unit_loop(self.blocks // size, rows, columns, size) as units:
             group, row, column = units.places
-            self.each_block(units, self.b.mul(group, size), partial(self._piece, row, column))
+            piece = partial(self._piece, row, column)
+            self.shapes.each_block(units.low, units.high, self.b.mul(group, size), piece)
         return self.blocks * rows * columns
 
     def _piece(self, row: Index, column: Index, block: Index, n: int, channels: int | None) -> None:
