@@ -134,13 +134,15 @@ def test_multiply_adds_in_tile_registers() -> None:
     assert loop.macs == 4 * 16 * 16 * 64
 
 
-@pytest.mark.parametrize(("kernel", "k", "n", "is_read"), [(1, 4, 1, 0), (3, 3, 2, 1)])
+@pytest.mark.parametrize(
+    ("kernel", "size", "k", "n", "is_read"), [(1, 112, 4, 1, 0), (3, 56, 3, 2, 1)]
+)
 def test_necessary_work_of_a_chain_is_that_of_the_cost_model(
-    kernel: int, k: int, n: int, is_read: int
+    kernel: int, size: int, k: int, n: int, is_read: int
 ) -> None:
     """k·m·n multiplies, (k − 1)·m·n additions of halves, … (compiler/contractions/cost.py), and for
     windows, but not for gathered inputs, a place each."""
-    case = Case("not Winograd's", convolution(256, 64, kernel, 56, 10, stride=2))
+    case = Case("not Winograd's", convolution(256, 64, kernel, size, 10, stride=2))
     works = [loop.work.work for loop in compiled_loops(case, by_name("avx2")) if loop.macs]
     work = next(w for w in works if w["vpmaddubsw"] == k * w["vpmaddwd"])
     sums = work["vpmaddwd"]
