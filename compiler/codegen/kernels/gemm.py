@@ -1,15 +1,17 @@
 """Contraction kernels: tiles of `m` pixels × `n` vectors of channels, kept in registers to the end.
 
-    for each m pixels of the unit range, for each block of channels:
-      widen the inputs of m pixels, if weights are halves, and they are new
-      sum[m][n] = bias[n]
-      accumulate all steps of the block (accumulate.py, chains.py)
-      for m: codes = epilogue(sum[m]); store
+    for each m pixels of the unit range:
+      widen their inputs, if weights are halves
+      for each block of channels:
+        sum[m][n] = bias[n]
+        accumulate all steps of the block (accumulate.py, chains.py)
+        for m: codes = epilogue(sum[m]); store
 
 Tiles of the same pixels follow one another, for a group of blocks whose weights stay in the
 second-level cache: inputs come from the first-level one, weights are read in the order of memory,
-as prefetchers like it, and outputs are neighbours. Loops are nested, and what differs in shape is
-cut off at their ends, so that a tile works out no more than what is its own.
+as prefetchers like it, and outputs are neighbours. Where a group is a single block, the tiles of a
+row follow one another. What differs in shape is cut off at the ends of loops (tile_shapes.py), so
+that a tile works out no more than what is its own.
 
 The inputs of neighbouring pixels lie a fixed stride apart, so one address register serves all rows.
 """
@@ -215,6 +217,7 @@ class GemmGenerator:
     # --- one tile ---------------------------------------------------------------------------------
 
     def open_block(self, number: Index, n: int, channels: int | None) -> Block:
+        """Reads and works out what its tiles have in common, outside of their loop."""
         b, share, size = self.b, self.packed.share, self.tile.lanes * 4
         kind = vector_of(i32 if self.c.quantized else f32, self.tile.lanes)
         start = b.add(b.mul(number, self.tile.channels * 4), self.bias_offset)
