@@ -60,10 +60,13 @@ class Loop:
 
     @property
     def is_transform(self) -> bool:
-        opcodes = [opcode(line) for line in self.lines]
-        count = sum(name.startswith(_ARITHMETIC) for name in opcodes)
-        others = self.signature or any(name.startswith(_FLOAT) for name in opcodes)
-        return count >= TRANSFORMS_FROM and not others
+        others = self.signature or any(name.startswith(_FLOAT) for name in self.opcodes)
+        return self.arithmetic >= TRANSFORMS_FROM and not others
+
+    @property
+    def arithmetic(self) -> int:
+        """As HotLoop.arithmetic."""
+        return sum(name.startswith(_ARITHMETIC) for name in self.opcodes)
 
     @property
     def width(self) -> int:
@@ -81,13 +84,6 @@ class Loop:
         """Inputs that are repeated in all lanes."""
         names = ("vpbroadcast", "vbroadcast", "pshufd\t$0", "shufps\t$0")
         return sum(line.startswith(names) or "{1to" in line for line in self.lines)
-
-    @property
-    def reads(self) -> int:
-        """Vectors that come from memory, and not from the stack."""
-        memory = [line for line in self.lines if "(%" in line and not line.endswith(")")]
-        vectors = [line for line in memory if "mm" in line]
-        return sum(not any(f"({r}" in line for r in self.stack) for line in vectors)
 
     @property
     def spills(self) -> int:

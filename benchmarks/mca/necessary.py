@@ -80,7 +80,7 @@ _OVERWRITES_FIRST = ("vpmaddubsw", "shuffle")
 @dataclass(frozen=True)
 class HotLoop:
     """A loop of the isa dialect: its work, in registers of `width` bytes, and by what it is
-    recognized in assembly: a transform, which has no `signature`, by what it loads."""
+    recognized in assembly: a transform, which has no `signature`, by its arithmetic."""
 
     function: str
     work: Work
@@ -92,6 +92,12 @@ class HotLoop:
     @property
     def broadcasts(self) -> int:
         return self.work["broadcast32"] + self.work["broadcast16"]
+
+    @property
+    def arithmetic(self) -> int:
+        """Additions and shifts of integers, and products of a lane each."""
+        names = tuple(_INTEGER.values())
+        return sum(count for name, count in self.work.items() if name.startswith(names))
 
 
 def hot_loops(module: ModuleOp, target: Target) -> list[HotLoop]:

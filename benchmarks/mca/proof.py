@@ -11,7 +11,7 @@ from lpc.compiler.errors import LpcError
 from xdsl.dialects.builtin import ModuleOp
 
 from . import assembly, necessary, tile_unit
-from .assembly import Loop, Signature
+from .assembly import Loop
 from .cases import CASES, Case
 from .mix import mixes
 from .necessary import HotLoop
@@ -90,8 +90,7 @@ class Row:
 
 
 def compiled_loops(case: Case, target: Target) -> list[Compiled]:
-    """The hot loops of a case that differ in their instructions. Transforms of a function are told
-    apart by what they load, and by their order."""
+    """The hot loops of a case that differ in their instructions."""
     hot: list[HotLoop] = []
     text = ""
     for level in _levels(case.build(), target):
@@ -109,23 +108,36 @@ def compiled_loops(case: Case, target: Target) -> list[Compiled]:
 def _pairs(
     loops: Sequence[Loop], hot: Sequence[HotLoop], where: str
 ) -> Iterator[tuple[Loop, HotLoop]]:
-    known: dict[tuple[str, int, Signature], list[HotLoop]] = {}
-    for work in hot:
-        known.setdefault((work.function, work.width, work.signature), []).append(work)
+    transforms = _paired_transforms(loops, hot, where)
     for loop in loops:
-        same = known.get((loop.function, loop.width, loop.signature))
-        if not same:
-            raise LpcError(f"{where}: no kernel has a loop of {loop.signature or 'a transform'}")
         if loop.is_transform:
-            # Branches of a kernel may have changed places.
-            work = min(same, key=lambda known: abs(known.work["load"] - loop.reads))
-            same.remove(work)
-        else:
-            # 14 pixels × 2 vectors, or two steps of 14 × 1: the broadcasts tell them apart.
-            work = min(same, key=lambda known: abs(known.broadcasts - loop.broadcasts))
-        yield loop, work
-    if any(same for (_, _, signature), same in known.items() if not signature):
+            yield loop, transforms[loop]
+            continue
+        same = [
+            work
+            for work in hot
+            if (work.function, work.width, work.signature)
+            == (loop.function, loop.width, loop.signature)
+        ]
+        if not same:
+            raise LpcError(f"{where}: no kernel has a loop of {loop.signature}")
+        # 14 pixels × 2 vectors, or two steps of 14 × 1: the broadcasts tell them apart.
+        yield loop, min(same, key=lambda known: abs(known.broadcasts - loop.broadcasts))
+
+
+def _paired_transforms(
+    loops: Sequence[Loop], hot: Sequence[HotLoop], where: str
+) -> dict[Loop, HotLoop]:
+    """By how much they add and shift, since branches of a kernel may have changed places."""
+
+    def kind(transform: Loop | HotLoop) -> tuple[str, int, int]:
+        return transform.function, transform.width, transform.arithmetic
+
+    texts = sorted((loop for loop in loops if loop.is_transform), key=kind)
+    works = sorted((work for work in hot if not work.signature), key=kind)
+    if [kind(text)[:2] for text in texts] != [kind(work)[:2] for work in works]:
         raise LpcError(f"{where}: a kernel's transform is not in its assembly")
+    return dict(zip(texts, works, strict=True))
 
 
 def _levels(module: ModuleOp, target: Target) -> Iterator[driver.Level]:

@@ -9,15 +9,19 @@ The classical matrices (Lavin and Gray, "Fast Algorithms for Convolutional Neura
 have fractions; here each row of G is multiplied by what makes it integer, which multiplies the sums
 by 24 per dimension and makes the whole computation exact:
 
-- Bᵀ d B of u8 codes lies in [−12750, 17340], G w Gᵀ of s8 weights in [−18432, 18352], or with four
+- Bᵀ d B of u8 codes lies in [−18360, 22950], G w Gᵀ of s8 weights in [−18432, 18352], or with four
   taps in [−32768, 32640]: all fit 16 bits, as `dot2` wants them;
 - sums over input channels are made modulo 2³². Since 576 = 9·64 and 9 has an inverse modulo 2³²,
   (sum · 9⁻¹) >> 6 is y, exactly, as long as 64·|y| < 2³¹ (`fits`).
 
 So the result is the integer that direct convolution gives, to the bit, whatever the inputs are.
 
-Tiles past the last output row or column read the edge of the padded image once more; what they
-compute there is dropped, and does not reach other outputs, because the arithmetic is exact.
+Tiles of three outputs, F(3, 3), where four would be too many (winograd_tiling.py), want five of the
+six points: 0, 1, −1, 2 and ∞, but not −2, which is the last one here. They have another B, and the
+same G, so that weights serve both; where a short tile has no point, its transformed input is 0.
+
+Outputs past the last row or column read the edge of the padded image once more; what they are is
+dropped, and does not reach other outputs, because the arithmetic is exact.
 
 A convolution of stride two is one of stride one on an image of half the size, whose channels are
 those of 2×2 pixels (`space_to_depth`): windows of 5×5 become 3×3, and 7×7 4×4, with zeros in the
@@ -26,12 +30,11 @@ last row and column.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ..dialects.graph import winograd as dialect
 from ..dialects.tensors import Array
+from .winograd_tiling import Part, Span, Tiling
 
 INPUTS, POINTS = dialect.INPUTS, dialect.POINTS
 
@@ -41,22 +44,38 @@ INPUT_TRANSFORM = np.array(
         [0, 4, 4, -1, -1, 0],
         [0, -4, 4, 1, -1, 0],
         [0, -2, -1, 2, 1, 0],
-        [0, 2, -1, -2, 1, 0],
         [0, 4, 0, -5, 0, 1],
+        [0, 2, -1, -2, 1, 0],
     ]
 )
+#: Of short tiles.
+SHORT_INPUT_TRANSFORM = np.array(
+    [
+        [4, -2, -4, 2, 0],
+        [0, 6, 3, -3, 0],
+        [0, -2, 3, -1, 0],
+        [0, -4, 0, 4, 0],
+        [0, 2, -1, -2, 1],
+        [0, 0, 0, 0, 0],
+    ]
+)
+#: What each point's values, at 0, 1, −1, 2, ∞ and −2, are multiplied by so that inputs are integer.
+SCALES = np.array([6, 4, 4, 1, 12, 1])
 #: By the number of taps.
 WEIGHT_TRANSFORMS = {
-    3: np.array([[6, 0, 0], [4, 4, 4], [4, -4, 4], [1, 2, 4], [1, -2, 4], [0, 0, 12]]),
-    4: np.array(
-        [[6, 0, 0, 0], [4, 4, 4, 4], [4, -4, 4, -4], [1, 2, 4, 8], [1, -2, 4, -8], [0, 0, 0, 12]]
+    3: SCALES[:, None]
+    * np.array([[1, 0, 0], [1, 1, 1], [1, -1, 1], [1, 2, 4], [0, 0, 1], [1, -2, 4]]),
+    4: SCALES[:, None]
+    * np.array(
+        [[1, 0, 0, 0], [1, 1, 1, 1], [1, -1, 1, -1], [1, 2, 4, 8], [0, 0, 0, 1], [1, -2, 4, -8]]
     ),
 }
+#: By the number of outputs.
 OUTPUT_TRANSFORMS = {
-    3: np.array(
-        [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 2]]
+    4: np.array(
+        [[1, 1, 1, 1, 0, 1], [0, 1, -1, 2, 0, -2], [0, 1, 1, 4, 0, 4], [0, 1, -1, 8, 2, -8]]
     ),
-    4: np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 2]]),
+    3: np.array([[1, 1, 1, 1, 0, 1], [0, 1, -1, 2, 0, -2], [0, 1, 1, 4, 2, 4]]),
 }
 #: By how much the sums are too large, as an odd factor times a power of two.
 ODD, SHIFT = 9, 6
@@ -64,39 +83,11 @@ ODD_INVERSE = pow(ODD, -1, 2**32) - 2**32 * (pow(ODD, -1, 2**32) >= 2**31)
 
 #: 24 times the left inverses of WEIGHT_TRANSFORMS.
 _WEIGHT_INVERSES = {
-    3: np.array([[4, 0, 0, 0, 0, 0], [0, 3, -3, 0, 0, 0], [0, 0, 0, 0, 0, 2]]),
+    3: np.array([[4, 0, 0, 0, 0, 0], [0, 3, -3, 0, 0, 0], [0, 0, 0, 0, 2, 0]]),
     4: np.array(
-        [[4, 0, 0, 0, 0, 0], [0, 3, -3, 0, 0, -2], [-4, 3, 3, 0, 0, 0], [0, 0, 0, 0, 0, 2]]
+        [[4, 0, 0, 0, 0, 0], [0, 3, -3, 0, -2, 0], [-4, 3, 3, 0, 0, 0], [0, 0, 0, 0, 2, 0]]
     ),
 }
-
-
-@dataclass(frozen=True)
-class Tiling:
-    """How `rows` × `columns` outputs of `images` images, of windows of so many taps per side, are
-    cut into tiles."""
-
-    images: int
-    rows: int
-    columns: int
-    taps: int = 3
-
-    @property
-    def side(self) -> int:
-        """Output pixels of a tile per side."""
-        return dialect.side_of(self.taps)
-
-    @property
-    def tile_rows(self) -> int:
-        return -(-self.rows // self.side)
-
-    @property
-    def tile_columns(self) -> int:
-        return -(-self.columns // self.side)
-
-    @property
-    def tiles(self) -> int:
-        return dialect.tiles_of(self.images, self.rows, self.columns, self.taps)
 
 
 def space_to_depth(images: Array) -> Array:
@@ -120,15 +111,28 @@ def weights_to_depth(weight: Array) -> Array:
 def transform_inputs(padded: Array, tiling: Tiling) -> Array:
     """Bᵀ d B of all tiles: codes [N, rows + taps − 1, columns + taps − 1, C] become s16 [36, tiles,
     C]."""
-    side = tiling.side
-    high = (tiling.tile_rows * side + tiling.taps - 1) - padded.shape[1]
-    wide = (tiling.tile_columns * side + tiling.taps - 1) - padded.shape[2]
-    x = np.pad(padded, ((0, 0), (0, high), (0, wide), (0, 0)), mode="edge").astype(np.int32)
-    windows = np.lib.stride_tricks.sliding_window_view(x, (INPUTS, INPUTS), axis=(1, 2))
-    tiles = windows[:, ::side, ::side]  # [N, tile rows, tile columns, C, 6, 6]
-    b = INPUT_TRANSFORM
-    result: Array = np.einsum("ik,ntuckl,jl->ijntuc", b, tiles, b, optimize=True)
-    return result.reshape(POINTS, tiling.tiles, -1).astype(np.int16)
+    x = np.pad(padded, ((0, 0), (0, INPUTS), (0, INPUTS), (0, 0)), mode="edge").astype(np.int32)
+    points = [
+        np.einsum("ik,nyxckl,jl->ijnyxc", *_operands(x, part), optimize=True).reshape(
+            POINTS, part.tiles, -1
+        )
+        for part in tiling.parts
+    ]
+    return np.concatenate(points, axis=1).astype(np.int16)
+
+
+def _operands(x: Array, part: Part) -> tuple[Array, Array, Array]:
+    """Bᵀ, the inputs [N, tile rows, tile columns, C, k, l] of all tiles of a part, and B."""
+    spans = part.rows, part.columns
+    windows = np.lib.stride_tricks.sliding_window_view(x, [s.points for s in spans], axis=(1, 2))
+    rows, columns = (slice(s.start, s.start + s.tiles * s.side, s.side) for s in spans)
+    down, across = (input_transform_of(s) for s in spans)
+    return down, windows[:, rows, columns], across
+
+
+def input_transform_of(span: Span) -> Array:
+    """Bᵀ of such tiles."""
+    return INPUT_TRANSFORM if span.points == INPUTS else SHORT_INPUT_TRANSFORM
 
 
 def transform_weights(weight: Array) -> Array:
@@ -152,14 +156,24 @@ def convolve(points: Array, weight: Array, tiling: Tiling) -> Array:
         np.float64
     )  # exact: below 2⁵³
     square = products.astype(np.int64).reshape(INPUTS, INPUTS, *products.shape[1:])
-    a, side = OUTPUT_TRANSFORMS[tiling.taps], tiling.side
-    sums = np.einsum("ik,kltc,jl->tijc", a, square, a, optimize=True)
+    image = np.zeros((tiling.images, tiling.rows, tiling.columns, len(weight)), np.int32)
+    for part in tiling.parts:
+        pixels = _pixels(square[:, :, part.first : part.end], part)
+        here = image[:, part.rows.start :, part.columns.start :]
+        here = here[:, : pixels.shape[1], : pixels.shape[2]]
+        here[:] = pixels[:, : here.shape[1], : here.shape[2]]
+    return image
+
+
+def _pixels(square: Array, part: Part) -> Array:
+    """The outputs [N, rows, columns, O] of a part's tiles, from its sums [6, 6, tiles, O]."""
+    down, across = OUTPUT_TRANSFORMS[part.rows.side], OUTPUT_TRANSFORMS[part.columns.side]
+    sums = np.einsum("ik,kltc,jl->tijc", down, square, across, optimize=True)
     wrapped = (sums * ODD_INVERSE).astype(np.uint32).view(np.int32) >> SHIFT
-    high, wide = tiling.tile_rows, tiling.tile_columns
-    grid = wrapped.reshape(tiling.images, high, wide, side, side, -1)
-    image = grid.transpose(0, 1, 3, 2, 4, 5)
-    image = image.reshape(tiling.images, side * high, side * wide, -1)
-    return np.ascontiguousarray(image[:, : tiling.rows, : tiling.columns])
+    high, wide = part.rows.tiles, part.columns.tiles
+    grid = wrapped.reshape(part.images, high, wide, *wrapped.shape[1:]).transpose(0, 1, 3, 2, 4, 5)
+    image: Array = grid.reshape(part.images, high * part.rows.side, wide * part.columns.side, -1)
+    return image
 
 
 def fits(weight: Array) -> bool:

@@ -12,7 +12,8 @@ from ..codegen.targets import Target
 from ..dialects.layout import LANES
 from ..dialects.tensors import Array
 from .tile import Tile
-from .winograd import POINTS, Tiling, restore_weights, transform_weights
+from .winograd import POINTS, restore_weights, transform_weights
+from .winograd_tiling import Tiling
 
 #: Where weights are transformed at run time, all tiles of a block have sums on the stack: 24 tiles
 #: at most, or 18 with 512-bit registers. For more, what is read of the weights matters less.
@@ -120,7 +121,7 @@ def _gains(
     if inputs < LANES and target.dot4 is None:
         rate = _DIRECT_RATE_OF_FEW
     cycles = direct * outputs * pixels / (rate * target.vector_bytes)
-    dots = POINTS * tiling.tiles * (inputs / 2) * (outputs / lanes) / _DOTS_PER_CYCLE
+    dots = tiling.products * (inputs / 2) * (outputs / lanes) / _DOTS_PER_CYCLE
     transforms = tiling.tiles * (
         inputs / (2 * lanes) * _INPUT_CYCLES + outputs / lanes * _OUTPUT_CYCLES
     )

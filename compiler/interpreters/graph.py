@@ -36,6 +36,7 @@ from xdsl.ir import Operation
 from .. import functions, numerics
 from ..contractions import winograd
 from ..contractions.unpack import unpack
+from ..contractions.winograd_tiling import Tiling
 from ..dialects import graph, shapes
 from ..dialects.tensors import Array, array_to_numpy, dense_to_numpy, shape_of, value_dtype
 from . import contractions, normalizations
@@ -176,7 +177,7 @@ class ContractionFunctions(InterpreterFunctions):
         self, _: Interpreter, op: graph.WinogradInputOp, args: PythonValues
     ) -> tuple[Array, ...]:
         padded = contractions.pad_images(args[0], graph.ints(op.pads), _int(op.input_zero_point))
-        tiling = winograd.Tiling(len(padded), *op.output_size, op.window_taps)
+        tiling = Tiling(len(padded), *op.output_size, op.window_taps)
         if op.pixel_stride == 2:
             padded = winograd.space_to_depth(padded)
         return (winograd.transform_inputs(padded, tiling),)
@@ -187,7 +188,7 @@ class ContractionFunctions(InterpreterFunctions):
     ) -> tuple[Array, ...]:
         points, weight = args[:2]
         images, rows, columns = shape_of(op.result)[:3]
-        tiling = winograd.Tiling(images, rows, columns, weight.shape[-1])
+        tiling = Tiling(images, rows, columns, weight.shape[-1])
         zero = _int(op.input_zero_point) * weight.reshape(len(weight), -1).sum(1, dtype=np.int64)
         sums = winograd.convolve(points, weight, tiling) - zero
         return (contractions.to_int32(sums, _bias(args), int(np.abs(sums).max(initial=0))),)

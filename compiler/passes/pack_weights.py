@@ -34,7 +34,6 @@ from ..contractions.geometry import Anchor, as_oihw, contraction_of, grid_of, si
 from ..contractions.layer import Layer, leader_of, models_of, pack_layer, path_of
 from ..contractions.ordered_tile import Choice
 from ..contractions.packing import PackedGemm
-from ..contractions.winograd import Tiling
 from ..contractions.winograd_packing import (
     pack_points,
     pack_taps,
@@ -42,6 +41,7 @@ from ..contractions.winograd_packing import (
     taps_fit,
     tile_for,
 )
+from ..contractions.winograd_tiling import Tiling
 from ..dialects import graph
 from ..dialects.layout import Layout
 from ..dialects.tensors import Array, i32_array, shape_of, si8, type_of

@@ -28,8 +28,9 @@ from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
 from ..codegen.targets import Target, by_name
-from ..contractions.winograd import Tiling, fits, weights_to_depth
+from ..contractions.winograd import fits, weights_to_depth
 from ..contractions.winograd_packing import worthwhile
+from ..contractions.winograd_tiling import Tiling
 from ..dialects import graph
 from ..dialects.graph import ints
 from ..dialects.layout import LANES

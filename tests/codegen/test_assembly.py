@@ -12,6 +12,7 @@ from lpc.compiler.contractions import layer
 from lpc.compiler.contractions.ordered_tile import Choice
 from lpc.compiler.contractions.tile import even_pieces
 from lpc.compiler.contractions.winograd_packing import tile_for
+from lpc.compiler.contractions.winograd_tiling import INPUTS, Tiling
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array, ui8
 from lpc.compiler.passes import pack_weights, winograd
@@ -177,9 +178,13 @@ def test_winograd_products_stay_in_registers(
     for outputs in (48, 64):
         text = assembly_of(target, random_weights(-30, 30, (outputs, 64, 3, 3)))
         hot = [block for block in inner_loops(text) if block.count(*dots)]
-        tile = tile_for(target, outputs)
-        sizes = {m * tile.n for _, m in even_pieces(16, tile.m)}  # of 4 × 4 tiles
-        assert {block.count(*dots) for block in hot} == sizes
+        tile, tiling = tile_for(target, outputs), Tiling(1, 14, 14)
+        together = {part.tiles for part in tiling.parts}
+        if form == "taps":
+            together = {len(tiling.having(i, j)) for i, j in np.ndindex(INPUTS, INPUTS)}
+        assert together == ({4} if form == "points" else {4, 8, 16})
+        sizes = {m for count in together for _, m in even_pieces(count, tile.m)}
+        assert {block.count(*dots) for block in hot} == {m * tile.n for m in sizes}
         for block in hot:
             assert not any(re.search(r"\(%r[sb]p", line) for line in block.lines)
         others = {"vpdpbusd", "vpmaddubsw", "pmaddubsw", "vpmaddwd", "pmaddwd", "vpdpwssd", *dots}

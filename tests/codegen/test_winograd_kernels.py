@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from itertools import cycle
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,6 +32,8 @@ from lpc.compiler.contractions.winograd import (
     INPUT_TRANSFORM,
     INPUTS,
     OUTPUT_TRANSFORMS,
+    SCALES,
+    SHORT_INPUT_TRANSFORM,
     WEIGHT_TRANSFORMS,
     fits,
 )
@@ -339,20 +341,26 @@ class Arrays:
     def shift(self, a: Array, bits: int) -> Array:
         return np.asarray(a << a.dtype.type(bits))
 
-    def times(self, a: Array, factor: int) -> Array:
-        return np.asarray(a * a.dtype.type(factor))
+    def three(self, a: Array) -> Array:
+        return np.asarray(a * a.dtype.type(3))
 
 
 ARRAYS: Any = Arrays()
+#: What kernels make of taps.
+UNSCALED = WEIGHT_TRANSFORMS[3] // SCALES[:, None]
 
 
 def test_transforms_are_their_matrices() -> None:
     g = np.random.default_rng(7)
     transforms: tuple[tuple[Any, Array], ...] = (
         (input_transform, INPUT_TRANSFORM),
-        (weight_transform, WEIGHT_TRANSFORMS[3]),
-        (partial(output_transform, side=4), OUTPUT_TRANSFORMS[3]),
-        (partial(output_transform, side=3), OUTPUT_TRANSFORMS[4]),
+        (weight_transform, UNSCALED),
+        (input_transform, SHORT_INPUT_TRANSFORM[:-1]),
+        (partial(output_transform, side=4), OUTPUT_TRANSFORMS[4]),
+        (partial(output_transform, side=3), OUTPUT_TRANSFORMS[3]),
+        (partial(output_transform, side=3), OUTPUT_TRANSFORMS[3][:, :-1]),
+        (partial(output_transform, side=4, scaled=True), OUTPUT_TRANSFORMS[4] * SCALES),
+        (partial(output_transform, side=3, scaled=True), (OUTPUT_TRANSFORMS[3] * SCALES)[:, :-1]),
     )
     for function, matrix in transforms:
         values: Any = g.integers(-(2**31), 2**31, (matrix.shape[1], 50)).astype(np.int32)
@@ -365,20 +373,29 @@ def test_rows_of_transformed_weights() -> None:
     assert sorted(sum(ROW_PAIRS, ())) == list(range(INPUTS))
     for pair in ROW_PAIRS:
         for row, found in zip(pair, weight_rows(ARRAYS, lambda y, x: w[y, x], pair), strict=True):
-            expected = np.einsum("y,yxk->xk", WEIGHT_TRANSFORMS[3][row], w)
+            expected = np.einsum("y,yxk->xk", UNSCALED[row], w)
             np.testing.assert_array_equal(np.stack(cast(Any, found)), expected)
 
 
-@pytest.mark.parametrize("function", [input_transform, weight_transform])
-def test_sixteen_bits_are_enough_at_the_extremes(function: Any) -> None:
+BOTH = (INPUT_TRANSFORM, SHORT_INPUT_TRANSFORM[:-1])
+
+
+@pytest.mark.parametrize(
+    ("function", "low", "high", "matrices"),
+    [
+        *((input_transform, 0, 255, pair) for pair in product(BOTH, BOTH)),
+        (weight_transform, -128, 127, (UNSCALED, UNSCALED)),
+    ],
+)
+def test_sixteen_bits_are_enough_at_the_extremes(
+    function: Any, low: int, high: int, matrices: tuple[Array, Array]
+) -> None:
     """In two dimensions, for what makes each point as large and as small as it can be."""
-    codes = function is input_transform
-    matrix = INPUT_TRANSFORM if codes else WEIGHT_TRANSFORMS[3]
-    low, high = (0, 255) if codes else (-128, 127)
+    down, across = matrices
     for sign in (1, -1):
-        for i, j in np.ndindex(INPUTS, INPUTS):
-            coefficients = sign * np.outer(matrix[i], matrix[j])
+        for i, j in np.ndindex(len(down), len(across)):
+            coefficients = sign * np.outer(down[i], across[j])
             x = np.where(coefficients > 0, high, low).astype(np.int16)
             columns = np.stack(function(ARRAYS, list(x)))
             points = np.stack(function(ARRAYS, list(columns.T))).T
-            np.testing.assert_array_equal(points, matrix @ x.astype(int) @ matrix.T)
+            np.testing.assert_array_equal(points, down @ x.astype(int) @ across.T)

@@ -12,15 +12,15 @@ from lpc.compiler.codegen.targets import TARGETS, Target, by_name
 from lpc.compiler.contractions import winograd, winograd_packing
 from lpc.compiler.contractions.winograd import (
     INPUT_TRANSFORM,
-    INPUTS,
     ODD,
     ODD_INVERSE,
     OUTPUT_TRANSFORMS,
     POINTS,
     SHIFT,
+    SHORT_INPUT_TRANSFORM,
     WEIGHT_TRANSFORMS,
-    Tiling,
 )
+from lpc.compiler.contractions.winograd_tiling import INPUTS, Tiling, spans_of
 from lpc.compiler.dialects.layout import LANES
 from lpc.compiler.dialects.tensors import Array
 
@@ -60,10 +60,13 @@ def filtered(padded: Array, weight: Array) -> Array:
 # --- the algebra ----------------------------------------------------------------------------------
 
 
-@EACH_WINDOW
-def test_the_matrices_are_a_filtering_times_24(taps: int) -> None:
+@pytest.mark.parametrize(
+    ("side", "taps", "b"),
+    [(4, 3, INPUT_TRANSFORM), (3, 4, INPUT_TRANSFORM), (3, 3, SHORT_INPUT_TRANSFORM)],
+)
+def test_the_matrices_are_a_filtering_times_24(side: int, taps: int, b: Array) -> None:
     """Σₖ aᵢₖ gₖₘ bₖⱼ is 24 where input j is weight m of output i, and 0 elsewhere."""
-    a, g, b = OUTPUT_TRANSFORMS[taps], WEIGHT_TRANSFORMS[taps], INPUT_TRANSFORM
+    a, g = OUTPUT_TRANSFORMS[side], WEIGHT_TRANSFORMS[taps]
     product = np.einsum("ik,km,kj->imj", a, g, b)
     i, m, j = np.indices(product.shape)
     np.testing.assert_array_equal(product, 24 * (j == i + m))
@@ -96,7 +99,7 @@ def test_random_convolutions(
     taps: int,
     spread: int,
 ) -> None:
-    """Whole and ragged tiles, of several images."""
+    """Whole, short and ragged tiles, of several images."""
     generator = np.random.default_rng(seed)
     shape = (images, rows + taps - 1, columns + taps - 1, inputs)
     x = generator.integers(0, 256, shape).astype(np.uint8)
@@ -212,19 +215,34 @@ def test_both_signs_of_all_channels_are_looked_at() -> None:
 # --- 16 bits --------------------------------------------------------------------------------------
 
 
-def extremes(matrix: Array) -> Array:
-    """Coefficients of each point of matrix ⊗ matrix: [points, size, size]."""
-    products: Array = np.einsum("ik,jl->ijkl", matrix, matrix)
-    return products.reshape(POINTS, *matrix.shape[1:] * 2)
+def extremes(down: Array, across: Array) -> Array:
+    """Coefficients of each point of down ⊗ across: [points, rows, columns]."""
+    products: Array = np.einsum("ik,jl->ijkl", down, across)
+    return products.reshape(POINTS, down.shape[1], across.shape[1])
 
 
-def test_transformed_inputs_reach_their_bounds_and_fit() -> None:
+#: Of one tile per side, by the number of outputs.
+INPUT_TRANSFORMS = {4: INPUT_TRANSFORM, 3: SHORT_INPUT_TRANSFORM}
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "bounds"),
+    [
+        (4, 4, [17340, -12750]),
+        (4, 3, [19890, -15300]),
+        (3, 4, [19890, -15300]),
+        (3, 3, [22950, -18360]),
+    ],
+)
+def test_transformed_inputs_reach_their_bounds_and_fit(
+    rows: int, columns: int, bounds: list[int]
+) -> None:
     """One tile for each point and sign: 255 where the coefficient has that sign, 0 elsewhere."""
-    coefficients = extremes(INPUT_TRANSFORM)
-    bounds = []
+    coefficients = extremes(INPUT_TRANSFORMS[rows], INPUT_TRANSFORMS[columns])
+    found = []
     for signed in (coefficients, -coefficients):
         codes = np.where(signed > 0, 255, 0).astype(np.uint8)
-        points = winograd.transform_inputs(codes[..., None], Tiling(POINTS, 4, 4))
+        points = winograd.transform_inputs(codes[..., None], Tiling(POINTS, rows, columns))
         expected = np.einsum("pkl,tkl->pt", coefficients, codes.astype(np.int64))
         np.testing.assert_array_equal(points[:, :, 0], expected)
         reached = np.diag(expected)
@@ -232,15 +250,15 @@ def test_transformed_inputs_reach_their_bounds_and_fit() -> None:
         np.testing.assert_array_equal(
             reached, 255 * np.where(signed > 0, coefficients, 0).sum((1, 2))
         )
-        bounds.append(int(reached.max() if signed is coefficients else reached.min()))
-    assert bounds == [17340, -12750]
+        found.append(int(reached.max() if signed is coefficients else reached.min()))
+    assert found == bounds
 
 
 @pytest.mark.parametrize(("taps", "largest", "least"), [(3, 18352, -18432), (4, 32640, -32768)])
 def test_transformed_weights_reach_their_bounds_and_fit(
     taps: int, largest: int, least: int
 ) -> None:
-    coefficients = extremes(WEIGHT_TRANSFORMS[taps])
+    coefficients = extremes(WEIGHT_TRANSFORMS[taps], WEIGHT_TRANSFORMS[taps])
     for low, high, bound in ((-128, 127, largest), (127, -128, least)):
         weight = np.where(coefficients > 0, high, low)
         points = winograd.transform_weights(weight[:, None].astype(np.int8))
@@ -252,7 +270,7 @@ def test_transformed_weights_reach_their_bounds_and_fit(
 
 def test_a_pair_of_products_fits_32_bits() -> None:
     """vpmaddwd adds two of them before anything may wrap on purpose."""
-    assert 2 * 17340 * 32768 < 2**31
+    assert 2 * 22950 * 32768 < 2**31
 
 
 # --- packing --------------------------------------------------------------------------------------
@@ -359,9 +377,54 @@ def test_tiles_that_are_mostly_padding_do_not_pay() -> None:
     assert not winograd_packing.worthwhile(Tiling(8, 5, 5), 64, 64, AVX2)
 
 
-def test_tilings_cover_all_outputs() -> None:
-    tiling = Tiling(3, 9, 4)
-    assert (tiling.tile_rows, tiling.tile_columns, tiling.tiles) == (3, 1, 9)
-    tiling = Tiling(3, 9, 4, taps=4)
-    assert (tiling.tile_rows, tiling.tile_columns, tiling.tiles) == (3, 2, 18)
-    assert tiling.side + 3 == INPUTS
+# --- tilings --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("taps", [3, 4])
+@pytest.mark.parametrize("size", range(1, 40))
+def test_tilings_cover_all_outputs_once(size: int, taps: int) -> None:
+    """Whole tiles and short ones add up; else there are whole ones only, one of them ragged."""
+    spans = spans_of(size, taps)
+    side, ends = INPUTS + 1 - taps, 0
+    for short, span in spans.items():
+        assert (span.side, span.points) == (side - short, INPUTS - short)
+        assert span.start == ends
+        ends += span.tiles * span.side
+    whole, short_ones = spans[False], spans[True]
+    assert ends - side < size <= ends
+    assert (ends > size) == whole.is_ragged
+    assert not short_ones.is_ragged
+    if taps == 4 or whole.is_ragged:
+        assert short_ones.tiles == 0
+    if taps == 3:
+        assert whole.is_ragged == (size in (1, 2, 5))
+
+
+def test_short_tiles_save_products() -> None:
+    """7 = 4 + 3 and 14 = 4 + 4 + 3 + 3 outputs, from 11 and 22 points."""
+    assert Tiling(2, 7, 7).products == 2 * 11 * 11
+    assert Tiling(1, 14, 7).products == 22 * 11
+    assert Tiling(1, 8, 8).products == 12 * 12
+    assert Tiling(3, 9, 4).products == 3 * 15 * 6
+    assert (Tiling(3, 9, 4).tiles, Tiling(3, 9, 4, taps=4).tiles) == (9, 18)
+
+
+@given(
+    images=st.integers(1, 3),
+    rows=st.integers(1, 20),
+    columns=st.integers(1, 20),
+    taps=st.sampled_from((3, 4)),
+)
+def test_tiles_that_have_a_point_are_neighbours(
+    images: int, rows: int, columns: int, taps: int
+) -> None:
+    tiling = Tiling(images, rows, columns, taps)
+    assert [part.first for part in tiling.parts] == [0, *(p.end for p in tiling.parts)][:-1]
+    assert tiling.parts[-1].end == tiling.tiles
+    for i, j in np.ndindex(INPUTS, INPUTS):
+        having = [
+            range(part.first, part.end)
+            for part in tiling.parts
+            if i < part.rows.points and j < part.columns.points
+        ]
+        assert list(tiling.having(i, j)) == [tile for tiles in having for tile in tiles]

@@ -6,23 +6,28 @@ One unit is a few tiles × a block of n vectors of channels:
     for each tile: pixels = Aᵀ sums A, divided by 576, + bias                  (to scratch)
                    for the rows and columns that exist: codes = epilogue(pixels); store
 
-Weights are stored as `points`, transformed, and a unit has as many tiles as registers have room
-for. Or, for few tiles, as `taps`: then a unit has all tiles, and transforms the weights of its
-block before it uses them, two rows of points at a time.
+Weights are stored as `points`, transformed, and a unit has as many tiles of one part as registers
+have room for. Or, for few tiles, as `taps`: then a unit has all tiles, and transforms the weights
+of its block before it uses them, two rows of points at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import accumulate
 
 from xdsl.dialects import arith
 from xdsl.dialects.builtin import i32
 from xdsl.ir import SSAValue
 
 from ...contractions.tile import LINE, Tile, even_pieces
-from ...contractions.winograd import INPUTS, ODD_INVERSE, POINTS, SHIFT, Tiling
+from ...contractions.winograd import ODD_INVERSE, SHIFT
 from ...contractions.winograd_packing import padded_inputs
+from ...contractions.winograd_tiling import INPUTS, Part, Tiling
 from ...dialects import graph
+from ...dialects.graph.winograd import POINTS
 from ...dialects.layout import LANES
 from ...dialects.loop import Dot2Op, vector_of
 from ...dialects.tensors import Array, shape_of
@@ -31,9 +36,9 @@ from ..targets import Target
 from .common import LoweredKernel, Parameters, buffers_of, fill_halo
 from .elementwise import pixel_at
 from .evaluate import Evaluator, Position
+from .winograd_parts import Place, by_part, place_of
 from .winograd_transforms import (
     ROW_PAIRS,
-    WEIGHT_FACTORS,
     Lanes,
     output_transform,
     weight_rows,
@@ -68,11 +73,10 @@ class WinogradGenerator:
         self.tiling = Tiling(layout.n, layout.h, layout.w, shape_of(anchor.weight)[-1])
         self.pairs = padded_inputs(self.points.layout.c) // 2
         self.blocks = layout.c // tile.channels
-        #: (count, size) of the groups of tiles that are multiplied together.
-        self.groups = even_pieces(self.tiling.tiles, tile.m)
         self.as_taps = form == "taps"
-        #: Tiles of a unit.
-        self.tiles = self.tiling.tiles if self.as_taps else self.groups[0][1]
+        #: Tiles of a unit, at most.
+        most = max(part.tiles for part in self.tiling.parts)
+        self.tiles = self.tiling.tiles if self.as_taps else min(tile.m, most)
         #: Vectors of weights in registers; the others are operands in memory, as in chains.py.
         self.kept = 1 if target.vector_bytes == 32 and target.dot2 is None else tile.n
         self.parameters = Parameters()
@@ -116,10 +120,6 @@ class WinogradGenerator:
         return 9 * 2 * self.tile.channels
 
     @property
-    def group_count(self) -> int:
-        return sum(count for count, _ in self.groups)
-
-    @property
     def panel_bytes(self) -> int:
         """Of the weights of one point."""
         return self.pairs * self.tile.channels * 4
@@ -127,47 +127,83 @@ class WinogradGenerator:
     def generate(self, exec_type: str) -> LoweredKernel:
         b = self.b
         fill_halo(b, self.output, self.parameters, self.parameter_base, self.halo_codes)
-        units = self.blocks
-        if not self.as_taps:
-            units *= self.group_count
         with b.unit_loop() as unit:
             if self.as_taps:
                 self._unit_of_taps(unit)
             else:
-                self._unit_of_points(unit, units // self.blocks)
+                self._unit_of_points(unit)
         constants = (self.parameters.blob(), self.weights)
+        units = self.blocks * (1 if self.as_taps else self._ends_of_groups()[-1])
         return LoweredKernel(b.finish(), b.fingerprint, constants, units, exec_type)
 
     # --- units ------------------------------------------------------------------------------------
 
-    def _unit_of_points(self, unit: Index, groups: int) -> None:
+    def _groups(self, tiles: int) -> Sequence[tuple[int, int]]:
+        """(count, size) of the groups in which so many tiles are multiplied."""
+        return even_pieces(tiles, self.tile.m)
+
+    def _ends_of_groups(self) -> list[int]:
+        """How many groups the parts have up to and with each."""
+        return list(
+            accumulate(
+                sum(count for count, _ in self._groups(part.tiles)) for part in self.tiling.parts
+            )
+        )
+
+    def _unit_of_points(self, unit: Index) -> None:
         """One group of tiles; groups or blocks go outside, whichever are dearer to read again."""
-        b = self.b
+        b, ends = self.b, self._ends_of_groups()
         if self.points.layout.size * 2 > len(self.weights):
             group, block = b.div(unit, self.blocks), b.rem(unit, self.blocks)
         else:
-            block, group = b.div(unit, groups), b.rem(unit, groups)
-        (count, m), *shorter = self.groups
-        if not shorter:
-            self._multiply_points(block, b.mul(group, m), m)
-            return
-        with b.branch(b.compare("ult", group, count)) as blocks:
-            self._multiply_points(block, b.mul(group, m), m)
-        with b.otherwise(blocks):
-            self._multiply_points(block, b.add(b.mul(group, m - 1), count), m - 1)
+            block, group = b.div(unit, ends[-1]), b.rem(unit, ends[-1])
+        before = dict(zip(self.tiling.parts, [0, *ends], strict=False))
+        by_part(
+            b,
+            group,
+            ends,
+            self.tiling.parts,
+            lambda part: self._group_of_points(part, b.sub(group, before[part]), block),
+        )
 
-    def _multiply_points(self, block: Index, first: Index, m: int) -> None:
-        """Tiles [first, first + m) × one block of channels."""
+    def _group_of_points(self, part: Part, group: Index, block: Index) -> None:
+        """A part's group of tiles × one block of channels."""
+        b = self.b
+        (count, m), *shorter = self._groups(part.tiles)
+        # Those behind the first `count` are one tile shorter.
+        past = b.maximum(b.sub(group, count), 0) if shorter else 0
+        first, size = b.sub(b.add(b.mul(group, m), part.first), past), b.sub(m, b.minimum(past, 1))
+        if not shorter:
+            self._multiply_points(part, block, first, m)
+        else:
+            with b.branch(b.compare("ult", group, count)) as blocks:
+                self._multiply_points(part, block, first, m)
+            with b.otherwise(blocks):
+                self._multiply_points(part, block, first, m - 1)
+        with b.loop(0, size) as tiles:
+            self._finish(part, block, b.add(first, tiles.variable), tiles.variable)
+
+    def _multiply_points(self, part: Part, block: Index, first: Index, m: int) -> None:
+        """Tiles [first, first + m), of one part, × one block of channels."""
         b = self.b
         weights = b.address(self.weight_base, b.mul(block, POINTS * self.panel_bytes))
         zero = b.constant(0, i32, self.tile.lanes)
-        with b.loop(0, POINTS) as points:
-            w = b.address(weights, b.mul(points.variable, self.panel_bytes))
-            x = self._points_of(points.variable, first)
+        with self._points_of_part(part) as point:
+            w = b.address(weights, b.mul(point, self.panel_bytes))
+            x = self._points_of(point, first)
             sums = self._products(x, w, self.pairs, m, [zero] * (m * self.tile.n))
-            self._store_sums(sums, self._place(points.variable, 0))
-        with b.loop(0, m) as tiles:
-            self._finish(block, b.add(first, tiles.variable), tiles.variable)
+            self._store_sums(sums, self._place(point, 0))
+
+    @contextmanager
+    def _points_of_part(self, part: Part) -> Iterator[Index]:
+        """A loop over the points that its tiles have."""
+        b, rows, columns = self.b, part.rows.points, part.columns.points
+        if columns == INPUTS:
+            with b.loop(0, rows * columns) as points:
+                yield points.variable
+        else:
+            with b.loop(0, rows) as ys, b.loop(0, columns) as xs:
+                yield b.add(b.mul(ys.variable, INPUTS), xs.variable)
 
     def _unit_of_taps(self, block: Index) -> None:
         """All tiles × one block of channels."""
@@ -179,34 +215,42 @@ class WinogradGenerator:
             for rows in ROW_PAIRS:
                 self._transform_weights(taps, chunks.variable, rows)
                 for number, row in enumerate(rows):
-                    self._multiply_row(chunks.variable, number, row, taps)
-        with b.loop(0, self.tiles) as tiles:
-            self._finish(block, tiles.variable, tiles.variable)
+                    self._multiply_row(taps, chunks.variable, number, row)
+        for part in self.tiling.parts:
+            with b.loop(part.first, part.end) as tiles:
+                self._finish(part, block, tiles.variable, tiles.variable)
 
-    def _multiply_row(self, pair: SSAValue, number: int, row: int, taps: SSAValue) -> None:
+    def _multiply_row(self, taps: SSAValue, pair: SSAValue, number: int, row: int) -> None:
         """Adds the products of the chunk from `pair` on, for the points of a row, which is the
-        `number`th of those transformed, and all tiles.
+        `number`th of those transformed, and all tiles that have them.
 
         Meanwhile the next chunk of `taps` comes from memory; behind the last one lies, as a rule,
         what the next kernel reads."""
-        b, start = self.b, 0
+        b, last = self.b, INPUTS - 1
         next_chunk = b.address(taps, b.mul(b.add(pair, self.chunk), self.pair_bytes))
-        share = -(-self.chunk * self.pair_bytes // (POINTS * self.group_count) // LINE) * LINE
-        number_of_group = 0
-        for count, m in self.groups:
+        share = -(-self.chunk * self.pair_bytes // POINTS // LINE) * LINE
+        most, few = self.tiling.having(row, 0), self.tiling.having(row, last)
+        ranges = [(0, INPUTS, most)] if most == few else [(0, last, most), (last, INPUTS, few)]
+        for low, high, tiles in ranges:
+            if not tiles:
+                continue
+            with b.loop(low, high) as columns:
+                point = b.add(columns.variable, row * INPUTS)
+                lines = b.address(next_chunk, b.mul(point, share))
+                for line in range(0, share, LINE):
+                    b.prefetch(lines, line)
+                panel = b.mul(b.add(columns.variable, number * INPUTS), self.panel_stride)
+                w = b.address(self.panels, panel)
+                self._multiply_point(point, tiles, pair, w)
+
+    def _multiply_point(self, point: Index, tiles: range, pair: SSAValue, w: SSAValue) -> None:
+        """The same for one point and its tiles."""
+        b, start = self.b, tiles.start
+        for count, m in self._groups(len(tiles)):
             with b.loop(0, count) as groups:
                 first = b.add(b.mul(groups.variable, m), start)
-                with b.loop(0, INPUTS) as columns:
-                    panel = b.mul(b.add(columns.variable, number * INPUTS), self.panel_stride)
-                    point = b.add(columns.variable, row * INPUTS)
-                    group = b.add(groups.variable, number_of_group)
-                    turn = b.add(b.mul(point, self.group_count), group)
-                    lines = b.address(next_chunk, b.mul(turn, share))
-                    for line in range(0, share, LINE):
-                        b.prefetch(lines, line)
-                    w = b.address(self.panels, panel)
-                    self._add_products(point, first, pair, w, m)
-            start, number_of_group = start + count * m, number_of_group + count
+                self._add_products(point, first, pair, w, m)
+            start += count * m
 
     # --- products ---------------------------------------------------------------------------------
 
@@ -214,7 +258,6 @@ class WinogradGenerator:
         """Weights of two rows of points, of the chunk from pair `first` on, to `panels`."""
         b, v, tile = self.b, Lanes(self.b), self.tile
         halves = 2 * tile.lanes
-        v.keep_factors(WEIGHT_FACTORS, halves)
         with b.loop(0, self.chunk) as pairs:
             pair = b.add(first, pairs.variable)
             here = b.address(taps, b.mul(pair, self.pair_bytes))
@@ -285,7 +328,7 @@ class WinogradGenerator:
 
     # --- from products to pixels ------------------------------------------------------------------
 
-    def _finish(self, block: Index, tile: Index, number: SSAValue) -> None:
+    def _finish(self, part: Part, block: Index, tile: Index, number: SSAValue) -> None:
         """Pixels of tile `tile`, which is `number` in its unit."""
         b, t = self.b, self.tiling
         sums = b.address(self.sums, b.mul(number, self.pixel_bytes))
@@ -296,59 +339,58 @@ class WinogradGenerator:
                 b.add(b.mul(channel, 4), self.bias + j * self.tile.lanes * 4),
                 vector_of(i32, self.tile.lanes),
             )
-            self._transform(sums, j, bias)
-        image, rest = (f(tile, t.tile_rows * t.tile_columns) for f in (b.div, b.rem))
-        row, column = b.div(rest, t.tile_columns), b.rem(rest, t.tile_columns)
-        rows: Index = t.side
-        if t.rows % t.side:
-            rows = b.minimum(t.side, b.sub(t.rows, b.mul(row, t.side)))
+            self._transform(part, sums, j, bias)
+        place = place_of(b, part, tile)
+        rows: Index = part.rows.side
+        if part.rows.is_ragged:
+            rows = b.minimum(rows, b.sub(t.rows, place.y))
         with b.loop(0, rows) as ys:
-            y = b.add(b.mul(row, t.side), ys.variable)
             pixels = b.address(self.pixels, b.mul(ys.variable, t.side * self.pixel_bytes))
-            self._row(pixels, image, y, column, channel)
+            self._row(part, pixels, replace(place, y=b.add(place.y, ys.variable)), channel)
 
-    def _transform(self, sums: SSAValue, j: int, bias: SSAValue) -> None:
+    def _transform(self, part: Part, sums: SSAValue, j: int, bias: SSAValue) -> None:
         """All pixels of vector `j`, to scratch."""
-        b, v, lanes, side = self.b, Lanes(self.b), self.tile.lanes, self.tiling.side
+        b, v, lanes = self.b, Lanes(self.b), self.tile.lanes
         kind, vector = vector_of(i32, lanes), lanes * 4
         step = self.tiles * self.pixel_bytes
         columns = []
-        for column in range(INPUTS):
+        for column in range(part.columns.points):
             loaded = [
                 b.load(sums, (INPUTS * i + column) * step + j * vector, kind, align=16)
-                for i in range(INPUTS)
+                for i in range(part.rows.points)
             ]
-            columns.append(output_transform(v, loaded, side))
+            columns.append(output_transform(v, loaded, part.rows.side, scaled=self.as_taps))
         inverse, shift = b.constant(ODD_INVERSE, i32, lanes), b.constant(SHIFT, i32, lanes)
-        for i in range(side):
-            for x, total in enumerate(output_transform(v, [c[i] for c in columns], side)):
+        for i in range(part.rows.side):
+            across = [column[i] for column in columns]
+            row = output_transform(v, across, part.columns.side, scaled=self.as_taps)
+            for x, total in enumerate(row):
                 whole = b.binary(arith.MuliOp, total, inverse)
                 exact = v.add(b.binary(arith.ShRSIOp, whole, shift), bias)
-                b.store(exact, self.pixels, ((side * i + x) * self.tile.n + j) * vector)
+                pixel = self.tiling.side * i + x
+                b.store(exact, self.pixels, (pixel * self.tile.n + j) * vector)
 
-    def _row(self, pixels: SSAValue, image: Index, y: Index, column: Index, channel: Index) -> None:
+    def _row(self, part: Part, pixels: SSAValue, place: Place, channel: Index) -> None:
         """The pixels of one row that exist."""
-        b, t = self.b, self.tiling
-        rest, last = t.columns % t.side, t.tile_columns - 1
-        if not rest:
-            self._store(pixels, image, y, b.mul(column, t.side), t.side, channel)
+        b, columns, last = self.b, part.columns, part.columns.tiles - 1
+        rest = self.tiling.columns - last * columns.side
+        if not columns.is_ragged:
+            self._store(pixels, place, columns.side, channel)
         elif not last:
-            self._store(pixels, image, y, 0, rest, channel)
+            self._store(pixels, place, rest, channel)
         else:
-            with b.branch(b.compare("eq", column, last)) as blocks:
-                self._store(pixels, image, y, last * t.side, rest, channel)
+            with b.branch(b.compare("eq", place.column, last)) as blocks:
+                self._store(pixels, replace(place, x=last * columns.side), rest, channel)
             with b.otherwise(blocks):
-                self._store(pixels, image, y, b.mul(column, t.side), t.side, channel)
+                self._store(pixels, place, columns.side, channel)
 
-    def _store(
-        self, pixels: SSAValue, image: Index, y: Index, x: Index, count: int, channel: Index
-    ) -> None:
+    def _store(self, pixels: SSAValue, place: Place, count: int, channel: Index) -> None:
         """The epilogue of `count` pixels, 16 channels at a time."""
         b = self.b
         kind, cache = vector_of(i32, LANES), dict[object, SSAValue]()
         positions = []
         for i in range(count):
-            pixel = pixel_at(b, image, y, b.add(x, i))
+            pixel = pixel_at(b, place.image, place.y, b.add(place.x, i))
             for c in range(0, self.tile.channels, LANES):
                 total = b.load(pixels, i * self.pixel_bytes + c * 4, kind, align=16)
                 at = Position(LANES, b.add(channel, c), pixel, {self.anchor: total}, None, cache)

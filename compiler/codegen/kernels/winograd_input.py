@@ -4,8 +4,9 @@
       for 6 columns: t[·][column] = Bᵀ · (6 rows of codes, widened)
       for 6 rows: result[row][·] = Bᵀ · t[row][·]
 
-Rows past the last one are read as the last one, by address. So are columns, in the last tile of a
-row, where they are known beforehand.
+Short tiles have 5 rows or columns of codes, and zeros for the points that they do not have. Rows
+past the last one are read as the last one, by address. So are columns, in the last tile of a row,
+where they are known beforehand.
 
 With stride two, what is called a row or a column here is two of the image, and the channels of 2×2
 pixels, up to 16, are one vector.
@@ -17,7 +18,7 @@ from itertools import product
 
 from xdsl.ir import SSAValue
 
-from ...contractions.winograd import INPUTS, Tiling
+from ...contractions.winograd_tiling import INPUTS, Part, Span, Tiling
 from ...dialects import graph
 from ...dialects.graph import ints
 from ...dialects.layout import LANES
@@ -25,6 +26,7 @@ from ...dialects.loop import vector_of
 from ..builder import Index, KernelBuilder, i8, i16
 from ..targets import Target
 from .common import LoweredKernel, buffers_of
+from .winograd_parts import Place, by_part, place_of
 from .winograd_transforms import Lanes, input_transform
 
 
@@ -44,42 +46,41 @@ class WinogradInputGenerator:
             self.lanes = next(n for n in (widest, 16, 8) if depth % n == 0)
 
     def generate(self, exec_type: str) -> LoweredKernel:
-        b, t = self.b, self.tiling
+        b, parts = self.b, self.tiling.parts
         with b.unit_loop() as tile:
-            image, rest = (f(tile, t.tile_rows * t.tile_columns) for f in (b.div, b.rem))
-            row, column = b.div(rest, t.tile_columns), b.rem(rest, t.tile_columns)
-            rows = self._row_addresses(image, row)
-            ragged = t.columns % t.side != 0
-            if not ragged or t.tile_columns == 1:
-                self._tile(rows, tile, b.mul(column, t.side))
-            else:
-                last = t.tile_columns - 1
-                with b.branch(b.compare("eq", column, last)) as blocks:
-                    self._tile(rows, tile, last * t.side)
-                with b.otherwise(blocks):
-                    self._tile(rows, tile, b.mul(column, t.side))
-        return LoweredKernel(b.finish(), b.fingerprint, (), t.tiles, exec_type)
+            ends = [part.end for part in parts]
+            by_part(b, tile, ends, parts, lambda part: self._tile_of(part, tile))
+        return LoweredKernel(b.finish(), b.fingerprint, (), self.tiling.tiles, exec_type)
 
-    def _row_addresses(self, image: Index, row: Index) -> list[SSAValue]:
-        """The six rows of a tile, at pixel 0."""
-        b, t, layout, (top, _, bottom, _) = self.b, self.tiling, self.x.layout, self.pads
-        last = layout.h + bottom - self.stride
-        past = self.stride * (t.tile_rows * t.side + t.taps - 2) - top > last
-        start = b.mul(image, layout.image_stride)
+    def _tile_of(self, part: Part, tile: Index) -> None:
+        b, place = self.b, place_of(self.b, part, tile)
+        rows, last = self._row_addresses(part.rows, place), part.columns.tiles - 1
+        if not part.columns.is_ragged or not last:
+            self._tile(rows, tile, part.columns, place.x)
+            return
+        with b.branch(b.compare("eq", place.column, last)) as blocks:
+            self._tile(rows, tile, part.columns, last * part.columns.side)
+        with b.otherwise(blocks):
+            self._tile(rows, tile, part.columns, place.x)
+
+    def _row_addresses(self, rows: Span, place: Place) -> list[SSAValue]:
+        """The rows of a tile's inputs, at pixel 0."""
+        b, layout, (top, _, bottom, _) = self.b, self.x.layout, self.pads
+        start = b.mul(place.image, layout.image_stride)
         addresses = []
-        for i in range(INPUTS):
-            y = b.add(b.mul(row, self.stride * t.side), self.stride * i - top)
-            if past:
-                y = b.minimum(y, last)
+        for i in range(rows.points):
+            y = b.add(b.mul(place.y, self.stride), self.stride * i - top)
+            if rows.is_ragged:
+                y = b.minimum(y, layout.h + bottom - self.stride)
             offset = b.add(b.add(start, layout.origin), b.mul(y, layout.row_stride))
             addresses.append(b.address(self.x.base, offset))
         return addresses
 
-    def _tile(self, rows: list[SSAValue], tile: Index, first: Index) -> None:
+    def _tile(self, rows: list[SSAValue], tile: Index, columns: Span, first: Index) -> None:
         b, layout, (_, left, _, right) = self.b, self.x.layout, self.pads
         last = layout.w + right - self.stride
         offsets: list[Index] = []
-        for j in range(INPUTS):
+        for j in range(columns.points):
             if isinstance(first, int):
                 x = min(self.stride * (first + j) - left, last)
                 offsets.append(x * layout.channel_stride)
@@ -102,11 +103,14 @@ class WinogradInputGenerator:
         for offset in offsets:
             codes = [load(row, b.add(channel, offset)) for row in rows]
             columns.append(input_transform(v, [b.convert("zext", code, i16) for code in codes]))
-        output = self.output.layout
+        output, zero = self.output.layout, b.constant(0, i16, self.lanes)
         for i in range(INPUTS):
-            results = input_transform(v, [column[i] for column in columns])
-            for j, result in enumerate(results):
+            results = []
+            if i < len(rows):
+                results = input_transform(v, [column[i] for column in columns])
+            for j in range(INPUTS):
                 point = (INPUTS * i + j) * output.row_stride
+                result = results[j] if j < len(results) else zero
                 b.store(result, place, b.mul(b.add(channel, point), 2))
 
     def _load(self, row: SSAValue, offset: Index) -> SSAValue:

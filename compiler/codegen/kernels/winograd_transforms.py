@@ -1,6 +1,7 @@
 """The transforms of contractions/winograd.py as vector code, in one dimension.
 
-Each spells out one of its matrices; common sums are shared."""
+Each spells out one of its matrices; common sums are shared. Weights that are transformed when they
+are used are not multiplied by SCALES, which there are fewer sums to do for."""
 
 from __future__ import annotations
 
@@ -9,11 +10,9 @@ from collections.abc import Callable, Sequence
 from xdsl.dialects import arith
 from xdsl.ir import SSAValue
 
+from ...contractions.winograd_tiling import INPUTS
 from ...dialects.loop import element_of, lanes_of
-from ..builder import KernelBuilder, i16
-
-#: Bytes of a register.
-_WIDEST = 64
+from ..builder import KernelBuilder
 
 
 class Lanes:
@@ -21,14 +20,6 @@ class Lanes:
 
     def __init__(self, b: KernelBuilder):
         self.b = b
-        self._factors: dict[int, SSAValue] = {}
-
-    def keep_factors(self, factors: Sequence[int], lanes: int) -> None:
-        """Multiplies by vectors of `lanes` halves that LLVM does not see through, where it would
-        make two shifts and an addition of a product: with 512 bits, of which shifts have one
-        port."""
-        if 2 * lanes == _WIDEST:
-            self._factors = {f: self.b.pin(self.b.constant(f, i16, lanes)) for f in factors}
 
     def add(self, a: SSAValue, c: SSAValue) -> SSAValue:
         return self.b.binary(arith.AddiOp, a, c)
@@ -37,18 +28,23 @@ class Lanes:
         return self.b.binary(arith.SubiOp, a, c)
 
     def shift(self, a: SSAValue, bits: int) -> SSAValue:
-        """a · 2^bits"""
-        return self.b.binary(arith.ShLIOp, a, self._constant(bits, a))
+        """a · 2^bits; additions have more ports than shifts."""
+        if bits == 1:
+            return self.add(a, a)
+        count = self.b.constant(bits, element_of(a), lanes_of(a))
+        return self.b.binary(arith.ShLIOp, a, count)
 
-    def times(self, a: SSAValue, factor: int) -> SSAValue:
-        return self.b.binary(arith.MuliOp, a, self._factors.get(factor, self._constant(factor, a)))
-
-    def _constant(self, value: int, like: SSAValue) -> SSAValue:
-        return self.b.constant(value, element_of(like), lanes_of(like))
+    def three(self, a: SSAValue) -> SSAValue:
+        """a · 3"""
+        return self.add(a, self.shift(a, 1))
 
 
 def input_transform(v: Lanes, d: Sequence[SSAValue]) -> list[SSAValue]:
-    """INPUT_TRANSFORM · d"""
+    """INPUT_TRANSFORM · d, or of five inputs all of SHORT_INPUT_TRANSFORM · d but the last."""
+    return _of_six(v, d) if len(d) == INPUTS else _of_five(v, d)
+
+
+def _of_six(v: Lanes, d: Sequence[SSAValue]) -> list[SSAValue]:
     d0, d1, d2, d3, d4, d5 = d
     even, odd = v.sub(v.shift(d2, 2), d4), v.sub(v.shift(d1, 2), d3)
     low, step = v.sub(d4, d2), v.sub(d3, d1)
@@ -58,55 +54,74 @@ def input_transform(v: Lanes, d: Sequence[SSAValue]) -> list[SSAValue]:
         v.add(even, odd),
         v.sub(even, odd),
         v.add(low, twice),
-        v.sub(low, twice),
         v.sub(v.sub(d5, d3), v.shift(step, 2)),
+        v.sub(low, twice),
+    ]
+
+
+def _of_five(v: Lanes, d: Sequence[SSAValue]) -> list[SSAValue]:
+    d0, d1, d2, d3, d4 = d
+    step = v.sub(d3, d1)
+    twice = v.shift(step, 1)
+    return [
+        v.add(v.shift(v.sub(d0, d2), 2), twice),
+        v.three(v.sub(v.add(d1, d2), step)),
+        v.sub(v.three(v.sub(d2, d1)), step),
+        v.shift(step, 2),
+        v.sub(v.sub(d4, d2), twice),
     ]
 
 
 def weight_transform(v: Lanes, w: Sequence[SSAValue]) -> list[SSAValue]:
-    """WEIGHT_TRANSFORMS[3] · w"""
+    """WEIGHT_TRANSFORMS[3] · w, divided by SCALES."""
     w0, w1, w2 = w
     ends, quarters, twice = v.add(w0, w2), v.add(w0, v.shift(w2, 2)), v.shift(w1, 1)
     return [
-        v.times(w0, 6),
-        v.shift(v.add(ends, w1), 2),
-        v.shift(v.sub(ends, w1), 2),
+        w0,
+        v.add(ends, w1),
+        v.sub(ends, w1),
         v.add(quarters, twice),
+        w2,
         v.sub(quarters, twice),
-        v.times(w2, 12),
     ]
 
 
-#: What weight_transform and weight_rows multiply by.
-WEIGHT_FACTORS = (6, 12)
-#: Rows of WEIGHT_TRANSFORMS[3] that have sums in common.
-ROW_PAIRS = ((0, 5), (1, 2), (3, 4))
+#: Rows of weight_transform that have sums in common.
+ROW_PAIRS = ((0, 4), (1, 2), (3, 5))
 
 
 def weight_rows(
     v: Lanes, tap: Callable[[int, int], SSAValue], rows: tuple[int, int]
 ) -> tuple[list[SSAValue], list[SSAValue]]:
-    """Two rows, one of ROW_PAIRS, of WEIGHT_TRANSFORMS[3] · w, for the 3×3 taps w."""
+    """Two rows, one of ROW_PAIRS, of what weight_transform makes of the columns of 3×3 taps."""
     first, second = [], []
     for x in range(3):
-        if rows == (0, 5):
-            first.append(v.times(tap(0, x), 6))
-            second.append(v.times(tap(2, x), 12))
+        if rows == (0, 4):
+            first.append(tap(0, x))
+            second.append(tap(2, x))
             continue
         w0, w1, w2 = (tap(y, x) for y in range(3))
         if rows == (1, 2):
-            ends, middle = v.shift(v.add(w0, w2), 2), v.shift(w1, 2)
+            outer, middle = v.add(w0, w2), w1
         else:
-            ends, middle = v.add(w0, v.shift(w2, 2)), v.shift(w1, 1)
-        first.append(v.add(ends, middle))
-        second.append(v.sub(ends, middle))
+            outer, middle = v.add(w0, v.shift(w2, 2)), v.shift(w1, 1)
+        first.append(v.add(outer, middle))
+        second.append(v.sub(outer, middle))
     return first, second
 
 
-def output_transform(v: Lanes, m: Sequence[SSAValue], side: int) -> list[SSAValue]:
-    """OUTPUT_TRANSFORMS · m, for so many results."""
-    m0, m1, m2, m3, m4, m5 = m
-    a, b, c, d = v.add(m1, m2), v.sub(m1, m2), v.add(m3, m4), v.sub(m3, m4)
+def output_transform(
+    v: Lanes, m: Sequence[SSAValue], side: int, scaled: bool = False
+) -> list[SSAValue]:
+    """OUTPUT_TRANSFORMS[side] · m, of which the last may be missing. `scaled`: multiplied by
+    SCALES before, where weights were divided by them."""
+    m0, m1, m2, m3, m4, *rest = m
+    a, b, c, d = v.add(m1, m2), v.sub(m1, m2), m3, m3
+    for m5 in rest:
+        c, d = v.add(m3, m5), v.sub(m3, m5)
+    if scaled:
+        m0, a, b = v.shift(v.three(m0), 1), v.shift(a, 2), v.shift(b, 2)
+        m4 = v.shift(v.three(m4), 2)
     results = [
         v.add(v.add(m0, a), c),
         v.add(b, v.shift(d, 1)),
@@ -114,5 +129,5 @@ def output_transform(v: Lanes, m: Sequence[SSAValue], side: int) -> list[SSAValu
     ]
     if side == 4:
         results.append(v.add(b, v.shift(d, 3)))
-    results[-1] = v.add(results[-1], v.shift(m5, 1))
+    results[-1] = v.add(results[-1], v.shift(m4, 1))
     return results
