@@ -51,8 +51,9 @@ from .kernels.movement import lower_movement
 from .kernels.pool import PoolGenerator
 from .kernels.rows import RowGenerator
 from .kernels.tile_gemm import TileGemmGenerator
-from .kernels.winograd import WinogradGenerator
 from .kernels.winograd_input import WinogradInputGenerator
+from .kernels.winograd_points import PointsGenerator
+from .kernels.winograd_taps import TapsGenerator
 from .targets import Target
 
 _NAME = "kernel"
@@ -206,9 +207,8 @@ def _winograd(
     sums = weight.reshape(len(weight), -1).sum(1, dtype=np.int64)
     bias = wrap(folded_bias(anchor, sums, _bias(anchor)))
     tile = Tile(*graph.ints(packed.tile))
-    generator = WinogradGenerator(
-        _NAME, kernel, anchor, tile, data, bias, packed.form.data, target, halo_codes(kernel)
-    )
+    kind = TapsGenerator if packed.form.data == "taps" else PointsGenerator
+    generator = kind(_NAME, kernel, anchor, tile, data, bias, target, halo_codes(kernel))
     return generator.generate(exec_type("winograd", target, True))
 
 

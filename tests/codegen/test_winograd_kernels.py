@@ -37,6 +37,7 @@ from lpc.compiler.contractions.winograd import (
     WEIGHT_TRANSFORMS,
     fits,
 )
+from lpc.compiler.contractions.winograd_packing import tile_for
 from lpc.compiler.dialects import graph
 from lpc.compiler.dialects.tensors import Array, shape_of, ui8
 from lpc.compiler.interpreters.graph import run_graph
@@ -288,6 +289,21 @@ def test_whole_tiles_of_the_largest_codes(form: str) -> None:
     with every_layer(form) as taken:
         bench.check()
     assert len(taken) == len(values) * len(targets_tested(TARGETS))
+
+
+@EACH_FORM
+@EACH_TARGET
+@pytest.mark.parametrize("less", [0, 1, 2])
+def test_last_groups_of_tiles_are_shorter(target: Target, form: str, less: int) -> None:
+    """Two groups of tiles, of which none, the last one, or both are shorter than they might be."""
+    bench, g = Bench(), np.random.default_rng(less)
+    tiles = 2 * tile_for(target, 16).m - less
+    x = bench.input(extreme_codes(g, (1, 4 * tiles + 2, 6, 16), np.uint8))
+    weight = bench.constant(draw_weights(g, 16, 16, 3))
+    bench.output(bench(graph.QConv2dOp(x, weight, layout="nhwc")), f"{tiles} tiles")
+    with every_layer(form) as taken:
+        bench.check([target])
+    assert len(taken) == 1
 
 
 def test_rows_that_compete_for_cache_lie_apart() -> None:
