@@ -29,14 +29,14 @@ from .. import shapes
 from ..tensors import i64_array, shape_of, si16
 from .base import GraphOp, Tensor, ints
 
-#: Inputs of a tile per side, and its products. Of so many taps they give `side_of` outputs.
+#: Inputs of a whole tile per side, and its products. Of so many taps they give `side_of` outputs.
 INPUTS, POINTS = 6, 36
 #: Taps of a window per side.
 TAPS = (3, 4)
 
 
 def side_of(taps: int) -> int:
-    """Output pixels of a tile per side: F(4×4, 3×3) or F(3×3, 4×4)."""
+    """Output pixels of a whole tile per side: F(4×4, 3×3) or F(3×3, 4×4)."""
     return INPUTS + 1 - taps
 
 
@@ -48,12 +48,14 @@ def tiles_of(images: int, rows: int, columns: int, taps: int = 3) -> int:
 
 @irdl_op_definition
 class WinogradInputOp(GraphOp):
-    """Bᵀ d B of the 6×6 codes d of every tile of outputs: u8 [N, H, W, C] to s16 [36, tiles, C].
+    """Bᵀ d B of the codes d of every tile of outputs: u8 [N, H, W, C] to s16 [36, tiles, C].
 
-    Padding holds the input's zero point. Tiles are numbered row by row, image by image; past the
-    last row or column of the padded image its edge repeats. With `stride` 2 (else 1) the padded
-    image has even sides, and is read as [N, H/2, W/2, 4·C]: of 2×2 pixels row by row the channels.
-    `taps`: of the windows per side (3)."""
+    d has six rows and columns, or five where a tile is short; then Bᵀ d B is 0 in the last row or
+    column. contractions/winograd_tiling.py says how outputs are cut into tiles, and in which order
+    these are numbered. Padding holds the input's zero point; past the last row or column of the
+    padded image its edge repeats. With `stride` 2 (else 1) the padded image has even sides, and is
+    read as [N, H/2, W/2, 4·C]: of 2×2 pixels row by row the channels. `taps`: of the windows per
+    side (3)."""
 
     name = "graph.winograd_input"
     input = operand_def(Tensor)
