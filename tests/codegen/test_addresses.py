@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from emulation import is_emulated, targets_tested
+import tile_unit
+from emulation import TILES, is_emulated, targets_tested
 from hostile import NORESERVE, in_a_child
 from lpc.compiler import driver
 from lpc.compiler.codegen.emitter import emit_kernels, module_text
@@ -169,6 +170,8 @@ def run_last_units(program: TargetProgram, kernels: ctypes.CDLL, memory: dict[st
 def test_kernels_beyond_2_gib(layer: Layer, target: Target, tmp_path: Path) -> None:
     if not targets_tested([target]) or is_emulated(target.name):
         pytest.skip("tensors of this size are given to silicon alone")
+    if target.name == TILES:
+        tile_unit.request_permission()  # which a library, unlike `linked`, does by itself
     inputs = extreme_codes(np.random.default_rng(5), (1, FEW, WIDTH, CHANNELS), np.uint8)
     (expected,) = run_graph(module_of(layer, FEW), [inputs])
     module = module_of(layer, MANY)
