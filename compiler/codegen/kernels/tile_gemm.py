@@ -2,7 +2,8 @@
 
     for each tile of the unit range:
       sums[⌈m/16⌉][n] = 0, in registers
-      for run: for chunk: multiply (contractions/matrix_tile.py)
+      for run: for chunk: prefetch a little of the next group's weights (accumulate.py);
+                          multiply (contractions/matrix_tile.py)
       sums → scratch, 64·n bytes a pixel
       for a few pixels of the tile: codes = epilogue(scratch + bias); store
 
@@ -12,6 +13,7 @@ two sizes, the shorter ones compute a neighbour's item as well, and leave it in 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -22,15 +24,18 @@ from xdsl.ir import SSAValue
 from ...contractions.geometry import Grid, runs_of
 from ...contractions.matrix_tile import chunk_starts, row_pieces, walk_of
 from ...contractions.packing import steps_per_run
+from ...contractions.tile import LINE
 from ...dialects import tile
 from ...dialects.layout import LANES, NO_HALO, Layout
 from ...dialects.loop import ScratchOp, vector_of
 from ..builder import Index
-from .accumulate import NaturalAccumulator
+from .accumulate import Ahead, NaturalAccumulator
 from .gemm import GemmGenerator
 
 #: Bytes of a vector of sums, and pixels that the epilogue finishes together.
 _VECTOR, _TOGETHER = 64, 4
+#: Bytes of the next panel per chunk below which many tiles share one, and waiting for it is cheap.
+_LEAST_AHEAD = 16
 
 
 class TileGemmGenerator(GemmGenerator):
@@ -62,10 +67,12 @@ class TileGemmGenerator(GemmGenerator):
 
     def _piece(self, row: Index, column: Index, block: Index, n: int, channels: int | None) -> None:
         """Piece number `column` of line `row`, for a block."""
-        first, following = self._first(column), self._first(self.b.add(column, 1))
-        start = self.b.minimum(first, self.walk.items - self.items)
-        self._accumulate_tile(block, row, start, n)
-        self._finish(block, row, first, start, self.b.sub(following, first), n, channels)
+        b = self.b
+        first, following = self._first(column), self._first(b.add(column, 1))
+        start = b.minimum(first, self.walk.items - self.items)
+        number = b.add(b.mul(row, self.tiles_per_row), column)
+        self._accumulate_tile(block, row, start, number, n)
+        self._finish(block, row, first, start, b.sub(following, first), n, channels)
 
     def _first(self, column: Index) -> Index:
         """First item of a piece: so many pieces are one item longer than the shortest."""
@@ -93,18 +100,22 @@ class TileGemmGenerator(GemmGenerator):
 
     # --- sums -------------------------------------------------------------------------------------
 
-    def _accumulate_tile(self, block: Index, row: Index, start: Index, n: int) -> None:
-        """Products of all items from `start` on × n vectors, to the scratch."""
+    def _accumulate_tile(
+        self, block: Index, row: Index, start: Index, number: Index, n: int
+    ) -> None:
+        """Products of all items from `start` on × n vectors, to the scratch: tile `number`."""
         b, width, share = self.b, n * _VECTOR, self.packed.share
         x = b.address(
             self.x.base, b.mul(self._input_offset(self.x.layout, row, start), self.x.item)
         )
         panel = self.accumulator.open_panel(b.div(block, share))
         begin = self.accumulator.panel_start(panel, self._panel_step)
-        w = b.address(self.weight_base, b.add(begin, b.mul(b.rem(block, share), width)))
+        part = b.rem(block, share)
+        w = b.address(self.weight_base, b.add(begin, b.mul(part, width)))
+        ahead = self._share_of_next(b.add(begin, b.mul(part, self._block_bytes)), number)
         kinds = [tile.register(rows, _VECTOR) for rows in self.blocks_of_rows]
         sums = [b.emit(tile.ZeroOp(kind)) for kind in kinds for _ in range(n)]
-        sums = self._runs(x, w, sums, n)
+        sums = self._runs(x, w, sums, n, ahead)
         stride, pixel = b.index(width), 0
         for i, rows in enumerate(self.blocks_of_rows):
             for j, total in enumerate(sums[i * n : (i + 1) * n]):
@@ -112,38 +123,67 @@ class TileGemmGenerator(GemmGenerator):
                 b.emit(tile.StoreOp(total, self.scratch, offset, stride))
             pixel += rows
 
-    def _runs(self, x: SSAValue, w: SSAValue, sums: list[SSAValue], n: int) -> list[SSAValue]:
+    def _share_of_next(self, begin: Index, number: Index) -> Ahead | None:
+        """Of the weights in the place of those at `begin`, but in the next group of blocks: what
+        tile `number` prefetches, some bytes a chunk.
+
+        A single tile reads its weights as fast as they come; for many, waiting is cheap."""
+        b, tiles = self.b, self.grid.rows * self.tiles_per_row
+        chunks = len(self.accumulator.run_offsets) * len(self.starts)
+        share = -(-self._block_bytes // tiles)
+        if tiles == 1 or share < _LEAST_AHEAD * chunks:
+            return None
+        start = b.add(b.add(begin, self._group_bytes), b.mul(number, share))
+        return Ahead(b.address(self.weight_base, start), -(-share // chunks))
+
+    def _runs(
+        self, x: SSAValue, w: SSAValue, sums: list[SSAValue], n: int, ahead: Ahead | None
+    ) -> list[SSAValue]:
         b, offsets = self.b, self.accumulator.run_offsets
         if len(offsets) == 1:
-            return self._run(b.address(x, offsets[0]), w, sums, n)
+            return self._run(b.address(x, offsets[0]), w, sums, n, ahead)
         run_bytes = self.packed.steps * self._step_bytes(n)
         with b.loop(0, len(offsets), carried=sums) as runs:
             entry = b.add(b.mul(runs.variable, 4), self.table)
             jump = b.to_index(b.load(self.parameter_base, entry, i32))
             w_run = b.address(w, b.mul(runs.variable, run_bytes))
-            runs.next = self._run(b.address(x, jump), w_run, list(runs.carried), n)
+            own = ahead and self._behind(ahead, b.mul(runs.variable, len(self.starts)))
+            runs.next = self._run(b.address(x, jump), w_run, list(runs.carried), n, own)
         return list(runs.results)
 
-    def _run(self, x: SSAValue, w: SSAValue, sums: list[SSAValue], n: int) -> list[SSAValue]:
+    def _run(
+        self, x: SSAValue, w: SSAValue, sums: list[SSAValue], n: int, ahead: Ahead | None
+    ) -> list[SSAValue]:
         """All chunks of one run."""
         b, chunk = self.b, self.packed.chunk
         if len(self.starts) == 1:
-            return self._chunk(x, w, sums, n)
+            return self._chunk(x, w, sums, n, ahead)
         with b.loop(0, len(self.starts), carried=sums) as chunks:
             start = b.mul(chunks.variable, chunk * 4)
             if self.starts[-1] % chunk:
                 start = b.minimum(start, self.starts[-1] * 4)
             w_chunk = b.address(w, b.mul(chunks.variable, chunk * self._step_bytes(n)))
-            chunks.next = self._chunk(b.address(x, start), w_chunk, list(chunks.carried), n)
+            own = ahead and self._behind(ahead, chunks.variable)
+            chunks.next = self._chunk(b.address(x, start), w_chunk, list(chunks.carried), n, own)
         return list(chunks.results)
+
+    def _behind(self, ahead: Ahead, chunks: Index) -> Ahead:
+        """What is left behind so many chunks."""
+        b = self.b
+        return replace(ahead, address=b.address(ahead.address, b.mul(chunks, ahead.bytes)))
 
     def _step_bytes(self, n: int) -> int:
         """Of a whole panel, in blocks of n vectors."""
         return self.packed.share * n * _VECTOR
 
-    def _chunk(self, x: SSAValue, w: SSAValue, sums: list[SSAValue], n: int) -> list[SSAValue]:
+    def _chunk(
+        self, x: SSAValue, w: SSAValue, sums: list[SSAValue], n: int, ahead: Ahead | None
+    ) -> list[SSAValue]:
         """Codes are loaded once, weights next to the multiplications that want them."""
         b, result, codes = self.b, list(sums), list[SSAValue]()
+        if ahead is not None:
+            for offset in range(0, ahead.bytes, LINE):
+                b.prefetch(ahead.address, offset)
         depth, pixel_bytes = self.packed.chunk, self.accumulator.pixel_bytes
         w_stride, x_stride = b.index(self._step_bytes(n)), b.index(pixel_bytes)
         for j in range(n):
