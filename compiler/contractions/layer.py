@@ -190,7 +190,7 @@ def choices_in_registers(layer: Layer) -> list[tuple[float, Choice]]:
         return []
     walks, steps = matrix_tile.walks_of(c, layer.layout), -(-runs.length // c.k_step)
     sizes = (c.outputs, layer.target.lanes, _run_count(layer), steps)
-    found = matrix_tile.estimates(walks, *sizes)
+    found = matrix_tile.estimates(walks, *sizes, _pixel_bytes(layer) // len(runs.offsets))
     return [(cost, Choice(tile, ALONE, in_registers=True)) for cost, tile in found]
 
 

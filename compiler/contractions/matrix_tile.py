@@ -9,9 +9,9 @@ Chunks do not cross runs (geometry.py), and all chunks of a layer have one size,
 has one shape while a kernel runs. A run that is no multiple of it ends with a chunk that reads some
 inputs a second time, against weights of zero; so nothing past the run is read.
 
-Not measured: no CPU here has tile registers. That a multiplication takes 16 cycles is what Intel
-states for Sapphire Rapids (1024 multiply-adds a cycle); the other costs are assumptions. So a layer
-goes to tile registers only where they should be clearly faster than vectors.
+The costs are measured on Granite Rapids (docs/performance.md), in cycles of the lower clock at
+which it multiplies: a multiplication takes one for each of its rows, also if the next one wants its
+sums. A layer goes to tile registers only where they should be clearly faster than vectors.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from ..dialects.layout import NO_HALO, Layout
 from .geometry import Contraction
 from .tile import (
     MOST,
-    STREAM_BYTES_PER_CYCLE,
     TILE_OVERHEAD,
     Candidate,
     Tile,
@@ -35,14 +34,14 @@ from .tile import (
 ROWS, REGISTERS = 16, 8
 #: Steps of one multiplication.
 DEPTH = 16
-#: Cycles between two multiplications, from one to the next on the same sums, for the rows of a load
-#: and of a store, and to fill and empty the pipeline.
-_MULTIPLY, _LATENCY, _LOAD, _STORE, _LEAD = 16.0, 52.0, 8.0, 16.0, 120.0
-#: A block's weights stay in the first-level cache from one tile to the next up to this size, and
-#: if there are some tiles that share them.
-_RESIDENT_BYTES, _SHARING = 32 << 10, 4
-#: Two instructions a cycle finish a vector of sums: as in tile.py, and one load more.
-_EPILOGUE = 4.5
+#: Cycles of a multiplication at least, to load a row, to store a register, to begin and to end.
+_LEAST_MULTIPLY, _LOAD_ROW, _STORE, _LEAD = 9.0, 0.5, 15.0, 120.0
+#: What of the first-level cache is left to a tile's codes, which the blocks of a group share, or to
+#: a layer's weights, which all tiles do. Bytes a cycle from the second-level cache, and the part of
+#: their time that multiplications do not hide.
+_RESIDENT_BYTES, _STREAM, _SHOWN = 32 << 10, 64.0, 0.5
+#: To finish a vector of sums, and to store up to so many of a pixel's, joined.
+_EPILOGUE, _STORE_CODES, _JOINED = 4.5, 4.0, 4
 #: What the estimate for tile registers may be, in parts of that for vectors.
 _CLEARLY = 0.8
 
@@ -106,17 +105,21 @@ def walk_of(c: Contraction, layout: Layout, m: int) -> Walk:
 
 
 def estimates(
-    walks: list[Walk], channels: int, lanes: int, runs: int, steps: int
+    walks: list[Walk], channels: int, lanes: int, runs: int, steps: int, pixel_bytes: int
 ) -> list[tuple[float, Tile]]:
-    """(cycles, tile) for each tile that fits; every tile reads `runs` of `steps`."""
-    vectors, chunks = -(-channels // lanes), runs * len(chunk_starts(steps))
+    """(cycles, tile) for each tile that fits; every tile reads `runs` of `steps`, of which
+    `pixel_bytes` in a run are what a pixel's neighbour does not read."""
+    vectors, chunk, chunks = -(-channels // lanes), chunk_of(steps), runs * len(chunk_starts(steps))
     found: dict[Hashable, tuple[float, Tile]] = {}
     for walk, m, n in _sizes(walks, vectors):
         pieces_of_line = walk.pieces(m)
         tiles, items = sum(count for count, _ in pieces_of_line), pieces_of_line[0][1]
         m, pixels = walk.rows(items), items * walk.width
+        # Runs of several rows of windows read much of the same.
+        few_codes = m * pixel_bytes <= _RESIDENT_BYTES
+        few_weights = 64 * chunk * chunks * vectors <= _RESIDENT_BYTES
         cycles = sum(
-            count * _tile_cycles(m, pixels, size, chunks, chunk_of(steps), walk.lines * tiles)
+            count * _tile_cycles(m, pixels, size, chunks, chunk, few_codes, few_weights)
             for count, size in pieces(vectors, n)
         )
         found.setdefault((m, n), (walk.lines * tiles * cycles, Tile(m, n, lanes)))
@@ -136,14 +139,18 @@ def _sizes(walks: list[Walk], vectors: int) -> Iterator[tuple[Walk, int, int]]:
                 yield walk, walk.rows(items), n
 
 
-def _tile_cycles(m: int, pixels: int, n: int, chunks: int, chunk: int, sharing: int) -> float:
-    """One tile of `m` rows, of which `pixels` are wanted; so many tiles share their weights."""
-    blocks, weights = len(row_pieces(m)), 64 * chunk * n
-    resident = chunks * weights <= _RESIDENT_BYTES and sharing >= _SHARING
-    stream = 0.0 if resident else weights / STREAM_BYTES_PER_CYCLE
-    busy = max(blocks * n * _MULTIPLY, (blocks + n) * _LOAD, _LATENCY, stream)
-    end = blocks * n * _STORE + pixels * n * _EPILOGUE
-    return chunks * (busy + 0.25 * stream) + end + _LEAD + TILE_OVERHEAD
+def _tile_cycles(
+    m: int, pixels: int, n: int, chunks: int, chunk: int, few_codes: bool, few_weights: bool
+) -> float:
+    """One tile of `m` rows, of which `pixels` are wanted; whether its codes and the weights are few
+    enough to be read from the first-level cache."""
+    rows = row_pieces(m)
+    products = n * sum(max(_LEAST_MULTIPLY, size) for size in rows)
+    loads = _LOAD_ROW * (m + n * chunk)
+    far = (0 if few_codes else 4 * chunk * m) + (0 if few_weights else 64 * chunk * n)
+    busy = max(products, loads, far / _STREAM) + _SHOWN * far / _STREAM
+    end = len(rows) * n * _STORE + pixels * (n * _EPILOGUE + -(-n // _JOINED) * _STORE_CODES)
+    return chunks * busy + end + _LEAD + TILE_OVERHEAD
 
 
 def unsuitable(c: Contraction) -> str:
