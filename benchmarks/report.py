@@ -59,7 +59,9 @@ class Machine:
 
 @dataclass
 class ModelResult:
-    """One model in one precision: figures by engine; `failures` says why an engine has none."""
+    """One model in one precision: figures by engine; `failures` says why an engine has none.
+
+    `bfloat16`: engines that compute a float model in less than float32, so no peers of lpc."""
 
     model: str
     precision: str
@@ -71,6 +73,7 @@ class ModelResult:
     compile: CompileCost | None = None
     layers: list[Layer] = field(default_factory=list)  # of lpc
     failures: list[str] = field(default_factory=list)
+    bfloat16: list[str] = field(default_factory=list)
 
     @property
     def title(self) -> str:
@@ -78,7 +81,8 @@ class ModelResult:
 
     @property
     def best_peer(self) -> str | None:
-        peers = {e: t.minimum for e, t in self.timings.items() if e != "lpc"}
+        others = ("lpc", *self.bfloat16)
+        peers = {e: t.minimum for e, t in self.timings.items() if e not in others}
         return min(peers, key=peers.__getitem__, default=None)
 
     @property
@@ -180,7 +184,8 @@ def speed_rows(results: Iterable[ModelResult]) -> list[Row]:
             ratio = f"{result.ratio:.2f}" if engine == "lpc" and result.ratio else ""
             times = (f"{timing.minimum:.2f}", f"{timing.median:.2f}")
             speed = f"{result.gmacs(engine):.1f}"
-            rows.append((result.title, engine, str(result.threads), *times, speed, ratio))
+            name = f"{engine} (bfloat16)" if engine in result.bfloat16 else engine
+            rows.append((result.title, name, str(result.threads), *times, speed, ratio))
     return rows
 
 

@@ -1,6 +1,6 @@
 """Compare lpc with onnxruntime and OpenVINO on the zoo: `make bench`, or
 
-    python -m benchmarks.run --model resnet50 --isa avx2 --write-docs
+    python -m benchmarks.run --model resnet50 --isa avx2 --write-docs resnet50.md
     python -m benchmarks.run --model path/to/model.onnx --isa avx2 --layers
 
 All engines of a model take turns within one run; only ratios from one run mean something.
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import click
 import onnx
-from lpc.compiler.codegen.host import resolve_targets, runs_here
+from lpc.compiler.codegen.host import cpu_features, resolve_targets, runs_here
 from rich.console import Console
 
 from . import report as reports
@@ -31,7 +31,7 @@ from .peers import ROOT, EngineError, Worker, alternate
 from .report import ModelResult, Report
 from .subjects import Subject, input_file, named, subjects
 
-RESULTS = Path(__file__).with_name("results")
+RESULTS, DOCS = Path(__file__).with_name("results"), ROOT / "docs" / "benchmarks.md"
 PRECISIONS: tuple[zoo.Precision, ...] = ("int8", "fp32")
 THREADS = (1, 2)
 
@@ -74,6 +74,11 @@ class ModelBenchmark:
         """lpc is told its target by the compiler; the peers are masked."""
         return "native" if engine == "lpc" else self.mask
 
+    def in_bfloat16(self) -> list[str]:
+        """Engines that take it for a float model's layers, as the CPU that they see has it."""
+        sees_it = self.mask in ("native", "avx512_vnni") and "avx512_bf16" in cpu_features()
+        return ["openvino-auto"] if sees_it and self.subject.precision == "fp32" else []
+
     def run(self, threads: Sequence[int], seconds: float, processes: bool) -> None:
         """One result per number of threads; cold starts belong to the first."""
         cost = self._compiled() if "lpc" in self.engines else None
@@ -82,6 +87,7 @@ class ModelBenchmark:
                 self.subject.name, self.subject.precision, sum(self.macs.values()), count
             )
             result.compile, result.failures = cost, self.failures
+            result.bfloat16 = self.in_bfloat16()
             self.results.append(result)
             self._time_inference(result, seconds)
             self._profile(result)
@@ -201,7 +207,14 @@ def run_benchmarks(
 @click.option("--layers", is_flag=True, help="Print every layer of lpc's libraries.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Where results go.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Where the bars go (matplotlib).")
-@click.option("--write-docs", is_flag=True, help="Write docs/benchmarks.md.")
+@click.option(
+    "--write-docs",
+    "docs",
+    is_flag=False,
+    flag_value=DOCS,
+    type=click.Path(path_type=Path),
+    help=f"Write the page of docs [{DOCS.relative_to(ROOT)}].",
+)
 def main(
     models: tuple[str | Path, ...],
     precisions: tuple[zoo.Precision, ...],
@@ -213,7 +226,7 @@ def main(
     layers: bool,
     json_file: Path | None,
     plot: Path | None,
-    write_docs: bool,
+    docs: Path | None,
 ) -> None:
     """Time lpc and its peers on the model zoo, and print tables."""
     # The widest table; without a terminal rich would cut figures off at 80 columns.
@@ -235,8 +248,8 @@ def main(
     reports.write_json(report, json_file or RESULTS / f"{isa}.json")
     if plot or find_spec("matplotlib"):
         reports.write_plot(report, plot or RESULTS / f"{isa}.png")
-    if write_docs:
-        (ROOT / "docs" / "benchmarks.md").write_text(reports.markdown(report))
+    if docs:
+        docs.write_text(reports.markdown(report))
 
 
 if __name__ == "__main__":

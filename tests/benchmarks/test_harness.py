@@ -108,6 +108,14 @@ def test_ratio_is_against_the_best_peer(report: reports.Report) -> None:
     assert fp32.ratio is None
 
 
+def test_a_bfloat16_engine_is_no_peer_of_float32() -> None:
+    float32 = result("fp32", 2.0, {"openvino": 4.0, "openvino-auto": 1.0})
+    float32.bfloat16.append("openvino-auto")
+    assert (float32.best_peer, float32.ratio) == ("openvino", 0.5)
+    names = [row[1] for row in reports.speed_rows([float32])]
+    assert "openvino-auto (bfloat16)" in names
+
+
 def test_rows(report: reports.Report) -> None:
     assert reports.speed_rows(report.results)[0] == (
         "net int8", "lpc", "1", "10.00", "11.00", "100.0", "0.80"
