@@ -1,12 +1,14 @@
 """Kernels that need a whole row of the last axis: softmax, layer normalization, reductions.
 
 Sums and maxima run in the canonical order of numerics.py: lane j takes elements j, j + 16, …, then
-the lanes are combined in a tree, so that the bits do not depend on the target.
+the lanes are combined in a tree, so that the bits do not depend on the target. A few rows are
+worked on in turn, so that none waits for its own sums.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,7 +30,11 @@ from .vector_math import LoopMath
 
 Combine = Callable[[SSAValue, SSAValue], SSAValue]
 ValueAt = Callable[[Position], SSAValue]
+#: Image, y and x of a row.
+Place = tuple[Index, Index, Index]
 
+#: Rows that are worked on in turn, if their number is a multiple of it.
+_TOGETHER = 2
 
 #: Bytes of a row's exponentials that are kept from the sum to the division; those of longer rows
 #: are computed twice.
@@ -44,7 +50,7 @@ def _is_near(value: SSAValue) -> bool:
 
 
 class RowGenerator:
-    """One unit is one row: a pixel of the input seen as [N, H, W, C]."""
+    """One unit is a row or a few: pixels of the input seen as [N, H, W, C]."""
 
     def __init__(
         self, name: str, kernel: graph.KernelOp, anchor: Any, target: Target, halo_codes: Array
@@ -61,49 +67,66 @@ class RowGenerator:
             self.b, target, kernel, self.inputs, self.parameters, self.base, self.channels
         )
         self.math = LoopMath(self.b, LANES)
-        self.row: SSAValue | None = None
-        if isinstance(anchor, graph.SoftmaxOp) and 4 * self.channels <= _MOST_KEPT:
-            self.row = self.b.scratch(4 * self.channels)
+        is_reduction = isinstance(anchor, graph.ReduceOp)
+        self.rows = self.n * self.h * self.w
+        self.together = 1 if is_reduction or self.rows % _TOGETHER else _TOGETHER
+        self.kept: SSAValue | None = None
+        if isinstance(anchor, graph.SoftmaxOp) and self.together * self._row_bytes <= _MOST_KEPT:
+            self.kept = self.b.scratch(self.together * self._row_bytes)
 
     def generate(self, exec_type: str) -> LoweredKernel:
         b = self.b
         fill_halo(b, self.output, self.parameters, self.base, self.halo_codes)
         with b.unit_loop() as unit:
-            image, rest = b.div(unit, self.h * self.w), b.rem(unit, self.h * self.w)
-            y, x = b.div(rest, self.w), b.rem(rest, self.w)
+            places = [
+                self._place(b.add(b.mul(unit, self.together), i)) for i in range(self.together)
+            ]
             if isinstance(self.anchor, graph.SoftmaxOp):
-                self._softmax(image, y, x)
+                self._softmax(places)
             elif isinstance(self.anchor, graph.LayerNormOp):
-                self._layer_norm(image, y, x)
+                self._layer_norm(places)
             else:
-                self._reduce(unit, image, y, x)
-        units = self.n * self.h * self.w
-        return LoweredKernel(b.finish(), b.fingerprint, (self.parameters.blob(),), units, exec_type)
+                self._reduce(unit, places)
+        units, constants = self.rows // self.together, (self.parameters.blob(),)
+        return LoweredKernel(b.finish(), b.fingerprint, constants, units, exec_type)
 
-    # --- walking a row ----------------------------------------------------------------------------
+    @property
+    def _row_bytes(self) -> int:
+        return 4 * self.channels
 
-    def _position(
-        self, image: Index, y: Index, x: Index, channel: Index, count: int | None
-    ) -> Position:
-        return Position(LANES, channel, pixel_at(self.b, image, y, x), count=count)
+    # --- walking along rows -----------------------------------------------------------------------
+
+    def _place(self, row: Index) -> Place:
+        b = self.b
+        image, rest = b.div(row, self.h * self.w), b.rem(row, self.h * self.w)
+        return image, b.div(rest, self.w), b.rem(rest, self.w)
+
+    def _position(self, place: Place, channel: Index, count: int | None) -> Position:
+        return Position(LANES, channel, pixel_at(self.b, *place), count=count)
 
     def _fold(
-        self, row: tuple[Index, Index, Index], value_at: ValueAt, combine: Combine, identity: float
-    ) -> SSAValue:
-        """The canonical reduction of `value_at` over the row, in every lane."""
+        self,
+        places: Sequence[Place],
+        values: Sequence[ValueAt],
+        combine: Combine,
+        identity: float,
+    ) -> list[SSAValue]:
+        """The canonical reduction of each row's value, in every lane."""
         b, start = self.b, self.math.constant(identity)
-        whole = self.c // LANES * LANES
-        with b.loop(0, whole, LANES, carried=[start]) as blocks:
-            value = value_at(self._position(*row, blocks.variable, None))
-            blocks.next = [combine(blocks.carried[0], value)]
-        total = blocks.results[0]
+        whole, rows = self.c // LANES * LANES, [*zip(places, values, strict=True)]
+        with b.loop(0, whole, LANES, carried=[start] * len(rows)) as blocks:
+            at = blocks.variable
+            new = [value_at(self._position(place, at, None)) for place, value_at in rows]
+            blocks.next = [combine(*pair) for pair in zip(blocks.carried, new, strict=True)]
+        totals = list(blocks.results)
         if whole < self.c:
-            value = value_at(self._position(*row, whole, self.c - whole))
             numbers = b.load(self.base, self.lane_numbers, vector_of(i32, LANES))
             count = self.math.integer(self.c - whole)
             inside = b.emit(arith.CmpiOp(numbers, count, "slt"))
-            total = combine(total, b.emit(SelectOp(inside, value, start)))
-        return self._tree(total, combine)
+            for i, (place, value_at) in enumerate(rows):
+                value = value_at(self._position(place, whole, self.c - whole))
+                totals[i] = combine(totals[i], b.emit(SelectOp(inside, value, start)))
+        return [self._tree(total, combine) for total in totals]
 
     def _tree(self, lanes: SSAValue, combine: Combine) -> SSAValue:
         """[0:8] ∘ [8:16], [0:4] ∘ [4:8], [0:2] ∘ [2:4], [0] ∘ [1]."""
@@ -115,80 +138,91 @@ class RowGenerator:
             lanes = combine(low, high)
         return b.splat(b.extract(lanes, 0), LANES)
 
-    def _each(self, row: tuple[Index, Index, Index], value_at: ValueAt) -> None:
-        """Epilogue and store of every block, `value_at` being the anchor's result."""
+    def _each(self, places: Sequence[Place], values: Sequence[ValueAt]) -> None:
+        """Epilogue and store of every block, the values being the anchor's results."""
         b = self.b
         whole = self.c // LANES * LANES
 
-        def block(channel: Index, count: int | None) -> None:
-            at = self._position(*row, channel, count)
-            at.known[self.anchor.result] = value_at(at)
-            store_lanes(b, self.output, self.evaluator.value(self.kernel.yielded, at), at)
+        def blocks_at(channel: Index, count: int | None) -> None:
+            for place, value_at in zip(places, values, strict=True):
+                at = self._position(place, channel, count)
+                at.known[self.anchor.result] = value_at(at)
+                store_lanes(b, self.output, self.evaluator.value(self.kernel.yielded, at), at)
 
         with b.loop(0, whole, LANES) as blocks:
-            block(blocks.variable, None)
+            blocks_at(blocks.variable, None)
         if whole < self.c:
-            block(whole, self.c - whole)
+            blocks_at(whole, self.c - whole)
 
     def _input(self, at: Position) -> SSAValue:
         return self.evaluator.value(self.anchor.operands[0], at)
 
     # --- the row functions ------------------------------------------------------------------------
 
-    def _softmax(self, *row: Index) -> None:
-        m, place = self.math, (row[0], row[1], row[2])
-        largest = self._fold(place, self._input, m.maximum, float("-inf"))
+    def _softmax(self, places: Sequence[Place]) -> None:
+        m, inputs = self.math, [self._input] * len(places)
+        largest = self._fold(places, inputs, m.maximum, float("-inf"))
         own_exp = near_exp if _is_near(self.anchor.operands[0]) else exp
 
-        def exponential(at: Position) -> SSAValue:
-            return own_exp(m, m.sub(self._input(at), largest))
+        def exponential(most: SSAValue, at: Position) -> SSAValue:
+            return own_exp(m, m.sub(self._input(at), most))
 
-        first, again = self._kept(exponential)
-        total = self._fold(place, first, m.add, 0.0)
-        self._each(place, lambda at: m.div(again(at), total))
+        walks = [self._kept(i, partial(exponential, most)) for i, most in enumerate(largest)]
+        totals = self._fold(places, [first for first, _ in walks], m.add, 0.0)
 
-    def _kept(self, value_at: ValueAt) -> tuple[ValueAt, ValueAt]:
+        def share(again: ValueAt, total: SSAValue, at: Position) -> SSAValue:
+            return m.div(again(at), total)
+
+        shares = zip(walks, totals, strict=True)
+        self._each(places, [partial(share, again, total) for (_, again), total in shares])
+
+    def _kept(self, row: int, value_at: ValueAt) -> tuple[ValueAt, ValueAt]:
         """`value_at` for two walks along a row: computed and kept, and what was kept; or computed
         twice, if rows are too long."""
-        b, row = self.b, self.row
-        if row is None:
+        b, kept = self.b, self.kept
+        if kept is None:
             return value_at, value_at
+
+        def offset(at: Position) -> Index:
+            return b.add(b.mul(at.channel, 4), row * self._row_bytes)
 
         def first(at: Position) -> SSAValue:
             value = value_at(at)
-            b.store(value, row, b.mul(at.channel, 4))
+            b.store(value, kept, offset(at))
             return value
 
         def again(at: Position) -> SSAValue:
-            return b.load(row, b.mul(at.channel, 4), vector_of(f32, LANES))
+            return b.load(kept, offset(at), vector_of(f32, LANES))
 
         return first, again
 
-    def _layer_norm(self, *row: Index) -> None:
-        m, place = self.math, (row[0], row[1], row[2])
+    def _layer_norm(self, places: Sequence[Place]) -> None:
+        m = self.math
         count = m.constant(float(self.c))
-        mean = m.div(self._fold(place, self._input, m.add, 0.0), count)
+        sums = self._fold(places, [self._input] * len(places), m.add, 0.0)
+        means = [m.div(total, count) for total in sums]
 
-        def centred(at: Position) -> SSAValue:
+        def centred(mean: SSAValue, at: Position) -> SSAValue:
             return m.sub(self._input(at), mean)
 
-        def squared(at: Position) -> SSAValue:
-            difference = centred(at)
+        def squared(mean: SSAValue, at: Position) -> SSAValue:
+            difference = centred(mean, at)
             return m.mul(difference, difference)
 
-        variance = m.div(self._fold(place, squared, m.add, 0.0), count)
+        squares = self._fold(places, [partial(squared, mean) for mean in means], m.add, 0.0)
         epsilon = m.constant(float(self.anchor.epsilon.value.data))
-        deviation = m.sqrt(m.add(variance, epsilon))
+        deviations = [m.sqrt(m.add(m.div(total, count), epsilon)) for total in squares]
 
-        def normalized(at: Position) -> SSAValue:
-            scaled = m.div(centred(at), deviation)
+        def normalized(mean: SSAValue, deviation: SSAValue, at: Position) -> SSAValue:
+            scaled = m.div(centred(mean, at), deviation)
             weighted = m.mul(scaled, self.evaluator.value(self.anchor.weight, at))
             return m.add(weighted, self.evaluator.value(self.anchor.bias, at))
 
-        self._each(place, normalized)
+        rows = zip(means, deviations, strict=True)
+        self._each(places, [partial(normalized, *row) for row in rows])
 
-    def _reduce(self, unit: SSAValue, *row: Index) -> None:
-        b, m, place = self.b, self.math, (row[0], row[1], row[2])
+    def _reduce(self, unit: SSAValue, places: Sequence[Place]) -> None:
+        b, m = self.b, self.math
         kind = self.anchor.kind.data
         combine, identity = {
             "sum": (m.add, 0.0),
@@ -196,7 +230,7 @@ class RowGenerator:
             "max": (m.maximum, float("-inf")),
             "min": (m.minimum, float("inf")),
         }[kind]
-        value = self._fold(place, self._input, combine, identity)
+        (value,) = self._fold(places, [self._input], combine, identity)
         if kind == "mean":
             value = m.div(value, m.constant(float(self.c)))
         # Row `unit` of the input is element `unit` of the (dense or padded) result.
