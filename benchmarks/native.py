@@ -51,8 +51,8 @@ class Suite:
     the ones of generated layers."""
 
     status: int
-    cases: Counter[str]
-    generated: Counter[str]
+    cases: dict[str, int]
+    generated: dict[str, int]
 
 
 def print_cpu(console: Console) -> list[Target]:
@@ -82,7 +82,7 @@ def run_suite(jobs: int, rounds: float) -> Suite:
             content = json.loads(path.read_text())
             cases.update(content["cases"])
             generated.update(content["generated"])
-    return Suite(status, cases, generated)
+    return Suite(status, dict(cases), dict(generated))
 
 
 @cache
@@ -113,15 +113,20 @@ def time_networks(target: Target, models: Sequence[str], seconds: float) -> Repo
 
 
 def table_of(reports: Sequence[Report], models: Sequence[str], suite: Suite | None) -> Table:
-    """Cases compared, and minimum ms by network and row."""
-    counted = ("generated", "compared") if suite else ()
-    table = Table("row", *counted, "peak GMAC/s", *(f"{name} ms" for name in models))
-    for report in reports:
-        times = {r.model: r.timings["lpc"].minimum for r in report.results if r.timings}
-        cells = [f"{times[name]:.2f}" if name in times else "failed" for name in models]
-        counts = [str(c[report.isa]) for c in (suite.generated, suite.cases)] if suite else []
-        table.add_row(report.isa, *counts, f"{report.peaks[1]:.0f}", *cells)
+    """Cases compared, and minimum ms by network, with a column for each row of the target table."""
+    table = Table("", *(report.isa for report in reports))
+    if suite:
+        for title, counts in (("generated", suite.generated), ("compared", suite.cases)):
+            table.add_row(title, *(str(counts.get(report.isa, 0)) for report in reports))
+    table.add_row("peak GMAC/s", *(f"{report.peaks[1]:.0f}" for report in reports))
+    for name in models:
+        table.add_row(f"{name} ms", *(_milliseconds(report, name) for report in reports))
     return table
+
+
+def _milliseconds(report: Report, model: str) -> str:
+    found = [r.timings["lpc"] for r in report.results if r.model == model and r.timings]
+    return f"{found[0].minimum:.2f}" if found else "failed"
 
 
 @click.command()

@@ -33,11 +33,10 @@ ValueAt = Callable[[Position], SSAValue]
 #: Image, y and x of a row.
 Place = tuple[Index, Index, Index]
 
-#: Rows that are worked on in turn, if their number is a multiple of it.
+#: Rows that are worked on in turn, if their number is a multiple of it, and they are not long.
 _TOGETHER = 2
-
-#: Bytes of a row's exponentials that are kept from the sum to the division; those of longer rows
-#: are computed twice.
+#: Bytes of exponentials that are kept from the sum to the division; those of longer rows are
+#: computed twice.
 _MOST_KEPT = 32 << 10
 
 
@@ -67,12 +66,12 @@ class RowGenerator:
             self.b, target, kernel, self.inputs, self.parameters, self.base, self.channels
         )
         self.math = LoopMath(self.b, LANES)
-        is_reduction = isinstance(anchor, graph.ReduceOp)
-        self.rows = self.n * self.h * self.w
-        self.together = 1 if is_reduction or self.rows % _TOGETHER else _TOGETHER
+        self.rows, self.row_bytes = self.n * self.h * self.w, 4 * self.channels
+        alone = isinstance(anchor, graph.ReduceOp) or self.rows % _TOGETHER
+        self.together = 1 if alone or _TOGETHER * self.row_bytes > _MOST_KEPT else _TOGETHER
         self.kept: SSAValue | None = None
-        if isinstance(anchor, graph.SoftmaxOp) and self.together * self._row_bytes <= _MOST_KEPT:
-            self.kept = self.b.scratch(self.together * self._row_bytes)
+        if isinstance(anchor, graph.SoftmaxOp) and self.row_bytes <= _MOST_KEPT:
+            self.kept = self.b.scratch(self.together * self.row_bytes)
 
     def generate(self, exec_type: str) -> LoweredKernel:
         b = self.b
@@ -89,10 +88,6 @@ class RowGenerator:
                 self._reduce(unit, places)
         units, constants = self.rows // self.together, (self.parameters.blob(),)
         return LoweredKernel(b.finish(), b.fingerprint, constants, units, exec_type)
-
-    @property
-    def _row_bytes(self) -> int:
-        return 4 * self.channels
 
     # --- walking along rows -----------------------------------------------------------------------
 
@@ -184,7 +179,7 @@ class RowGenerator:
             return value_at, value_at
 
         def offset(at: Position) -> Index:
-            return b.add(b.mul(at.channel, 4), row * self._row_bytes)
+            return b.add(b.mul(at.channel, 4), row * self.row_bytes)
 
         def first(at: Position) -> SSAValue:
             value = value_at(at)
