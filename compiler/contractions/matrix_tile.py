@@ -40,6 +40,8 @@ _LEAST_MULTIPLY, _LOAD_ROW, _STORE, _LEAD = 9.0, 0.5, 15.0, 120.0
 #: a layer's weights, which all tiles do. Bytes a cycle from the second-level cache, and the part of
 #: their time that multiplications do not hide.
 _RESIDENT_BYTES, _STREAM, _SHOWN = 32 << 10, 64.0, 0.5
+#: Bytes of weights a cycle that a single pixel has to wait for; vectors ask for more at a time.
+_ALONE = 8.0
 #: To finish a vector of sums, and to store up to so many of a pixel's, joined.
 _EPILOGUE, _STORE_CODES, _JOINED = 4.5, 4.0, 4
 #: What the estimate for tile registers may be, in parts of that for vectors.
@@ -122,6 +124,8 @@ def estimates(
             count * _tile_cycles(m, pixels, size, chunks, chunk, few_codes, few_weights)
             for count, size in pieces(vectors, n)
         )
+        if walk.lines * walk.items == 1:
+            cycles += 64 * chunk * chunks * vectors / _ALONE
         found.setdefault((m, n), (walk.lines * tiles * cycles, Tile(m, n, lanes)))
     return list(found.values())
 

@@ -127,11 +127,12 @@ class TileGemmGenerator(GemmGenerator):
         """Of the weights in the place of those at `begin`, but in the next group of blocks: what
         tile `number` prefetches, some bytes a chunk.
 
-        A single tile reads its weights as fast as they come; for many, waiting is cheap."""
+        A single tile reads its weights as fast as they come; for many tiles, or weights of a single
+        chunk, waiting is cheap."""
         b, tiles = self.b, self.grid.rows * self.tiles_per_row
         chunks = len(self.accumulator.run_offsets) * len(self.starts)
         share = -(-self._block_bytes // tiles)
-        if tiles == 1 or share < _LEAST_AHEAD * chunks:
+        if 1 in (tiles, chunks) or share < _LEAST_AHEAD * chunks:
             return None
         start = b.add(b.add(begin, self._group_bytes), b.mul(number, share))
         return Ahead(b.address(self.weight_base, start), -(-share // chunks))

@@ -24,13 +24,11 @@ class Place:
 def place_of(b: KernelBuilder, part: Part, tile: Index) -> Place:
     """Of tile `tile`, one of the part's."""
     rows, columns = part.rows, part.columns
-    image: Index = 0
-    number = b.sub(tile, part.first)
-    if part.images > 1:
-        of_image = rows.tiles * columns.tiles
-        image, number = b.div(number, of_image), b.rem(number, of_image)
-    row = b.div(number, columns.tiles) if rows.tiles > 1 else 0
-    column = b.rem(number, columns.tiles) if columns.tiles > 1 else 0
+    number, of_image = b.sub(tile, part.first), rows.tiles * columns.tiles
+    image = b.div(number, of_image) if part.images > 1 else 0
+    rest = b.rem(number, of_image)
+    row = b.div(rest, columns.tiles) if rows.tiles > 1 else 0
+    column = b.rem(rest, columns.tiles)
     y = b.add(b.mul(row, rows.side), rows.start)
     x = b.add(b.mul(column, columns.side), columns.start)
     return Place(image, row, column, y, x)
