@@ -21,15 +21,7 @@ from dataclasses import dataclass
 
 from ..dialects.layout import NO_HALO, Layout
 from .geometry import Contraction
-from .tile import (
-    MOST,
-    TILE_OVERHEAD,
-    Candidate,
-    Tile,
-    even_pieces,
-    pieces,
-    ranked,
-)
+from .tile import MOST, TILE_OVERHEAD, Candidate, Tile, even_pieces, pieces, ranked
 
 ROWS, REGISTERS = 16, 8
 #: Steps of one multiplication.
