@@ -76,6 +76,9 @@ ENGINES: dict[str, Callable[[Job], Inference]] = {
     "lpc": load_lpc,
 }
 
+#: Those that compute a float model in bfloat16 where the CPU has it.
+IN_BFLOAT16 = ("openvino-auto",)
+
 PACKAGES = {
     "onnxruntime": "onnxruntime",
     "openvino": "openvino",

@@ -94,7 +94,8 @@ def interpreted(model: Path, input_file: Path) -> list[Array]:
 def is_exact(benchmark: ModelBenchmark) -> bool:
     """Whether the library's outputs are the interpreter's, bit for bit."""
     model = lpr.load(benchmark.library, num_threads=1, target=benchmark.isa)
-    actual = model.run({model.inputs[0].name: np.load(benchmark.input_file)})
+    (source,) = model.inputs
+    actual = model.run({source.name: np.load(benchmark.input_file)})
     expected = interpreted(benchmark.path, benchmark.input_file)
     return [a.tobytes() for a in actual.values()] == [e.tobytes() for e in expected]
 

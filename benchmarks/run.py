@@ -21,7 +21,7 @@ from rich.console import Console
 
 from . import report as reports
 from . import zoo
-from .engines import ENGINES, Job, is_installed
+from .engines import ENGINES, IN_BFLOAT16, Job, is_installed
 from .layers import layer_macs, profile
 from .masking import ISAS, Isa, MaskUnavailableError, mask_environment
 from .metrics import WAYS_TO_START, CompileCost, cold_start, compile_library, package_mb
@@ -75,9 +75,9 @@ class ModelBenchmark:
         return "native" if engine == "lpc" else self.mask
 
     def in_bfloat16(self) -> list[str]:
-        """Engines that take it for a float model's layers, as the CPU that they see has it."""
-        sees_it = self.mask in ("native", "avx512_vnni") and "avx512_bf16" in cpu_features()
-        return ["openvino-auto"] if sees_it and self.subject.precision == "fp32" else []
+        """Engines that do so for this model, on the CPU that they are shown (maskcpuid.c)."""
+        shown = self.mask in ("native", "avx512_vnni") and "avx512_bf16" in cpu_features()
+        return list(IN_BFLOAT16) if shown and self.subject.precision == "fp32" else []
 
     def run(self, threads: Sequence[int], seconds: float, processes: bool) -> None:
         """One result per number of threads; cold starts belong to the first."""
