@@ -55,6 +55,13 @@ class Target:
         return self.vector_bytes // 4
 
     @property
+    def adds_fastest(self) -> bool:
+        """Whether additions are the cheapest floating-point operations. Near instructions on tile
+        registers a core has one unit of 512 bits for products, conversions, comparisons and
+        roundings, and two for additions (measured on Granite Rapids, docs/performance.md)."""
+        return self.tile_dot4 is not None
+
+    @property
     def masks(self) -> bool:
         """Whether loads and stores of any elements under a mask are single instructions."""
         return self.vector_bytes == 64

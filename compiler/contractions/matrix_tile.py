@@ -27,11 +27,13 @@ ROWS, REGISTERS = 16, 8
 #: Steps of one multiplication.
 DEPTH = 16
 #: Cycles of a multiplication at least, to load a row, to store a register, to begin and to end.
-_LEAST_MULTIPLY, _LOAD_ROW, _STORE, _LEAD = 9.0, 0.5, 15.0, 120.0
-#: What of the first-level cache is left to a tile's codes, which the blocks of a group share, or to
-#: a layer's weights, which all tiles do. Bytes a cycle from the second-level cache, and the part of
-#: their time that multiplications do not hide.
-_RESIDENT_BYTES, _STREAM, _SHOWN = 32 << 10, 64.0, 0.5
+_LEAST_MULTIPLY, _LOAD_ROW, _STORE, _LEAD = 9.0, 0.5, 15.0, 160.0
+#: What of the first-level cache a group of blocks may have for its weights, and up to which size
+#: those of a single block mostly stay there as well.
+_GROUP_BYTES, _NEAR_BYTES = 32 << 10, 40 << 10
+#: Bytes a cycle from the second-level cache, the part of their time that multiplications do not
+#: hide, and how much longer rows take that are apart, as those of codes are.
+_STREAM, _SHOWN, _APART = 48.0, 0.75, 1.25
 #: Bytes of weights a cycle that a single pixel has to wait for; vectors ask for more at a time.
 _ALONE = 8.0
 #: To finish a vector of sums, and to store up to so many of a pixel's, joined.
@@ -49,6 +51,13 @@ def chunk_starts(steps: int) -> list[int]:
     """First step of every chunk of a run; the last one may overlap the one before."""
     chunk = chunk_of(steps)
     return [min(start, steps - chunk) for start in range(0, steps, chunk)]
+
+
+def blocks_of_group(blocks: int, block_bytes: int) -> int:
+    """How many blocks of channels meet a tile of pixels in turn, of so many bytes of weights each:
+    a divisor of their number, so that groups are alike."""
+    sizes = [size for size in range(1, blocks + 1) if blocks % size == 0]
+    return max(size for size in sizes if size == 1 or size * block_bytes <= _GROUP_BYTES)
 
 
 def row_pieces(m: int) -> list[int]:
@@ -110,14 +119,15 @@ def estimates(
         tiles, items = sum(count for count, _ in pieces_of_line), pieces_of_line[0][1]
         m, pixels = walk.rows(items), items * walk.width
         # Runs of several rows of windows read much of the same.
-        few_codes = m * pixel_bytes <= _RESIDENT_BYTES
-        few_weights = 64 * chunk * chunks * vectors <= _RESIDENT_BYTES
-        cycles = sum(
-            count * _tile_cycles(m, pixels, size, chunks, chunk, few_codes, few_weights)
-            for count, size in pieces(vectors, n)
-        )
+        codes = min(runs * m * pixel_bytes, 4 * chunk * m * chunks)
+        cycles = 0.0
+        for count, size in pieces(vectors, n):
+            weights = 4 * lanes * chunk * chunks * size
+            far = _APART * codes / blocks_of_group(count, weights)
+            far += weights if weights > _NEAR_BYTES else 0
+            cycles += count * _tile_cycles(m, pixels, size, chunks, chunk, far)
         if walk.lines * walk.items == 1:
-            cycles += 64 * chunk * chunks * vectors / _ALONE
+            cycles += 4 * lanes * chunk * chunks * vectors / _ALONE
         found.setdefault((m, n), (walk.lines * tiles * cycles, Tile(m, n, lanes)))
     return list(found.values())
 
@@ -135,18 +145,15 @@ def _sizes(walks: list[Walk], vectors: int) -> Iterator[tuple[Walk, int, int]]:
                 yield walk, walk.rows(items), n
 
 
-def _tile_cycles(
-    m: int, pixels: int, n: int, chunks: int, chunk: int, few_codes: bool, few_weights: bool
-) -> float:
-    """One tile of `m` rows, of which `pixels` are wanted; whether its codes and the weights are few
-    enough to be read from the first-level cache."""
+def _tile_cycles(m: int, pixels: int, n: int, chunks: int, chunk: int, far: float) -> float:
+    """One tile of `m` rows, of which `pixels` are wanted; `far`: bytes of codes and weights that
+    come from the second-level cache."""
     rows = row_pieces(m)
-    products = n * sum(max(_LEAST_MULTIPLY, size) for size in rows)
-    loads = _LOAD_ROW * (m + n * chunk)
-    far = (0 if few_codes else 4 * chunk * m) + (0 if few_weights else 64 * chunk * n)
+    products = chunks * n * sum(max(_LEAST_MULTIPLY, size) for size in rows)
+    loads = chunks * _LOAD_ROW * (m + n * chunk)
     busy = max(products, loads, far / _STREAM) + _SHOWN * far / _STREAM
     end = len(rows) * n * _STORE + pixels * (n * _EPILOGUE + -(-n // _JOINED) * _STORE_CODES)
-    return chunks * busy + end + _LEAD + TILE_OVERHEAD
+    return busy + end + _LEAD + TILE_OVERHEAD
 
 
 def unsuitable(c: Contraction) -> str:

@@ -40,9 +40,9 @@ from .vector_math import LoopMath
 class Position:
     """`lanes` channels from `channel` on, of the pixel that `pixel` locates in any layout.
 
-    `known` maps body values to vectors that exist already. `count`: how many lanes hold channels
-    that exist (None: all, or the tensors are padded). Only valid inside one block: `cache` assumes
-    that what was emitted before dominates."""
+    `known` maps body values to vectors that exist already; sums that are only requantized may be
+    known as reals. `count`: how many lanes hold channels that exist (None: all, or the tensors are
+    padded). Only valid inside one block: `cache` assumes that what was emitted before dominates."""
 
     lanes: int
     channel: Index
@@ -56,8 +56,8 @@ class Position:
 Group: TypeAlias = Sequence[Position]
 #: Bytes that are treated as one vector: a register, or a few.
 _GROUP = 64
-#: 1.5 · 2²³: floats around it are whole numbers.
-_WHOLE = np.float32(3 << 22)
+#: 1.5 · 2²³: floats around it are whole numbers. And 2²³, from where on they are.
+_WHOLE, _UNITS = np.float32(3 << 22), np.float32(1 << 23)
 
 
 class Evaluator:
@@ -273,7 +273,9 @@ class Evaluator:
 
     def rescaled(self, op: graph.RequantizeOp, at: Position) -> SSAValue:
         """What a requantize rounds."""
-        real = self.b.convert("int_to_float", self.value(op.input, at), f32)
+        total = self.value(op.input, at)
+        is_real = element_of(total) == f32
+        real = total if is_real else self.b.convert("int_to_float", total, f32)
         return self.emit(arith.MulfOp, real, self.parameter(op.multipliers, op, at))
 
     def round_to_code(self, real: SSAValue, op: Any, at: Position) -> SSAValue:
@@ -289,7 +291,7 @@ class Evaluator:
         z = _zero_points(op)
         real = self._clamped(self.rescaled(op, at), z, op, at)
         rest = (z - zero_points).astype(np.float32)
-        if signed_zero and not rest.any():
+        if signed_zero and not rest.any() and not self.target.adds_fastest:
             return LoopMath(self.b, at.lanes).rint(real)
         # To even, as rint does: `_WHOLE` is.
         rounded = self.emit(arith.AddfOp, real, self.parameter(np.asarray([_WHOLE]), op, at))
@@ -377,12 +379,26 @@ def _dequantize(e: Evaluator, op: Any, at: Position) -> SSAValue:
         real = e.difference(source, op.zero_points, _hides_sign_of_zero(op), at)
     else:
         code = e.value(op.input, at)
+        if e.target.adds_fastest and (scaled := _scaled_by_fma(e, op, code, at)) is not None:
+            return scaled
         if op.zero_points.any():
             code = e.emit(arith.SubiOp, code, e.parameter(op.zero_points, op, at))
         real = e.b.convert("int_to_float", code, f32)
     if np.all(op.scales == 1):
         return real
     return e.emit(arith.MulfOp, real, e.parameter(op.scales, op, at))
+
+
+def _scaled_by_fma(e: Evaluator, op: Any, code: SSAValue, at: Position) -> SSAValue | None:
+    """scale · code, without a conversion: the exponent of 2²³ before a u8 code makes 2²³ + code of
+    it, and (2²³ + code) · scale − 2²³ · scale is rounded once, as the product is, and +0 for 0."""
+    less = op.scales * np.float32(-_UNITS)
+    fits = np.all(op.scales >= 0) and np.isfinite(less).all()
+    if value_dtype(op.input) != np.uint8 or op.zero_points.any() or not fits:
+        return None
+    bits = e.b.constant(int(_UNITS.view(np.int32)), i32, at.lanes)
+    real = e.b.bitcast(e.emit(arith.OrIOp, code, bits), f32, at.lanes)
+    return e.b.fma(real, e.parameter(op.scales, op, at), e.parameter(less, op, at))
 
 
 def _hides_sign_of_zero(op: Any) -> bool:

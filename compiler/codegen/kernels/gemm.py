@@ -102,7 +102,7 @@ class GemmGenerator:
         self.parameters = Parameters()
         self.channels = -(-self.c.outputs // LANES) * LANES
         self.channels = max(self.channels, self.blocks * self.tile.channels)
-        self.bias_offset = self.parameters.add(bias, self.channels)
+        self.bias_offset = self.parameters.add(self.first_sums(bias), self.channels)
         self.halo_codes = halo_codes
         self.input_base = input_bases(contraction, runs, self.tile)
         #: In a blob of their own if they differ in size between layers of one shape.
@@ -114,6 +114,10 @@ class GemmGenerator:
         self.evaluator = Evaluator(
             self.b, target, kernel, self.inputs, self.parameters, self.parameter_base, self.channels
         )
+
+    def first_sums(self, bias: Array) -> Array:
+        """What sums begin with."""
+        return bias
 
     @property
     def accumulator_kind(self) -> type[Accumulator]:

@@ -1,11 +1,15 @@
 """Contraction kernels in tile registers: `m` pixels × `n` vectors of channels at a time.
 
     for each tile of the unit range:
-      sums[⌈m/16⌉][n] = 0, in registers
-      for run: for chunk: prefetch a little of the next group's weights (accumulate.py);
-                          multiply (contractions/matrix_tile.py)
+      sums[⌈m/16⌉][n] = bias, in registers
+      for each chunk of inputs:
+        prefetch a little of the next group's weights (accumulate.py)
+        multiply (contractions/matrix_tile.py)
       sums → scratch, 64·n bytes a pixel
-      for a few pixels of the tile: codes = epilogue(scratch + bias); store
+      for a few pixels of the tile: codes = epilogue(scratch); store
+
+Sums that fit 23 bits begin with the bits of 1.5 · 2²³, as well, and end as those of a float that is
+larger by the sum: a subtraction converts them, which is cheap here (`Target.adds_fastest`).
 
 A register's shape is fixed while a kernel runs. Where a line of pixels (`Walk`) is cut in pieces of
 two sizes, the shorter ones compute a neighbour's item as well, and leave it in the scratch.
@@ -13,21 +17,24 @@ two sizes, the shorter ones compute a neighbour's item as well, and leave it in 
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import partial
+from collections.abc import Sequence
+from functools import cached_property, partial
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 from xdsl.dialects import arith
-from xdsl.dialects.builtin import i32
+from xdsl.dialects.builtin import f32, i32
 from xdsl.ir import SSAValue
 
 from ...contractions.geometry import Grid, runs_of
-from ...contractions.matrix_tile import chunk_starts, row_pieces, walk_of
-from ...contractions.packing import steps_per_run
+from ...contractions.matrix_tile import blocks_of_group, chunk_starts, row_pieces, walk_of
+from ...contractions.packing import PackedGemm, steps_per_run
 from ...contractions.tile import LINE
-from ...dialects import tile
+from ...dialects import graph, tile
 from ...dialects.layout import LANES, NO_HALO, Layout
-from ...dialects.loop import ScratchOp, vector_of
+from ...dialects.loop import vector_of
+from ...dialects.tensors import Array
 from ..builder import Index
 from .accumulate import Ahead, NaturalAccumulator
 from .gemm import GemmGenerator
@@ -36,22 +43,36 @@ from .gemm import GemmGenerator
 _VECTOR, _TOGETHER = 64, 4
 #: Bytes of the next panel per chunk below which many tiles share one, and waiting for it is cheap.
 _LEAST_AHEAD = 16
+#: 1.5 · 2²³, and how far from it floats are all the whole numbers.
+_WHOLE, _WHOLE_RANGE = np.float32(3 << 22), 1 << 22
 
 
 class TileGemmGenerator(GemmGenerator):
     def __init__(self, *arguments: Any):
         super().__init__(*arguments)
         assert isinstance(self.accumulator, NaturalAccumulator)
-        self.table = self.accumulator.table
         self.walk = walk_of(self.c, self.x.layout, self.tile.m)
         self.grid = Grid(self.walk.lines, self.walk.items, self.walk.linear)
         self.pieces = self.walk.pieces(self.tile.m)
         #: Items that every tile computes, and those of the shortest piece of a line.
         self.items, self.shortest = self.pieces[0][1], self.pieces[-1][1]
         self.blocks_of_rows = row_pieces(self.walk.rows(self.items))
-        self.scratch = self.b.emit(ScratchOp(sum(self.blocks_of_rows) * self.tile.n * _VECTOR))
-        runs = runs_of(self.c, self.x.layout)
-        self.starts = chunk_starts(steps_per_run(self.c, runs, self.tile))
+        self.scratch = self.b.scratch(sum(self.blocks_of_rows) * self.tile.n * _VECTOR)
+        starts = chunk_starts(steps_per_run(self.c, runs_of(self.c, self.x.layout), self.tile))
+        assert len(starts) * self.packed.chunk == self.packed.steps
+        #: Bytes from a window to the codes of each chunk.
+        self.chunks = [run + 4 * start for run in self.accumulator.run_offsets for start in starts]
+        self.table = self.parameters.add(np.asarray(self.chunks, np.int32))
+
+    def first_sums(self, bias: Array) -> Array:
+        requantized = all(isinstance(use.operation, graph.RequantizeOp) for use in self.anchor.uses)
+        #: Whether sums end as the bits of floats.
+        self.whole = requantized and sums_are_whole(self.packed, bias)
+        return bias + _WHOLE.view(np.int32) if self.whole else bias
+
+    @cached_property
+    def blocks_of_group(self) -> int:
+        return blocks_of_group(self.blocks, self._block_bytes)
 
     @property
     def tiles_per_row(self) -> int:
@@ -113,15 +134,28 @@ class TileGemmGenerator(GemmGenerator):
         part = b.rem(block, share)
         w = b.address(self.weight_base, b.add(begin, b.mul(part, width)))
         ahead = self._share_of_next(b.add(begin, b.mul(part, self._block_bytes)), number)
-        kinds = [tile.register(rows, _VECTOR) for rows in self.blocks_of_rows]
-        sums = [b.emit(tile.ZeroOp(kind)) for kind in kinds for _ in range(n)]
-        sums = self._runs(x, w, sums, n, ahead)
+        sums = self._first_sums(block, n)
+        if len(self.chunks) == 1:
+            sums = self._chunk(x, w, 0, sums, n, ahead)
+        else:
+            with b.loop(0, len(self.chunks), carried=sums) as chunks:
+                chunks.next = self._chunk(x, w, chunks.variable, chunks.carried, n, ahead)
+            sums = list(chunks.results)
         stride, pixel = b.index(width), 0
         for i, rows in enumerate(self.blocks_of_rows):
             for j, total in enumerate(sums[i * n : (i + 1) * n]):
                 offset = b.index(pixel * width + j * _VECTOR)
                 b.emit(tile.StoreOp(total, self.scratch, offset, stride))
             pixel += rows
+
+    def _first_sums(self, block: Index, n: int) -> list[SSAValue]:
+        """What sums begin with, the same in every row."""
+        b = self.b
+        start = b.add(b.mul(block, self.tile.channels * 4), self.bias_offset)
+        places = [b.index(b.add(start, j * _VECTOR)) for j in range(n)]
+        kinds = [tile.register(rows, _VECTOR) for rows in self.blocks_of_rows]
+        base, stride = self.parameter_base, b.index(0)
+        return [b.emit(tile.LoadOp(base, at, stride, kind)) for kind in kinds for at in places]
 
     def _share_of_next(self, begin: Index, number: Index) -> Ahead | None:
         """Of the weights in the place of those at `begin`, but in the next group of blocks: what
@@ -130,61 +164,34 @@ class TileGemmGenerator(GemmGenerator):
         A single tile reads its weights as fast as they come; for many tiles, or weights of a single
         chunk, waiting is cheap."""
         b, tiles = self.b, self.grid.rows * self.tiles_per_row
-        chunks = len(self.accumulator.run_offsets) * len(self.starts)
+        chunks = len(self.chunks)
         share = -(-self._block_bytes // tiles)
         if 1 in (tiles, chunks) or share < _LEAST_AHEAD * chunks:
             return None
         start = b.add(b.add(begin, self._group_bytes), b.mul(number, share))
         return Ahead(b.address(self.weight_base, start), -(-share // chunks))
 
-    def _runs(
-        self, x: SSAValue, w: SSAValue, sums: list[SSAValue], n: int, ahead: Ahead | None
-    ) -> list[SSAValue]:
-        b, offsets = self.b, self.accumulator.run_offsets
-        if len(offsets) == 1:
-            return self._run(b.address(x, offsets[0]), w, sums, n, ahead)
-        run_bytes = self.packed.steps * self._step_bytes(n)
-        with b.loop(0, len(offsets), carried=sums) as runs:
-            entry = b.add(b.mul(runs.variable, 4), self.table)
-            jump = b.to_index(b.load(self.parameter_base, entry, i32))
-            w_run = b.address(w, b.mul(runs.variable, run_bytes))
-            own = ahead and self._behind(ahead, b.mul(runs.variable, len(self.starts)))
-            runs.next = self._run(b.address(x, jump), w_run, list(runs.carried), n, own)
-        return list(runs.results)
-
-    def _run(
-        self, x: SSAValue, w: SSAValue, sums: list[SSAValue], n: int, ahead: Ahead | None
-    ) -> list[SSAValue]:
-        """All chunks of one run."""
-        b, chunk = self.b, self.packed.chunk
-        if len(self.starts) == 1:
-            return self._chunk(x, w, sums, n, ahead)
-        with b.loop(0, len(self.starts), carried=sums) as chunks:
-            start = b.mul(chunks.variable, chunk * 4)
-            if self.starts[-1] % chunk:
-                start = b.minimum(start, self.starts[-1] * 4)
-            w_chunk = b.address(w, b.mul(chunks.variable, chunk * self._step_bytes(n)))
-            own = ahead and self._behind(ahead, chunks.variable)
-            chunks.next = self._chunk(b.address(x, start), w_chunk, list(chunks.carried), n, own)
-        return list(chunks.results)
-
-    def _behind(self, ahead: Ahead, chunks: Index) -> Ahead:
-        """What is left behind so many chunks."""
-        b = self.b
-        return replace(ahead, address=b.address(ahead.address, b.mul(chunks, ahead.bytes)))
-
     def _step_bytes(self, n: int) -> int:
         """Of a whole panel, in blocks of n vectors."""
         return self.packed.share * n * _VECTOR
 
     def _chunk(
-        self, x: SSAValue, w: SSAValue, sums: list[SSAValue], n: int, ahead: Ahead | None
+        self,
+        x: SSAValue,
+        w: SSAValue,
+        number: Index,
+        sums: Sequence[SSAValue],
+        n: int,
+        ahead: Ahead | None,
     ) -> list[SSAValue]:
         """Codes are loaded once, weights next to the multiplications that want them."""
         b, result, codes = self.b, list(sums), list[SSAValue]()
+        x = b.address(x, self._codes_of(number))
+        w = b.address(w, b.mul(number, self.packed.chunk * self._step_bytes(n)))
         if ahead is not None:
+            lines = b.address(ahead.address, b.mul(number, ahead.bytes))
             for offset in range(0, ahead.bytes, LINE):
-                b.prefetch(ahead.address, offset)
+                b.prefetch(lines, offset)
         depth, pixel_bytes = self.packed.chunk, self.accumulator.pixel_bytes
         w_stride, x_stride = b.index(self._step_bytes(n)), b.index(pixel_bytes)
         for j in range(n):
@@ -198,6 +205,15 @@ class TileGemmGenerator(GemmGenerator):
                 total = result[i * n + j]
                 result[i * n + j] = b.emit(tile.Dot4Op(total, codes[i], weights))
         return result
+
+    def _codes_of(self, chunk: Index) -> Index:
+        """Bytes from a window to a chunk's codes."""
+        b = self.b
+        distances = {right - left for left, right in pairwise(self.chunks)}
+        if len(distances) <= 1:
+            return b.add(b.mul(chunk, max(distances, default=0)), self.chunks[0])
+        entry = b.add(b.mul(chunk, 4), self.table)
+        return b.to_index(b.load(self.parameter_base, entry, i32))
 
     # --- epilogue ---------------------------------------------------------------------------------
 
@@ -216,9 +232,6 @@ class TileGemmGenerator(GemmGenerator):
         b, width, pitch = self.b, self.walk.width, self.walk.pitch
         together = min(_TOGETHER, self.shortest * width)
         channel = b.mul(block, self.tile.channels)
-        offset = b.add(b.mul(block, self.tile.channels * 4), self.bias_offset)
-        kind = vector_of(i32, LANES)
-        bias = [b.load(self.parameter_base, b.add(offset, j * _VECTOR), kind) for j in range(n)]
         skipped, pixels = b.mul(b.sub(first, start), pitch), b.mul(count, width)
         with b.loop(0, pixels, together) as groups:
             begin = b.minimum(groups.variable, b.sub(pixels, together))
@@ -229,14 +242,30 @@ class TileGemmGenerator(GemmGenerator):
                 if self.walk.by_rows:
                     pixel = b.add(b.mul(b.div(pixel, width), pitch), b.rem(pixel, width))
                 at = b.mul(b.add(skipped, pixel), n * _VECTOR)
-                sums = [
-                    b.binary(
-                        arith.AddiOp,
-                        b.load(self.scratch, b.add(at, j * _VECTOR), kind, align=_VECTOR),
-                        bias[j],
-                    )
-                    for j in range(n)
-                ]
+                sums = [self._finished_sum(b.add(at, j * _VECTOR)) for j in range(n)]
                 place = b.add(b.mul(first, width), begin)
                 positions += self._positions(sums, 1, channel, row, place, i, channels, cache)
             self.evaluator.store(self.output, self.kernel.yielded, positions)
+
+    def _finished_sum(self, at: Index) -> SSAValue:
+        """A vector of sums, or of the reals that they are."""
+        b, element = self.b, f32 if self.whole else i32
+        total = b.load(self.scratch, at, vector_of(element, LANES), align=_VECTOR)
+        if not self.whole:
+            return total
+        return b.binary(arith.SubfOp, total, b.constant(float(_WHOLE), f32, LANES))
+
+
+def sums_are_whole(packed: PackedGemm, bias: Array) -> bool:
+    """Whether the sums of any u8 codes are at least −2²² and less than 2²²: the floats from 2²³ to
+    2²⁴ are the whole numbers."""
+    panel = packed.natural_steps * packed.tile.channels * 4
+    weights, low, high = packed.data.view(np.int8).reshape(-1), list[Array](), list[Array]()
+    for start in range(0, weights.size, panel):
+        steps = weights[start : start + panel].reshape(packed.natural_steps, -1, 4)
+        low.append(255 * np.minimum(steps, 0).sum((0, 2), np.int64))
+        high.append(255 * np.maximum(steps, 0).sum((0, 2), np.int64))
+    least, most = np.concatenate(low), np.concatenate(high)
+    for ends in (least, most):
+        ends[: bias.size] += bias.reshape(-1)
+    return bool(least.min() >= -_WHOLE_RANGE and most.max() < _WHOLE_RANGE)
