@@ -173,7 +173,7 @@ def rows_of(loops: Sequence[Compiled], cpu: str) -> list[Row]:
 def _row_of_tiles(compiled: Compiled, cpu: str, others: Simulated) -> Row:
     """`others`: the simulated instructions, which are those on other registers."""
     bound = tile_unit.bound(compiled.work.work)
-    cycles = max(bound, tile_unit.carried(compiled.loop.lines), others.cycles)
+    cycles = max(bound, others.cycles)
     ports = (*others.ports, *tile_unit.busy(compiled.work.work))
     return Row(compiled, cpu, Simulated(cycles, ports), bound)
 

@@ -1,7 +1,7 @@
 """Which of the eight tile registers holds which value, and the instructions on them.
 
-    %c = tile.zero                            tile.configure [16, 64, 16, 64, 16, 64, 0, 0, …]
-    %d = scf.for … iter_args(%s = %c)         tile.instruction "tilezero" [0]
+    %c = tile.load …                          tile.configure [16, 64, 16, 64, 16, 64, 0, 0, …]
+    %d = scf.for … iter_args(%s = %c)         tile.instruction "tileloadd" [0] at …
       %a = tile.load …                   ⇒    scf.for …
       %b = tile.load …                          tile.instruction "tileloadd" [1] at …
       %n = tile.dot4 %s, %a, %b                 tile.instruction "tileloadd" [2] at …
@@ -40,7 +40,6 @@ class TileInstruction:
 
 
 INSTRUCTIONS = (
-    TileInstruction("tilezero", "llvm.x86.tilezero"),
     TileInstruction("tileloadd", "llvm.x86.tileloadd64"),
     TileInstruction("tilestored", "llvm.x86.tilestored64"),
     TileInstruction("tdpbusd", "llvm.x86.tdpbusd"),
@@ -93,10 +92,8 @@ class _Assigner:
 
     def block(self, block: Block) -> None:
         for op in list(block.ops):
-            if isinstance(op, tile.ZeroOp):
-                self._define(op, self._take(op.result), "tilezero", [])
-            elif isinstance(op, tile.LoadOp):
-                self._define(op, self._take(op.result), "tileloadd", op.operands)
+            if isinstance(op, tile.LoadOp):
+                self._define(op, self._take(op.result), op.operands)
             elif isinstance(op, tile.Dot4Op):
                 self._dot(op)
             elif isinstance(op, tile.StoreOp):
@@ -117,9 +114,9 @@ class _Assigner:
 
     # --- ops --------------------------------------------------------------------------------------
 
-    def _define(self, op: Operation, number: int, row: str, memory: Sequence[SSAValue]) -> None:
+    def _define(self, op: Operation, number: int, memory: Sequence[SSAValue]) -> None:
         self._hold(op.results[0], number)
-        self._emit(op, row, [number], memory)
+        self._emit(op, "tileloadd", [number], memory)
 
     def _dot(self, op: tile.Dot4Op) -> None:
         number = self._move(op.accumulator)

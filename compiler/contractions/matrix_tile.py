@@ -27,17 +27,17 @@ ROWS, REGISTERS = 16, 8
 #: Steps of one multiplication.
 DEPTH = 16
 #: Cycles of a multiplication at least, to load a row, to store a register, to begin and to end.
-_LEAST_MULTIPLY, _LOAD_ROW, _STORE, _LEAD = 9.0, 0.5, 15.0, 160.0
-#: What of the first-level cache a group of blocks may have for its weights, and up to which size
-#: those of a single block mostly stay there as well.
-_GROUP_BYTES, _NEAR_BYTES = 32 << 10, 40 << 10
+_LEAST_MULTIPLY, _LOAD_ROW, _STORE, _LEAD = 9.0, 0.6, 10.0, 120.0
+#: What of the first-level cache a group of blocks may have for its weights. Of a single block's, so
+#: many more are far; of twice as many, all.
+_GROUP_BYTES = 32 << 10
 #: Bytes a cycle from the second-level cache, the part of their time that multiplications do not
 #: hide, and how much longer rows take that are apart, as those of codes are.
 _STREAM, _SHOWN, _APART = 48.0, 0.75, 1.25
 #: Bytes of weights a cycle that a single pixel has to wait for; vectors ask for more at a time.
 _ALONE = 8.0
-#: To finish a vector of sums, and to store up to so many of a pixel's, joined.
-_EPILOGUE, _STORE_CODES, _JOINED = 4.5, 4.0, 4
+#: To finish a vector of sums, if it is only requantized.
+_EPILOGUE = 2.0
 #: What the estimate for tile registers may be, in parts of that for vectors.
 _CLEARLY = 0.8
 
@@ -124,7 +124,7 @@ def estimates(
         for count, size in pieces(vectors, n):
             weights = 4 * lanes * chunk * chunks * size
             far = _APART * codes / blocks_of_group(count, weights)
-            far += weights if weights > _NEAR_BYTES else 0
+            far += weights * min(1.0, max(0.0, weights / _GROUP_BYTES - 1))
             cycles += count * _tile_cycles(m, pixels, size, chunks, chunk, far)
         if walk.lines * walk.items == 1:
             cycles += 4 * lanes * chunk * chunks * vectors / _ALONE
@@ -152,8 +152,7 @@ def _tile_cycles(m: int, pixels: int, n: int, chunks: int, chunk: int, far: floa
     products = chunks * n * sum(max(_LEAST_MULTIPLY, size) for size in rows)
     loads = chunks * _LOAD_ROW * (m + n * chunk)
     busy = max(products, loads, far / _STREAM) + _SHOWN * far / _STREAM
-    end = len(rows) * n * _STORE + pixels * (n * _EPILOGUE + -(-n // _JOINED) * _STORE_CODES)
-    return busy + end + _LEAD + TILE_OVERHEAD
+    return busy + len(rows) * n * _STORE + pixels * n * _EPILOGUE + _LEAD + TILE_OVERHEAD
 
 
 def unsuitable(c: Contraction) -> str:

@@ -1,6 +1,6 @@
 """The tile dialect: small matrices in registers, and the product that sums codes into them.
 
-    %c = tile.zero : !tile.register<16, 64>                      // 16 × 16 sums (i32)
+    %c = tile.load %s[%z] stride %0 : !tile.register<16, 64>     // 16 × 16 sums (i32)
     %a = tile.load %x[%o] stride %p : !tile.register<16, 64>     // 16 pixels × 64 codes
     %b = tile.load %w[%q] stride %r : !tile.register<16, 64>     // 16 steps × 16 channels × 4
     %d = tile.dot4 %c, %a, %b : !tile.register<16, 64>, …        // what vpdpbusd does, 256 times
@@ -80,19 +80,6 @@ def shape_of(value: SSAValue) -> Shape:
     """Rows, and bytes of a row."""
     assert isinstance(value.type, RegisterType)
     return value.type.shape
-
-
-@irdl_op_definition
-class ZeroOp(LoopOp):
-    """All bytes zero."""
-
-    name = "tile.zero"
-    result = result_def(RegisterType)
-    traits = traits_def(Pure())
-    assembly_format: ClassVar[str] = "attr-dict `:` type($result)"
-
-    def __init__(self, kind: RegisterType):
-        super().__init__(result_types=[kind])
 
 
 @irdl_op_definition
@@ -209,6 +196,6 @@ class InstructionOp(LoopOp):
 
 Tile = Dialect(
     "tile",
-    [ZeroOp, LoadOp, StoreOp, Dot4Op, ConfigureOp, InstructionOp],
+    [LoadOp, StoreOp, Dot4Op, ConfigureOp, InstructionOp],
     [RegisterType],
 )

@@ -52,7 +52,6 @@ def tile_evaluators(unit: TileUnit) -> dict[type[Operation], Evaluate]:
             getattr(unit, name)(*numbers)
 
     return {
-        tile.ZeroOp: lambda op, args: np.zeros(tile.shape_of(op.result), np.uint8),
         tile.LoadOp: lambda op, args: _tile_rows(args, tile.shape_of(op.result)),
         tile.StoreOp: lambda op, args: _write_tile_rows(args[0], args[1:]),
         tile.Dot4Op: _tile_dot4,

@@ -4,7 +4,7 @@ Semantics and limits are those of Intel's manual (volume 1 chapter 18, volume 2 
 with its #UD and #GP as `TileError`. `unit.released` says whether a kernel left it as it should.
 
     unit.ldtilecfg(np.frombuffer(tile.ConfigureOp(shapes).content, np.uint8))
-    unit.tilezero(0); unit.tileloadd(1, rows_of_a); unit.tileloadd(2, rows_of_b)
+    unit.tileloadd(0, rows_of_c); unit.tileloadd(1, rows_of_a); unit.tileloadd(2, rows_of_b)
     unit.tdpbusd(0, 1, 2)           # C[m][n] += Σ A[m][4k + j]·B[k][4n + j], u8 × s8
     unit.tilestored(0); unit.tilerelease()
 """
@@ -65,10 +65,6 @@ class TileUnit:
         return rows, size
 
     # --- data -------------------------------------------------------------------------------------
-
-    def tilezero(self, number: int) -> None:
-        self.shape(number)
-        self.data[number] = 0
 
     def tileloadd(self, number: int, rows: Array) -> None:
         """`rows`: what memory holds for each row, [rows, bytes]; all else becomes zero."""

@@ -4,8 +4,8 @@
 // CHECK-LABEL: func.func @products(
 // CHECK-NEXT:    tile.configure {shapes = array<i64: 16, 64, 7, 64, 16, 64, 16, 64, 7, 64, 0, 0, 0, 0, 0, 0>}
 // CHECK-NEXT:    %m = loop.scratch 2048 : i64
-// CHECK-NEXT:    tile.instruction "tilezero" {registers = array<i64: 0>}
-// CHECK-NEXT:    tile.instruction "tilezero" {registers = array<i64: 1>}
+// CHECK-NEXT:    tile.instruction "tileloadd" at %w, %o, %s : !loop.buffer, index, index {registers = array<i64: 0>}
+// CHECK-NEXT:    tile.instruction "tileloadd" at %w, %s, %s : !loop.buffer, index, index {registers = array<i64: 1>}
 // CHECK-NEXT:    scf.for %i = %o to %s step %s {
 // CHECK-NEXT:      tile.instruction "tileloadd" at %w, %i, %s : !loop.buffer, index, index {registers = array<i64: 2>}
 // CHECK-NEXT:      tile.instruction "tileloadd" at %x, %i, %s : !loop.buffer, index, index {registers = array<i64: 3>}
@@ -19,8 +19,8 @@
 // CHECK-NEXT:    func.return
 func.func @products(%x: !loop.buffer, %w: !loop.buffer, %o: index, %s: index) {
   %m = loop.scratch 2048
-  %c = tile.zero : !tile.register<16, 64>
-  %d = tile.zero : !tile.register<7, 64>
+  %c = tile.load %w[%o] stride %s : !tile.register<16, 64>
+  %d = tile.load %w[%s] stride %s : !tile.register<7, 64>
   %e, %f = scf.for %i = %o to %s step %s iter_args(%t = %c, %u = %d) -> (!tile.register<16, 64>, !tile.register<7, 64>) {
     %b = tile.load %w[%i] stride %s : !tile.register<16, 64>
     %a = tile.load %x[%i] stride %s : !tile.register<16, 64>
@@ -42,7 +42,7 @@ func.func @products(%x: !loop.buffer, %w: !loop.buffer, %o: index, %s: index) {
 // CHECK-NEXT:    }
 // CHECK-NEXT:    tile.instruction "tilestored" at %x, %n, %s : !loop.buffer, index, index {registers = array<i64: 0>}
 func.func @mixed(%x: !loop.buffer, %o: index, %s: index) {
-  %c = tile.zero : !tile.register<16, 64>
+  %c = tile.load %x[%o] stride %s : !tile.register<16, 64>
   %d, %n = scf.for %i = %o to %s step %s iter_args(%t = %c, %k = %o) -> (!tile.register<16, 64>, index) {
     %l = arith.addi %k, %i : index
     scf.yield %t, %l : !tile.register<16, 64>, index
@@ -56,10 +56,10 @@ func.func @mixed(%x: !loop.buffer, %o: index, %s: index) {
 // CHECK-NEXT:    tile.configure {shapes = array<i64: 16, 64, 16, 64, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>}
 func.func @branches(%x: !loop.buffer, %o: index, %s: index, %b: i1) {
   scf.if %b {
-    %c = tile.zero : !tile.register<16, 64>
+    %c = tile.load %x[%o] stride %s : !tile.register<16, 64>
     tile.store %c, %x[%o] stride %s : !tile.register<16, 64>
   } else {
-    %d = tile.zero : !tile.register<16, 64>
+    %d = tile.load %x[%o] stride %s : !tile.register<16, 64>
     tile.store %d, %x[%s] stride %s : !tile.register<16, 64>
   }
   func.return

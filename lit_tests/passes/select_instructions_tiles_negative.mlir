@@ -5,7 +5,7 @@
 // CHECK: target avx512_vnni has no tile registers
 // AMX:   a sum has another reader than what adds to it
 func.func @two_readers(%x: !loop.buffer, %o: index, %s: index) {
-  %c = tile.zero : !tile.register<16, 64>
+  %c = tile.load %x[%o] stride %s : !tile.register<16, 64>
   %a = tile.load %x[%o] stride %s : !tile.register<16, 64>
   %b = tile.load %x[%o] stride %s : !tile.register<16, 64>
   %d = tile.dot4 %c, %a, %b : (!tile.register<16, 64>, !tile.register<16, 64>, !tile.register<16, 64>) -> !tile.register<16, 64>

@@ -244,7 +244,7 @@ def test_weights_that_few_tiles_share_are_prefetched(side: int, expected: bool) 
 
 
 TILE_UNIT = (
-    "ldtilecfg", "tilezero", "tileloadd", "tdpbusd", "tilestored", "tilerelease",
+    "ldtilecfg", "tileloadd", "tdpbusd", "tilestored", "tilerelease",
 )  # fmt: skip
 
 
@@ -255,23 +255,24 @@ def opcodes(assembly: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("shape", "side", "tile"),
-    # two rows of 14 pixels, a row of 32, four rows of 7; registers of pixels × of channels
-    [((64, 64, 3, 3), 14, (2, 2)), ((64, 128, 3, 3), 32, (2, 2)), ((512, 512, 3, 3), 7, (3, 1))],
+    # a row of 14 pixels, a row of 32, four rows of 7; registers of pixels × of channels
+    [((64, 64, 3, 3), 14, (1, 4)), ((64, 128, 3, 3), 32, (2, 2)), ((512, 512, 3, 3), 7, (3, 1))],
     ids=str,
 )
 def test_tile_loops_are_products(shape: tuple[int, ...], side: int, tile: tuple[int, int]) -> None:
     """Every code is loaded once, every weight once, and nothing else is as long as a product. Of
-    the lines of weights that a chunk reads (16 a register), tiles share those of the next group."""
+    the lines of weights that a chunk reads (16 a register), tiles share those of the next group.
+    One loop has all runs, so that it reads where each chunk's codes begin."""
     text = assembly_of(by_name("amx_int8"), random_weights(-128, 127, shape), side=side)
     hot = [block for block in inner_loops(text) if block.count("tdpbusd")]
     assert hot
     for block in hot:
         assert block.count("tdpbusd") == tile[0] * tile[1]
         assert block.count("tileloadd") == tile[0] + tile[1]
-        assert block.count("tilezero", "tilestored", "ldtilecfg") == 0
+        assert block.count("tilestored", "ldtilecfg") == 0
         assert block.spills == 0
         assert 1 <= block.count("prefetcht1") <= 16 * tile[1] // 2
-        assert len(block.lines) - block.count("tdpbusd", "tileloadd", "prefetcht1") <= 8
+        assert len(block.lines) - block.count("tdpbusd", "tileloadd", "prefetcht1") <= 11
 
 
 def test_a_kernel_configures_first_and_releases_last() -> None:

@@ -47,8 +47,6 @@ def random_program(g: np.random.Generator, wrong: float) -> FuncOp:
         memory = (b.buffers[0], b.index(offset), b.index(stride))
         b.emit(tile.InstructionOp("tileloadd", [number(register)], memory))
     for _ in range(4):
-        if g.random() < 0.2:
-            b.emit(tile.InstructionOp("tilezero", [number(*range(6))]))
         registers = [number(0, 1), number(2, 4), number(3, 5)]
         b.emit(tile.InstructionOp("tdpbusd", registers))
     for register in range(4):

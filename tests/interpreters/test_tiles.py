@@ -113,8 +113,8 @@ GOOD = ((4, 32), (4, 24), (6, 32), (4, 32), (5, 24))
         lambda unit: unit.tdpbusd(0, 4, 2),  # 5 rows into 4
         lambda unit: unit.tdpbusd(4, 1, 2),
         lambda unit: unit.tdpbusd(7, 1, 2),  # not configured
-        lambda unit: unit.tilezero(5),
-        lambda unit: unit.tilezero(8),
+        lambda unit: unit.tilestored(5),
+        lambda unit: unit.tilestored(8),
         lambda unit: unit.tilestored(6),
     ],
 )
@@ -128,10 +128,10 @@ def test_undefined(use: Callable[[TileUnit], object]) -> None:
 def test_rows_that_are_no_whole_words() -> None:
     unit = unit_of((4, 30))
     with pytest.raises(TileError, match="no multiple of 4"):
-        unit.tilezero(0)
+        unit.tilestored(0)
 
 
 def test_nothing_works_without_a_configuration() -> None:
     unit = TileUnit()
     with pytest.raises(TileError, match="no configuration"):
-        unit.tilezero(0)
+        unit.tilestored(0)

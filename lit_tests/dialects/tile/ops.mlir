@@ -2,14 +2,14 @@
 
 // CHECK-LABEL: func.func @abstract(
 // CHECK-NEXT:  %m = loop.scratch 1024 : i64
-// CHECK-NEXT:  %c = tile.zero : !tile.register<7, 64>
+// CHECK-NEXT:  %c = tile.load %x[%o] stride %s : !tile.register<7, 64>
 // CHECK-NEXT:  %a = tile.load %x[%o] stride %s : !tile.register<7, 48>
 // CHECK-NEXT:  %b = tile.load %x[%o] stride %s : !tile.register<12, 64>
 // CHECK-NEXT:  %d = tile.dot4 %c, %a, %b : (!tile.register<7, 64>, !tile.register<7, 48>, !tile.register<12, 64>) -> !tile.register<7, 64>
 // CHECK-NEXT:  tile.store %d, %m[%o] stride %s : !tile.register<7, 64>
 func.func @abstract(%x: !loop.buffer, %o: index, %s: index) {
   %m = loop.scratch 1024
-  %c = tile.zero : !tile.register<7, 64>
+  %c = tile.load %x[%o] stride %s : !tile.register<7, 64>
   %a = tile.load %x[%o] stride %s : !tile.register<7, 48>
   %b = tile.load %x[%o] stride %s : !tile.register<12, 64>
   %d = tile.dot4 %c, %a, %b : (!tile.register<7, 64>, !tile.register<7, 48>, !tile.register<12, 64>) -> !tile.register<7, 64>
