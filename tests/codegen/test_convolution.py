@@ -145,7 +145,7 @@ def residual(bench: Bench, g: np.random.Generator, codes: SSAValue) -> SSAValue:
     if g.random() < 0.2:
         other = bench(graph.LutOp(other, extreme_codes(g, (256,), np.uint8)))
     lhs = bench(graph.DequantizeOp(codes, 0.037, 131, 3))
-    rhs = bench(graph.DequantizeOp(other, 0.051, 7, 3))
+    rhs = bench(graph.DequantizeOp(other, 0.051, int(pick(g, (0, 7))), 3))
     value = bench(graph.AddOp(lhs, rhs) if g.random() < 0.5 else graph.AddOp(rhs, lhs))
     kind = pick(g, ("none", "relu", "clip", "sigmoid"))
     if kind == "relu":

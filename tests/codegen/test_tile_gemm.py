@@ -15,14 +15,16 @@ from emulation import TILES, is_emulated
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lpc.compiler import driver
+from lpc.compiler.codegen.kernels.tile_gemm import sums_are_whole
 from lpc.compiler.codegen.lower import lower_to_loop
 from lpc.compiler.codegen.targets import by_name
 from lpc.compiler.contractions import matrix_tile
 from lpc.compiler.contractions.layer import Layer, choices_in_registers
 from lpc.compiler.contractions.ordered_tile import Choice
-from lpc.compiler.contractions.tile import ranked
+from lpc.compiler.contractions.packing import PackedGemm
+from lpc.compiler.contractions.tile import Tile, ranked
 from lpc.compiler.dialects import graph
-from lpc.compiler.dialects.tensors import Array, shape_of
+from lpc.compiler.dialects.tensors import Array, shape_of, ui8
 from lpc.compiler.interpreters.graph import run_graph
 from lpc.compiler.interpreters.loop import run_program
 from lpc.compiler.passes.pack_weights import layers_of, pack_weights
@@ -150,6 +152,27 @@ def test_compiled(seed: int) -> None:
     before = tile_unit.counts()["tdpbusd"]
     bench.check([TARGET])
     assert not is_emulated(TILES) or tile_unit.counts()["tdpbusd"] > before
+
+
+@pytest.mark.usefixtures("_any_tile")
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_sums_at_the_end_of_whole_floats(beyond: int) -> None:
+    """Sums of −2²² and 2²² − 1 are read as floats; one more, and they are converted."""
+    codes = np.repeat(np.arange(0, 256, 15, dtype=np.uint8), 128).reshape(1, 1, -1, 128)
+    weights = np.repeat(np.asarray([127, -128], np.int8), 16)[:, None].repeat(128, 1)
+    ends = np.repeat(np.asarray([2**22 - 1 + beyond, -(2**22) - beyond]), 16)
+    bias = (ends - 255 * weights.sum(1, np.int64)).astype(np.int32)
+    bench = Bench()
+    weight = bench.constant(weights[:, :, None, None])
+    sums = bench(graph.QConv2dOp(bench.input(codes), weight, bench.constant(bias), layout="nhwc"))
+    scale = np.float32(2.0**-16)
+    bench.output(bench(graph.RequantizeOp(sums, scale, 128, ui8, 3)), f"{beyond} beyond")
+    bench.check([TARGET])
+    tile = Tile(16, 1, 16)
+    # [block][step][lane][4], as in memory
+    panels = weights.reshape(2, 16, 32, 4).swapaxes(1, 2)
+    gemm = PackedGemm(panels.reshape(-1).view(np.uint8), tile, 1, 32, 1, None, chunk=16)
+    assert sums_are_whole(gemm, bias) == (not beyond)
 
 
 @pytest.mark.once
