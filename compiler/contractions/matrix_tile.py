@@ -31,6 +31,9 @@ _LEAST_MULTIPLY, _LOAD_ROW, _STORE, _LEAD = 9.0, 0.6, 10.0, 120.0
 #: What of the first-level cache a group of blocks may have for its weights. Of a single block's, so
 #: many more are far; of twice as many, all.
 _GROUP_BYTES = 32 << 10
+#: Slabs to aim at, bytes of weights that are worth reading once for each, from the second-level
+#: cache, and tiles of pixels (or lines of them) to share them each time.
+_SLABS, _SLAB_BYTES, _LEAST_TILES = 8, 512 << 10, 5
 #: Bytes a cycle from the second-level cache, the part of their time that multiplications do not
 #: hide, and how much longer rows take that are apart, as those of codes are.
 _STREAM, _SHOWN, _APART = 48.0, 0.75, 1.25
@@ -58,6 +61,16 @@ def blocks_of_group(blocks: int, block_bytes: int) -> int:
     a divisor of their number, so that groups are alike."""
     sizes = [size for size in range(1, blocks + 1) if blocks % size == 0]
     return max(size for size in sizes if size == 1 or size * block_bytes <= _GROUP_BYTES)
+
+
+def slabs_of(tiles: int, weights: int) -> int:
+    """In how many slabs a layer's tiles of pixels come, each of which meets all `weights` bytes: a
+    divisor, as near to `_SLABS` as possible. Threads that share the layer then mostly read codes
+    that they wrote themselves, instead of some of every pixel."""
+    counts = [n for n in range(1, tiles // _LEAST_TILES + 1) if tiles % n == 0]
+    if weights > _SLAB_BYTES or not counts:
+        return 1
+    return next((n for n in counts if n >= _SLABS), counts[-1])
 
 
 def row_pieces(m: int) -> list[int]:

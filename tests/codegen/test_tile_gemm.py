@@ -198,3 +198,14 @@ def test_rows(m: int) -> None:
     assert sum(rows) == m
     assert max(rows) <= 16
     assert len(rows) == -(-m // 16)
+
+
+@pytest.mark.once
+@given(st.integers(1, 400), st.integers(1, 1 << 21))
+def test_slabs_and_groups(tiles: int, weights: int) -> None:
+    slabs = matrix_tile.slabs_of(tiles, weights)
+    assert tiles % slabs == 0
+    assert slabs == 1 or (tiles // slabs >= 5 and weights <= 1 << 19)
+    size = matrix_tile.blocks_of_group(tiles, weights)
+    assert tiles % size == 0
+    assert size == 1 or size * weights <= 1 << 15

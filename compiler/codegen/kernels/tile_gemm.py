@@ -1,6 +1,6 @@
 """Contraction kernels in tile registers: `m` pixels × `n` vectors of channels at a time.
 
-    for each tile of the unit range:
+    for each tile of the unit range (by slabs of pixels, groups of blocks, pixels, and blocks):
       sums[⌈m/16⌉][n] = bias, in registers
       for each chunk of inputs:
         prefetch a little of the next group's weights (accumulate.py)
@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property, partial
 from itertools import pairwise
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from xdsl.dialects.builtin import f32, i32
 from xdsl.ir import SSAValue
 
 from ...contractions.geometry import Grid, runs_of
-from ...contractions.matrix_tile import blocks_of_group, chunk_starts, row_pieces, walk_of
+from ...contractions.matrix_tile import blocks_of_group, chunk_starts, row_pieces, slabs_of, walk_of
 from ...contractions.packing import PackedGemm, steps_per_run
 from ...contractions.tile import LINE
 from ...dialects import graph, tile
@@ -78,20 +79,41 @@ class TileGemmGenerator(GemmGenerator):
     def tiles_per_row(self) -> int:
         return sum(count for count, _ in self.pieces)
 
-    def emit_units(self) -> int:
-        rows, columns, size = self.grid.rows, self.tiles_per_row, self.blocks_of_group
-        with self.b.nested_unit_loop(self.blocks // size, rows, columns, size) as units:
-            group, row, column = units.places
-            piece = partial(self._piece, row, column)
-            self.shapes.each_block(units.low, units.high, self.b.mul(group, size), piece)
-        return self.blocks * rows * columns
+    @cached_property
+    def slab(self) -> tuple[int, int]:
+        """(lines, pieces of a line) of a slab: part of a single line, else whole ones."""
+        lines, pieces = self.grid.rows, self.tiles_per_row
+        slabs = slabs_of(lines * pieces if lines == 1 else lines, self.blocks * self._block_bytes)
+        return (1, pieces // slabs) if lines == 1 else (lines // slabs, pieces)
 
-    def _piece(self, row: Index, column: Index, block: Index, n: int, channels: int | None) -> None:
-        """Piece number `column` of line `row`, for a block."""
+    def emit_units(self) -> int:
+        """Slab by slab of pixels, group by group of blocks, tile by tile, block by block."""
+        b, size, (lines, pieces) = self.b, self.blocks_of_group, self.slab
+        slabs = self.grid.rows * self.tiles_per_row // (lines * pieces)
+        groups = self.blocks // size
+        with b.nested_unit_loop(slabs, groups, lines, pieces, size) as units:
+            slab, group, line, within = units.places
+            number = b.add(b.mul(line, pieces), within)
+            row, column = b.add(b.mul(slab, lines), line), within
+            if self.grid.rows == 1:
+                row, column = 0, b.add(b.mul(slab, pieces), within)
+            piece = partial(self._piece, row, column, number)
+            self.shapes.each_block(units.low, units.high, b.mul(group, size), piece)
+        return slabs * groups * lines * pieces * size
+
+    def _piece(
+        self,
+        row: Index,
+        column: Index,
+        number: Index,
+        block: Index,
+        n: int,
+        channels: int | None,
+    ) -> None:
+        """Piece number `column` of line `row`, for a block; in its slab it is number `number`."""
         b = self.b
         first, following = self._first(column), self._first(b.add(column, 1))
         start = b.minimum(first, self.walk.items - self.items)
-        number = b.add(b.mul(row, self.tiles_per_row), column)
         self._accumulate_tile(block, row, start, number, n)
         self._finish(block, row, first, start, b.sub(following, first), n, channels)
 
@@ -124,7 +146,8 @@ class TileGemmGenerator(GemmGenerator):
     def _accumulate_tile(
         self, block: Index, row: Index, start: Index, number: Index, n: int
     ) -> None:
-        """Products of all items from `start` on × n vectors, to the scratch: tile `number`."""
+        """Products of all items from `start` on × n vectors, to the scratch: of tile number `number`
+        in its slab."""
         b, width, share = self.b, n * _VECTOR, self.packed.share
         x = b.address(
             self.x.base, b.mul(self._input_offset(self.x.layout, row, start), self.x.item)
@@ -159,12 +182,11 @@ class TileGemmGenerator(GemmGenerator):
 
     def _share_of_next(self, begin: Index, number: Index) -> Ahead | None:
         """Of the weights in the place of those at `begin`, but in the next group of blocks: what
-        tile `number` prefetches, some bytes a chunk.
+        tile `number` of a slab prefetches, some bytes a chunk.
 
         A single tile reads its weights as fast as they come; for many tiles, or weights of a single
         chunk, waiting is cheap."""
-        b, tiles = self.b, self.grid.rows * self.tiles_per_row
-        chunks = len(self.chunks)
+        b, tiles, chunks = self.b, prod(self.slab), len(self.chunks)
         share = -(-self._block_bytes // tiles)
         if 1 in (tiles, chunks) or share < _LEAST_AHEAD * chunks:
             return None
