@@ -89,7 +89,7 @@ class GemmGenerator:
         halo_codes: Array,
     ):
         self.kernel, self.anchor, self.c = kernel, anchor, contraction
-        self.packed, self.tile = packed, packed.block
+        self.packed, self.tile, self.bias = packed, packed.block, bias
         ordered = packed.orders is not None
         self.b = KernelBuilder(name, len(kernel.inputs) + 3 + ordered)
         self.inputs, self.output = buffers_of(kernel, self.b)
@@ -102,7 +102,7 @@ class GemmGenerator:
         self.parameters = Parameters()
         self.channels = -(-self.c.outputs // LANES) * LANES
         self.channels = max(self.channels, self.blocks * self.tile.channels)
-        self.bias_offset = self.parameters.add(self.first_sums(bias), self.channels)
+        self.bias_offset = self.parameters.add(self.first_sums, self.channels)
         self.halo_codes = halo_codes
         self.input_base = input_bases(contraction, runs, self.tile)
         #: In a blob of their own if they differ in size between layers of one shape.
@@ -115,9 +115,10 @@ class GemmGenerator:
             self.b, target, kernel, self.inputs, self.parameters, self.parameter_base, self.channels
         )
 
-    def first_sums(self, bias: Array) -> Array:
-        """What sums begin with."""
-        return bias
+    @property
+    def first_sums(self) -> Array:
+        """What sums begin with, per channel."""
+        return self.bias
 
     @property
     def accumulator_kind(self) -> type[Accumulator]:

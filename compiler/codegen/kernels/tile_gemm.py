@@ -65,11 +65,15 @@ class TileGemmGenerator(GemmGenerator):
         self.chunks = [run + 4 * start for run in self.accumulator.run_offsets for start in starts]
         self.table = self.parameters.add(np.asarray(self.chunks, np.int32))
 
-    def first_sums(self, bias: Array) -> Array:
+    @cached_property
+    def whole(self) -> bool:
+        """Whether sums end as the bits of floats."""
         requantized = all(isinstance(use.operation, graph.RequantizeOp) for use in self.anchor.uses)
-        #: Whether sums end as the bits of floats.
-        self.whole = requantized and sums_are_whole(self.packed, bias)
-        return bias + _WHOLE.view(np.int32) if self.whole else bias
+        return requantized and sums_are_whole(self.packed, self.bias)
+
+    @property
+    def first_sums(self) -> Array:
+        return self.bias + _WHOLE.view(np.int32) if self.whole else self.bias
 
     @cached_property
     def blocks_of_group(self) -> int:
@@ -146,8 +150,8 @@ class TileGemmGenerator(GemmGenerator):
     def _accumulate_tile(
         self, block: Index, row: Index, start: Index, number: Index, n: int
     ) -> None:
-        """Products of all items from `start` on × n vectors, to the scratch: of tile number `number`
-        in its slab."""
+        """Products of all items from `start` on × n vectors, to the scratch: tile `number` of its
+        slab."""
         b, width, share = self.b, n * _VECTOR, self.packed.share
         x = b.address(
             self.x.base, b.mul(self._input_offset(self.x.layout, row, start), self.x.item)
