@@ -8,8 +8,9 @@
       sums → scratch, 64·n bytes a pixel
       for a few pixels of the tile: codes = epilogue(scratch); store
 
-Sums that fit 23 bits begin with the bits of 1.5 · 2²³, as well, and end as those of a float that is
-larger by the sum: a subtraction converts them, which is cheap here (`Target.adds_fastest`).
+Sums that are proved to be less than 2²² begin with the bits of the float 1.5 · 2²³ as well, and end
+as those of that float plus the sum: a subtraction, which is cheap here (`Target.adds_fastest`),
+makes reals of them.
 
 A register's shape is fixed while a kernel runs. Where a line of pixels (`Walk`) is cut in pieces of
 two sizes, the shorter ones compute a neighbour's item as well, and leave it in the scratch.
