@@ -11,7 +11,7 @@ from lpc.compiler.codegen.builder import KernelBuilder, i8
 from lpc.compiler.codegen.lower import LoweredProgram, lower_to_loop
 from lpc.compiler.codegen.targets import TARGETS, Target
 from lpc.compiler.contractions import gathered_tile, layer
-from lpc.compiler.dialects import graph
+from lpc.compiler.dialects import graph, tile
 from lpc.compiler.dialects.loop import DotChainOp, ScratchOp, vector_of
 from lpc.compiler.dialects.tensors import Array, shape_of, ui8
 from lpc.compiler.interpreters.graph import run_graph
@@ -225,7 +225,8 @@ def test_three_levels_agree(
     has_scratch = any(isinstance(op, ScratchOp) for op in program.module.walk())
     widens = family in (convolution_in_halves, gathered) and target.dot4 is None
     needs_it = (product, winograd_points, winograd_taps, speculation, softmax)
-    assert has_scratch == (widens or family in needs_it)
+    in_tiles = any(isinstance(op, tile.StoreOp) for op in program.module.walk())
+    assert has_scratch == (widens or in_tiles or family in needs_it)
     (at_loop,) = run_program(program, info, bench.arrays)
     bench.checks[0].compare(at_loop, expected, f"{target.name}, loop")
     SelectInstructions(target.name).apply(driver.new_context(), program.module)
