@@ -65,8 +65,8 @@ def blocks_of_group(blocks: int, block_bytes: int) -> int:
 
 def slabs_of(tiles: int, weights: int) -> int:
     """In how many slabs a layer's tiles of pixels come, each of which meets all `weights` bytes: a
-    divisor, as near to `_SLABS` as possible. Threads that share the layer then mostly read codes
-    that they wrote themselves, instead of some of every pixel."""
+    divisor, the first from `_SLABS` on, or the largest. Threads that share the layer then mostly
+    read codes that they wrote themselves, instead of some of every pixel."""
     counts = [n for n in range(1, tiles // _LEAST_TILES + 1) if tiles % n == 0]
     if weights > _SLAB_BYTES or not counts:
         return 1

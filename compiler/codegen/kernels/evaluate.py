@@ -57,7 +57,7 @@ Group: TypeAlias = Sequence[Position]
 #: Bytes that are treated as one vector: a register, or a few.
 _GROUP = 64
 #: 1.5 · 2²³: floats around it are whole numbers. And 2²³, from where on they are.
-_WHOLE, _UNITS = np.float32(3 << 22), np.float32(1 << 23)
+WHOLE, _UNITS = np.float32(3 << 22), np.float32(1 << 23)
 
 
 class Evaluator:
@@ -293,9 +293,9 @@ class Evaluator:
         rest = (z - zero_points).astype(np.float32)
         if signed_zero and not rest.any() and not self.target.adds_fastest:
             return LoopMath(self.b, at.lanes).rint(real)
-        # To even, as rint does: `_WHOLE` is.
-        rounded = self.emit(arith.AddfOp, real, self.parameter(np.asarray([_WHOLE]), op, at))
-        return self.emit(arith.SubfOp, rounded, self.parameter(_WHOLE - rest, op, at))
+        # To even, as rint does: `WHOLE` is.
+        rounded = self.emit(arith.AddfOp, real, self.parameter(np.asarray([WHOLE]), op, at))
+        return self.emit(arith.SubfOp, rounded, self.parameter(WHOLE - rest, op, at))
 
     def _clamped(self, real: SSAValue, z: Array, op: Any, at: Position) -> SSAValue:
         """So that it rounds to a code of the op's result less z."""

@@ -39,14 +39,15 @@ from ...dialects.loop import vector_of
 from ...dialects.tensors import Array
 from ..builder import Index
 from .accumulate import Ahead, NaturalAccumulator
+from .evaluate import WHOLE
 from .gemm import GemmGenerator
 
 #: Bytes of a vector of sums, and pixels that the epilogue finishes together.
 _VECTOR, _TOGETHER = 64, 4
 #: Bytes of the next panel per chunk below which many tiles share one, and waiting for it is cheap.
 _LEAST_AHEAD = 16
-#: 1.5 · 2²³, and how far from it floats are all the whole numbers.
-_WHOLE, _WHOLE_RANGE = np.float32(3 << 22), 1 << 22
+#: How far from 1.5 · 2²³ floats are all the whole numbers.
+_WHOLE_RANGE = 1 << 22
 
 
 class TileGemmGenerator(GemmGenerator):
@@ -64,7 +65,6 @@ class TileGemmGenerator(GemmGenerator):
         assert len(starts) * self.packed.chunk == self.packed.steps
         #: Bytes from a window to the codes of each chunk.
         self.chunks = [run + 4 * start for run in self.accumulator.run_offsets for start in starts]
-        self.table = self.parameters.add(np.asarray(self.chunks, np.int32))
 
     @cached_property
     def whole(self) -> bool:
@@ -74,7 +74,7 @@ class TileGemmGenerator(GemmGenerator):
 
     @property
     def first_sums(self) -> Array:
-        return self.bias + _WHOLE.view(np.int32) if self.whole else self.bias
+        return self.bias + WHOLE.view(np.int32) if self.whole else self.bias
 
     @cached_property
     def blocks_of_group(self) -> int:
@@ -239,7 +239,8 @@ class TileGemmGenerator(GemmGenerator):
         distances = {right - left for left, right in pairwise(self.chunks)}
         if len(distances) <= 1:
             return b.add(b.mul(chunk, max(distances, default=0)), self.chunks[0])
-        entry = b.add(b.mul(chunk, 4), self.table)
+        table = self.parameters.add(np.asarray(self.chunks, np.int32), owner="chunks")
+        entry = b.add(b.mul(chunk, 4), table)
         return b.to_index(b.load(self.parameter_base, entry, i32))
 
     # --- epilogue ---------------------------------------------------------------------------------
@@ -280,7 +281,7 @@ class TileGemmGenerator(GemmGenerator):
         total = b.load(self.scratch, at, vector_of(element, LANES), align=_VECTOR)
         if not self.whole:
             return total
-        return b.binary(arith.SubfOp, total, b.constant(float(_WHOLE), f32, LANES))
+        return b.binary(arith.SubfOp, total, b.constant(float(WHOLE), f32, LANES))
 
 
 def sums_are_whole(packed: PackedGemm, bias: Array) -> bool:
